@@ -1,0 +1,71 @@
+/* X.509 work by OpenSSL: requests, chains, does this answer fit. No network, no files. Everything parsed here may be
+ * hostile: at most CERT_MAX bytes, CHAIN_MAX certificates. */
+#ifndef MXSEAL_CERTIFICATE_H
+#define MXSEAL_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mxseal/err.h"
+#include "mxseal/model.h"
+#include "mxseal/secret.h"
+#include "mxseal/str.h"
+
+#define CERT_MAX (1024 * 1024)
+#define CHAIN_MAX 16
+
+/* --- subject fields (X.520 upper bounds, RFC 5280 appendix A.1) --- */
+/* field: "cn" "o" "ou" "c" "st" "l" "san". RC_INVALID with what is wrong and what it takes. Empty is fine for all but cn. */
+int subject_field_check(const char *field, const char *value, struct err *e);
+/* IDN to A-labels (libidn2), lower case; refuses empty labels, bad characters. "*." is allowed in front. IP addresses pass. */
+int name_to_ascii(const char *name, struct str *out, struct err *e);
+/* Does pattern (from a certificate) cover name (RFC 6125: one left-most label per wildcard)? */
+bool name_covers(const char *pattern, const char *name);
+struct country { const char *code, *name; };
+extern const struct country countries[];          /* ISO 3166-1, by name, ended by NULL */
+
+/* --- requests: the key is elsewhere, so the request is built in two halves --- */
+/* The CertificationRequestInfo (RFC 2986) as DER, to be signed (SHA-256; SHA-384 for P-384) where the key lives. */
+int csr_to_sign(const struct subject *s, const char *public_key_pem, struct str *der, struct err *e);
+/* Puts the signature in and checks it: PEM out. digest: "sha256" or "sha384", as signed. */
+int csr_finish(const struct str *der, const char *public_key_pem, const void *signature, size_t len, struct str *pem,
+        struct err *e);
+const char *csr_digest(enum key_kind k);          /* "sha256", "sha384" */
+/* Reads a PKCS#10 (PEM or DER): subject, names, public key hash. Its signature is checked. */
+int csr_read(const void *mem, size_t len, struct request *out, struct err *e);
+
+/* --- certificates --- */
+/* Everything that can be certificates: PEM (with text around), DER, PKCS#7 in both; sorted leaf first, then issuers.
+ * Duplicates dropped. out->pem has leaf and chain without a self-signed root; other fields are of the leaf.
+ * spki_sha256 (may be NULL): the leaf is the one with this key. */
+int cert_read(const void *mem, size_t len, const char *spki_sha256, struct certificate *out, struct err *e);
+/* Same for one certificate that is known to be a leaf or a CA, from PEM text. */
+int cert_describe(const char *pem, struct certificate *out, struct err *e);
+int cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type, int *bits, struct err *e);
+struct cert_line { char *subject, *issuer, *sha256; int64_t not_before, not_after; bool is_ca, self_signed; };
+struct cert_line_list { struct cert_line *v; size_t n; };
+void cert_line_list_release(struct cert_line_list *l);
+int cert_chain_lines(const char *pem, struct cert_line_list *out, struct err *e);
+
+/* Does this answer fit this request? names: what must be covered (blank between). roots: extra trust anchors as PEM, may be
+ * NULL. Refused with RC_CERT and the reason: other key, CA certificate, expired, not yet valid, name not covered, weak
+ * signature or key. warnings (one per line): issuer unknown here, ends soon, chain incomplete. */
+int cert_fits(const struct certificate *c, const char *spki_sha256, const char *names, const char *roots, int64_t now,
+        struct str *warnings, struct err *e);
+/* Chain and name verdict in words, as a peer would see it. trusted: by system roots or roots. */
+struct cert_verdict { bool trusted, name_ok, in_time; int code; char text[256]; };
+void cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
+
+/* --- seal.c: secrets at rest: scrypt (N=2^15, r=8, p=1) and AES-256-GCM, as one line of text --- */
+int seal(const struct secret *plain, const struct secret *passphrase, struct str *out, struct err *e);
+/* RC_PASSPHRASE when the passphrase is wrong. */
+int unseal(const char *sealed, const struct secret *passphrase, struct secret *plain, struct err *e);
+
+/* --- digest.c --- */
+void sha256_hex(const void *mem, size_t len, char out[65]);
+void sha256_base64(const void *mem, size_t len, char out[48]);      /* without padding, as ssh shows fingerprints */
+void hmac_sha1(const void *key, size_t klen, const void *mem, size_t len, unsigned char out[20]);
+int  base64_decode(const char *text, size_t len, unsigned char *out, size_t max, size_t *n);   /* -1: not base64 */
+void base64_encode(const void *mem, size_t len, struct str *out);
+void random_bytes(void *mem, size_t len);
+
+#endif

@@ -1,0 +1,114 @@
+/* The stories: the only verbs front ends call. A verb ending in "…job id" works in the background: it returns an id > 0 and
+ * calls done on the main thread when it is delivered; -1 with e set when it could not start. What `out` points to must live
+ * until then and is filled before done is called. Questions come back as codes: RC_HOSTKEY_NEW (look at the key, ask, call
+ * server_trust), RC_PASSWORD (ask, call journey_password), RC_PASSPHRASE (ask, call journey_passphrase), then call the verb
+ * again. Every verb that changes something writes a row of activity. */
+#ifndef MXSEAL_JOURNEY_H
+#define MXSEAL_JOURNEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mxseal/authority.h"
+#include "mxseal/err.h"
+#include "mxseal/job.h"
+#include "mxseal/model.h"
+#include "mxseal/plan.h"
+#include "mxseal/probe.h"
+#include "mxseal/queue.h"
+#include "mxseal/secret.h"
+#include "mxseal/sheet.h"
+#include "mxseal/store.h"
+
+struct journey;
+typedef void journey_done_fn(void *arg, int rc, const struct err *e);
+
+/* --- core/journey/journey.c --- */
+int  journey_open(struct journey **out, const char *store_path, struct err *e);
+void journey_close(struct journey *j);
+struct store *journey_store(struct journey *j);
+struct jobq  *journey_jobs(struct journey *j);
+/* what: "login" or "sudo". Kept in memory, wiped at close. NULL forgets. */
+void journey_password(struct journey *j, int64_t server, const char *what, const struct secret *s);
+void journey_passphrase(struct journey *j, const struct secret *s);
+bool journey_has_passphrase(const struct journey *j);
+
+/* --- core/journey/servers.c --- */
+int  server_add(struct journey *j, const char *name, const char *target, const char *identity, const char *become,
+        const char *system, int64_t *id, struct err *e);
+int  server_remove(struct journey *j, int64_t id, struct err *e);          /* from the store; the host is not touched */
+int64_t server_look_key(struct journey *j, int64_t id, struct hostkey *out, journey_done_fn *done, void *arg, struct err *e);
+int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, struct err *e);
+/* Logs in, reads everything, looks at every listener, stores what was found. */
+int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *arg, struct err *e);
+
+/* --- core/journey/certificate.c: the certificate wizard's story --- */
+/* What state a virtual server is in: "none", "pending", "installed", "renewal". */
+const char *certificate_state(struct journey *j, int64_t vserver);
+/* Makes key (on the host) and request; writes the file or asks the own CA; f is a form of the certificate wizard. */
+int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e);
+/* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
+ * what is being installed, and warnings, for people. commit false: only looks. */
+int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
+        struct str *summary, int64_t *certificate, struct err *e);
+int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
+int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
+int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
+int  authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id,
+        struct err *e);                                                           /* RC_PASSPHRASE until one is given */
+/* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
+int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
+
+/* --- core/journey/settings.c: store, plan, push, prove --- */
+/* edits: NAME=VALUE; value "" removes. Checked all, then stored all. */
+int  vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n,
+        struct err *e);
+/* How many things are edited and not pushed, per server (server 0: all). Compares wanted with found, no network. */
+size_t pending_edits(struct journey *j, int64_t server, struct str *sentences);
+int64_t plan_make(struct journey *j, int64_t server, struct plan *out, journey_done_fn *done, void *arg, struct err *e);
+/* Makes the plan anew on the host and refuses (RC_CONFLICT) when it is not the one shown (base differs). shown may be NULL. */
+int64_t push_start(struct journey *j, int64_t server, const struct plan *shown, const struct push_options *o,
+        struct push_report *report, journey_done_fn *done, void *arg, struct err *e);
+int64_t push_confirm(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+int64_t push_revert(struct journey *j, int64_t server, int64_t to, struct push_report *report, journey_done_fn *done,
+        void *arg, struct err *e);
+int64_t push_state(struct journey *j, int64_t server, struct push_status *out, journey_done_fn *done, void *arg,
+        struct err *e);
+int  connector_save(struct journey *j, struct connector *c, struct err *e);       /* checks everything */
+int  connector_remove(struct journey *j, int64_t id, struct err *e);
+/* What the mail system would get for a setting's value, one native line each; "" where it has none. */
+void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
+
+/* --- core/journey/queue.c --- */
+struct queue_view {
+	int64_t taken_at, server, messages, bad_lines;
+	struct queue_groups groups;
+	struct queue_messages taken;     /* when asked for */
+};
+void queue_view_release(struct queue_view *v);
+/* Streams the queue of one server, groups it, notes it in the store. destination/limit: messages to take, or NULL, 0. */
+int64_t queue_poll(struct journey *j, int64_t server, enum queue_by by, const char *destination, size_t limit,
+        struct queue_view *out, journey_done_fn *done, void *arg, struct err *e);
+/* What to do with messages: "hold" "release" "retry" "delete" by queue id. */
+int64_t queue_act(struct journey *j, int64_t server, const char *verb, const char *const *ids, size_t n, journey_done_fn *done,
+        void *arg, struct err *e);
+/* Looks at a destination: all MX; from here (server 0) or from the server. */
+int64_t destination_probe(struct journey *j, int64_t server, const char *target, int port, bool mx, struct probe_report *out,
+        journey_done_fn *done, void *arg, struct err *e);
+/* Queue text, log lines of the same process, probes from the host and from here: one verdict. */
+struct destination_view {
+	struct diagnosis diagnosis;
+	struct probe_report from_host, from_here;
+	char *level;                     /* in force for it */
+};
+void destination_view_release(struct destination_view *v);
+int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,
+        journey_done_fn *done, void *arg, struct err *e);
+
+/* --- core/journey/attention.c --- */
+/* What needs attention, worst first, each one sentence with the thing that mends it. */
+struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request; char *next; /* "renew", "push" ... */ };
+struct attention_list { struct attention *v; size_t n; };
+void attention_list_release(struct attention_list *l);
+int  attention(struct journey *j, struct attention_list *out, struct err *e);
+
+#endif

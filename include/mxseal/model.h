@@ -1,0 +1,208 @@
+/* The records that cross folders: plain data, texts owned by the record (NULL = unknown or unset), times in seconds since
+ * the epoch (0 = never), ids from the store (0 = not stored). Each has X_release (contents); a list X_list is an array that
+ * its owner releases with X_list_release. */
+#ifndef MXSEAL_MODEL_H
+#define MXSEAL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "mxseal/str.h"
+
+#define RECORD(name) \
+	struct name##_list { struct name *v; size_t n; }; \
+	void name##_release(struct name *r); \
+	void name##_list_release(struct name##_list *l); \
+	struct name *name##_list_add(struct name##_list *l)   /* a new zeroed one at the end; valid until the next add */
+
+enum become { BECOME_NONE, BECOME_SUDO };
+
+/* One mail host. */
+struct server {
+	int64_t id;
+	int64_t rev;              /* grows with each change: a lost race is noticed */
+	char *name;               /* "mx1" */
+	char *target;             /* as typed: [user@]host[:port], an ssh alias, or "local:" */
+	char *identity;           /* key file, or NULL */
+	enum become become;
+	char *system;             /* wanted: "auto" or a driver's name */
+	/* found at the last reading */
+	char *mailsys;            /* driver's name: "postfix" */
+	char *version;            /* of the mail system: "3.7.11" */
+	char *config_dir;         /* "/etc/postfix" */
+	char *host_name;          /* the name it says in EHLO (myhostname) */
+	char *domain;             /* mydomain */
+	char *os;                 /* "Debian GNU/Linux 12 (bookworm)" */
+	char *transport;          /* "libssh2", "openssh", "local" */
+	char *transport_why;      /* why not the first choice, or NULL */
+	int64_t read_at;          /* last good reading */
+	int64_t tried_at;         /* last attempt */
+	char *trouble;            /* sentence of the last failure, NULL when the last attempt was good */
+	char *trouble_code;       /* err_name() of it */
+	int64_t queue_messages;   /* -1 unknown */
+	int64_t generation;       /* current generation of ours on the host, 0 none */
+	char *base;               /* hash of the files a plan would be made from */
+};
+RECORD(server);
+
+/* One value found on a host: native parameter of the mail system, where it comes from. */
+struct found_value {
+	char *name;               /* our setting's name */
+	char *value;              /* in our words, or NULL when the native value has none */
+	char *native;             /* "smtpd_tls_security_level = may" (one per line when several) */
+	char *source;             /* "default", "main.cf", "master.cf" */
+};
+RECORD(found_value);
+
+/* One SMTP identity of a server. */
+struct vserver {
+	int64_t id, rev, server;
+	char *name;               /* "smtp", "submission", "127.0.0.1:10025" */
+	char *title;              /* "smtp inet", as master.cf has it */
+	char *listen;             /* "0.0.0.0:25 [::]:25": addresses and ports, blank between */
+	int port;
+	bool is_default;          /* main.cf itself */
+	bool implicit_tls;        /* wrapper mode: TLS from the first byte */
+	bool present;             /* in the last reading */
+	struct found_value_list found;
+	/* certificate in use by configuration, as read from the host (its chain, never its key) */
+	char *cert_file;          /* path in the configuration */
+	char *cert_pem;           /* what is in it (certificates only) */
+	char *cert_trouble;       /* "key does not fit", ... or NULL */
+	/* certificate served, seen from the host itself */
+	char *served_pem;         /* leaf first */
+	char *served_sha256;      /* of the leaf */
+	char *served_trouble;     /* "STARTTLS not offered", ... or NULL */
+	int64_t served_at;
+	/* wanted */
+	int64_t certificate;      /* assigned certificate, 0 none of ours */
+	bool certificate_set;     /* the store has an opinion (0 then means: unbound) */
+};
+RECORD(vserver);
+
+/* What the wizard asks for a subject. All UTF-8; empty = absent. */
+struct subject {
+	char *cn, *o, *ou, *c, *st, *l;
+	char *san;                /* DNS names or IP addresses, blank between; the common name is added by itself */
+};
+void subject_release(struct subject *s);
+void subject_copy(struct subject *to, const struct subject *from);
+
+enum key_kind { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096 };
+const char *key_kind_name(enum key_kind k);                  /* "ec-p256" */
+int key_kind_parse(enum key_kind *out, const char *name, struct err *e);
+
+/* A key and its PKCS#10, waiting for the certificate. */
+struct request {
+	int64_t id, rev, vserver;
+	char *name;               /* friendly */
+	struct subject subject;
+	enum key_kind kind;
+	int64_t key_server;       /* the key lives on this server */
+	char *key_path;
+	char *spki_sha256;        /* of the public key, lower-case hex */
+	char *pem;                /* the PKCS#10 */
+	char *sha256;             /* of its DER */
+	char *out_file;           /* where it was written, or NULL */
+	int64_t authority;        /* asked at this authority, 0: by hand */
+	char *state;              /* "pending", "answered", "dropped" */
+	int64_t created_at;
+	int64_t certificate;      /* the answer */
+};
+RECORD(request);
+
+/* A certificate with its chain and where its key lives. */
+struct certificate {
+	int64_t id, rev;
+	char *name;               /* friendly */
+	char *subject, *issuer;   /* one line, RFC 4514-like, for people */
+	char *cn;
+	char *san;                /* blank between */
+	int64_t not_before, not_after;
+	char *serial;             /* hex */
+	char *sha256, *spki_sha256;
+	char *key_type;           /* "EC", "RSA" */
+	int key_bits;
+	int64_t key_server;       /* 0: no key known */
+	char *key_path;
+	char *pem;                /* leaf, then chain; no root needed */
+	int64_t authority;        /* issued by this one of ours */
+	int64_t request;
+	int64_t created_at;
+};
+RECORD(certificate);
+
+/* Who signs. */
+struct authority {
+	int64_t id, rev;
+	char *name;
+	char *kind;               /* "own" */
+	char *subject;
+	char *pem;                /* its certificate */
+	char *sealed_key;         /* text from seal.h */
+	char *policy;             /* "always", "ask" */
+	int days;                 /* life of what it issues */
+	int64_t not_after;
+	int64_t created_at;
+};
+RECORD(authority);
+
+/* What an authority issued. */
+struct issued {
+	int64_t id, authority;
+	char *serial;             /* hex */
+	char *subject;
+	int64_t not_after, at;
+	char *sha256;
+	char *pem;
+};
+RECORD(issued);
+
+/* Address spaces, a route, the virtual servers that send for it, outbound security. */
+struct connector {
+	int64_t id, rev;
+	char *name;
+	char *domains;            /* "bank.test,1 *.bank.test,5": with costs, blank between */
+	char *route;              /* "dns" */
+	char *via;                /* virtual servers "mx1/smtp mx2/smtp", blank between */
+	char *tls;                /* outbound level */
+	char *match;              /* names for verify and secure, blank between; or NULL */
+	char *reason, *review;    /* why; date or NULL */
+	int64_t created_at;
+};
+RECORD(connector);
+
+/* A wanted setting. */
+struct wanted {
+	char *name, *value;
+	char *scope;              /* "site", "server", "vs" : where it is set */
+};
+RECORD(wanted);
+
+/* One row of the append-only activity table. */
+struct activity {
+	int64_t id, at;
+	char *who;                /* "anna@adm1" */
+	char *server;             /* or NULL */
+	char *verb;               /* "push", "certificate-request" ... */
+	char *text;               /* a sentence */
+	char *result;             /* "ok", "undone", err_name() */
+	char *hash;               /* sha256 over the row and the hash before it */
+};
+RECORD(activity);
+
+/* A push as recorded. */
+struct push_record {
+	int64_t id, server, started_at, ended_at;
+	int64_t generation;
+	char *result;             /* "applying", "waiting", "kept", "undone", "unchanged", "refused", "unknown" */
+	char *plan_text;          /* the diff as it was shown (no secrets in it) */
+	char *steps;              /* one line each */
+};
+RECORD(push_record);
+
+/* Queue observations of one destination over time. */
+struct queue_point { int64_t at; int64_t messages; int64_t oldest; };
+struct queue_point_list { struct queue_point *v; size_t n; };
+
+#endif

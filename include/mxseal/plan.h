@@ -1,0 +1,113 @@
+/* A plan: the exact changes to one host, as data: what each file is before and after, what is checked before the switch,
+ * what is reloaded, what is proved afterwards. A push carries out exactly that. State on the host: /var/lib/mxseal (0700
+ * root): lock, journal, one directory per generation, keys; what the mail system reads: /etc/mxseal/<generation>/. */
+#ifndef MXSEAL_PLAN_H
+#define MXSEAL_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mxseal/err.h"
+#include "mxseal/host.h"
+#include "mxseal/job.h"
+#include "mxseal/str.h"
+
+/* Commands made at run time (argv owned). */
+struct command { char *name; char **argv; };
+struct command_list { struct command *v; size_t n; };
+struct command *command_add(struct command_list *l, const char *name, ...) __attribute__((sentinel));  /* words, NULL */
+void command_list_release(struct command_list *l);
+
+enum change_action { CHANGE_EDIT, CHANGE_CREATE, CHANGE_REMOVE };
+
+struct change {
+	char *path;
+	enum change_action action;
+	struct str before, after;    /* text; of a file with a key: the certificates only */
+	unsigned mode;               /* of a created file; an edited one keeps owner and mode */
+	char *key_path;              /* not NULL: the host puts this key file in front of `after` (0600); the key never travels */
+	bool is_switch;              /* in the live configuration: replaced at the switch. Else part of the new generation */
+};
+
+/* A listener to be proved after the switch, from the host itself. */
+struct proof_want {
+	char *listen;                /* "0.0.0.0:25" as shown */
+	char *address; int port;     /* where to connect from the host: "127.0.0.1", 25 */
+	bool implicit_tls;
+	bool want_tls;               /* STARTTLS must be offered and work; false: it must at least greet */
+	bool forbid_tls;             /* inbound TLS off: STARTTLS must not be offered */
+	char sha256[65];             /* the leaf that must be served; "" = any */
+	char *name;                  /* SNI and name check, may be NULL */
+	char *roots;                 /* PEM: the chain must verify with these beside the system's; may be NULL */
+};
+struct proof {
+	char *listen; bool ok;
+	char sha256[65], protocol[16], cipher[64];
+	bool chain_ok, name_ok;
+	char *text;
+};
+
+struct check_result { char *name; bool ok; char *text; };
+
+struct plan {
+	int64_t server; char *server_name;
+	char *mailsys; char *config_dir;
+	char *base;                  /* what it was made from */
+	int64_t generation;          /* of the new files */
+	struct change *changes; size_t n_changes;
+	struct command_list checks;  /* run with the staged copy; "@STAGED@" in a word is replaced by the staged directory */
+	struct command_list reload;  /* first the gentle one ... */
+	struct command_list restart; /* ... and the escalation */
+	struct proof_want *wants; size_t n_wants;
+	char **warnings; size_t n_warnings;
+	struct check_result *results; size_t n_results;   /* of checks made at planning time (ours) */
+};
+
+void plan_init(struct plan *p);
+void plan_release(struct plan *p);
+struct change *plan_change(struct plan *p, const char *path, enum change_action a);
+void plan_warn(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void plan_check(struct plan *p, const char *name, bool ok, const char *text);
+bool plan_is_empty(const struct plan *p);      /* nothing to change */
+bool plan_is_refused(const struct plan *p);    /* one of the results is not ok */
+/* Unified diff of one change (three lines of context); key blocks never appear. */
+void plan_diff(const struct change *c, struct str *out);
+/* The plan as it is shown and recorded: files, diffs, checks, warnings. */
+void plan_render(const struct plan *p, struct str *out);
+
+enum push_result { PUSH_KEPT, PUSH_WAITING, PUSH_UNCHANGED, PUSH_UNDONE, PUSH_REFUSED, PUSH_UNKNOWN };
+const char *push_result_name(enum push_result r);
+
+struct push_options {
+	int confirm_within;          /* seconds until the host undoes by itself; 0: 120 */
+	bool keep;                   /* keep after a good proof; else wait for push_keep */
+};
+struct push_report {
+	enum push_result result;
+	int64_t generation;
+	struct proof *proofs; size_t n_proofs;
+	int64_t undo_at;             /* waiting: when the host undoes by itself */
+	struct str steps;            /* one line each, for the record */
+};
+void push_report_release(struct push_report *r);
+
+/* Carries out the plan; runs in a worker. Steps are reported by job_step. 0 for kept, waiting, unchanged; -1 with
+ * RC_CONFLICT / RC_LOCKED / RC_CHECK (refused, nothing touched), RC_UNDONE (old state proved), RC_UNKNOWN. */
+int push_apply(const struct plan *p, struct host *h, const struct push_options *o, struct job_ctx *ctx,
+        struct push_report *report, struct err *e);
+/* Confirms the push that waits. RC_NOTFOUND when none does. */
+int push_keep(struct host *h, struct job_ctx *ctx, int64_t *generation, struct err *e);
+/* Puts a kept generation's predecessor (to = 0) or any kept generation back, with reload and proof. */
+int push_undo(struct host *h, int64_t to, struct job_ctx *ctx, struct push_report *report, struct err *e);
+/* What the host's journal says; also finishes or reverses what a broken push left (recovery). */
+struct push_status {
+	char *state;                 /* "idle", "waiting", "unfinished" */
+	int64_t generation;          /* in force, 0 none of ours */
+	int64_t undo_at;
+	char *owner;                 /* who holds the lock, since when; or NULL */
+	char *recovered;             /* what recovery did just now, or NULL */
+	struct str generations;      /* one per line: number, time, who, state */
+};
+void push_status_release(struct push_status *s);
+int push_look(struct host *h, bool recover, struct push_status *out, struct err *e);
+
+#endif

@@ -1,0 +1,50 @@
+/* Settings: each is one row of setting_table with its words, choices and help. Property dialogs, options of `vs set`, help
+ * and the drivers' maps are made from these rows. Values are texts; each kind can check and normalise one. Values inherit
+ * downward: site, server, virtual server. */
+#ifndef MXSEAL_SETTING_H
+#define MXSEAL_SETTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "mxseal/err.h"
+#include "mxseal/str.h"
+
+enum setting_kind {
+	SETTING_CHOICE,           /* one of choices */
+	SETTING_BOOL,             /* "yes", "no" */
+	SETTING_NUMBER,           /* min..max, unit */
+	SETTING_TIME,             /* "30s" "5m" "2h" "5d" */
+	SETTING_HOST,             /* a host name, [address], optional :port */
+	SETTING_NAME              /* a host name */
+};
+
+struct choice {
+	const char *name;         /* what is stored and typed: "require" */
+	const char *label;        /* on the screen: "Require secure channel" */
+	const char *help;
+};
+
+struct setting {
+	const char *name;         /* "inbound.tls" */
+	const char *tab;          /* "Access", "Delivery", "General" */
+	const char *label;        /* "Secure channel" */
+	const char *help;         /* what it does, for whom; may be several sentences */
+	enum setting_kind kind;
+	const struct choice *choices;   /* ended by a row without name */
+	long min, max;
+	const char *unit;
+	const char *initial;      /* what the mail system does when nobody says anything, in our words */
+	bool warn_strict;         /* values "require"/"encrypt" and stronger strand peers: ask first */
+};
+
+extern const struct setting setting_table[];   /* ended by a row without name */
+
+const struct setting *setting_find(const char *name);
+/* Checks a value and writes its normal form. RC_INVALID with a sentence naming the setting and what it takes. */
+int setting_check(const struct setting *s, const char *value, struct str *normal, struct err *e);
+/* What it takes, for --help: "off, offer, require". */
+void setting_takes(const struct setting *s, struct str *out);
+
+extern const struct choice tls_level_choices[];   /* none may encrypt verify secure dane dane-only */
+
+#endif

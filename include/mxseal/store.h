@@ -1,0 +1,96 @@
+/* The store: SQLite (WAL, synchronous FULL, foreign keys, STRICT tables), used on the main thread only. Migrations and
+ * statements are tables in db/. Several consoles may have it open: records carry rev, saving an old rev is RC_CONFLICT and
+ * says so. Lists come in a stable order (by name or time). Each save with id 0 inserts and sets id; otherwise updates and
+ * raises rev. Getters give RC_NOTFOUND with the name in words. What they fill is yours to release. */
+#ifndef MXSEAL_STORE_H
+#define MXSEAL_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mxseal/err.h"
+#include "mxseal/model.h"
+#include "mxseal/secret.h"
+
+struct store;
+
+/* Opens, migrates, checks: folder 0700, file 0600 (made so; refused when others may read them). path NULL: $MXSEAL_STORE or
+ * $XDG_DATA_HOME/mxseal/store.db. ":memory:" for tests. A store of a newer version is refused, not damaged. */
+int  store_open(struct store **out, const char *path, struct err *e);
+void store_close(struct store *st);
+const char *store_path(const struct store *st);
+/* A file beside the store ("known_hosts"); caller frees. NULL for :memory:. */
+char *store_file(const struct store *st, const char *name);
+
+/* All or nothing. Nested calls join the outer one. */
+typedef int store_body_fn(struct store *st, void *arg, struct err *e);
+int  store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e);
+/* Grows whenever anything in the store changed through this handle or another process: views compare it. */
+int64_t store_version(struct store *st);
+
+int store_servers(struct store *st, struct server_list *out, struct err *e);
+int store_server_get(struct store *st, int64_t id, struct server *out, struct err *e);
+int store_server_by_name(struct store *st, const char *name, struct server *out, struct err *e);
+int store_server_save(struct store *st, struct server *r, struct err *e);
+int store_server_delete(struct store *st, int64_t id, struct err *e);
+
+/* Virtual servers of a server (server 0: all). found values come with them. */
+int store_vservers(struct store *st, int64_t server, struct vserver_list *out, struct err *e);
+int store_vserver_get(struct store *st, int64_t id, struct vserver *out, struct err *e);
+/* "mx1/smtp", or "mx1" for the default one. */
+int store_vserver_by_name(struct store *st, const char *name, struct vserver *out, struct err *e);
+int store_vserver_save(struct store *st, struct vserver *r, struct err *e);    /* replaces its found values too */
+int store_vserver_delete(struct store *st, int64_t id, struct err *e);
+
+/* Wanted settings. scope: "site" (owner 0), "server", "vs". value NULL removes. */
+int store_wanted_set(struct store *st, const char *scope, int64_t owner, const char *name, const char *value, struct err *e);
+/* Effective settings of a virtual server: its own, its server's, the site's, the nearest wins. */
+int store_wanted(struct store *st, int64_t vserver, struct wanted_list *out, struct err *e);
+
+int store_requests(struct store *st, int64_t vserver, struct request_list *out, struct err *e);   /* 0: all; dropped ones too */
+int store_request_get(struct store *st, int64_t id, struct request *out, struct err *e);
+int store_request_save(struct store *st, struct request *r, struct err *e);
+
+int store_certificates(struct store *st, struct certificate_list *out, struct err *e);
+int store_certificate_get(struct store *st, int64_t id, struct certificate *out, struct err *e);
+int store_certificate_by_sha256(struct store *st, const char *sha256, struct certificate *out, struct err *e);
+int store_certificate_save(struct store *st, struct certificate *r, struct err *e);
+
+int store_authorities(struct store *st, struct authority_list *out, struct err *e);
+int store_authority_get(struct store *st, int64_t id, struct authority *out, struct err *e);
+int store_authority_by_name(struct store *st, const char *name, struct authority *out, struct err *e);
+int store_authority_save(struct store *st, struct authority *r, struct err *e);
+int store_issued(struct store *st, int64_t authority, struct issued_list *out, struct err *e);
+int store_issued_add(struct store *st, struct issued *r, struct err *e);
+
+int store_connectors(struct store *st, struct connector_list *out, struct err *e);
+int store_connector_get(struct store *st, int64_t id, struct connector *out, struct err *e);
+int store_connector_by_name(struct store *st, const char *name, struct connector *out, struct err *e);
+int store_connector_save(struct store *st, struct connector *r, struct err *e);
+int store_connector_delete(struct store *st, int64_t id, struct err *e);
+
+/* Pushes: written before anything happens (result "applying"), then as they go. */
+int store_push_save(struct store *st, struct push_record *r, struct err *e);
+int store_pushes(struct store *st, int64_t server, struct push_record_list *out, struct err *e);   /* newest first */
+
+/* One observation per destination and poll; points older than 30 days are dropped. */
+int store_queue_note(struct store *st, int64_t server, const char *destination, int64_t at, int64_t messages, int64_t oldest,
+        struct err *e);
+int store_queue_points(struct store *st, int64_t server, const char *destination, int64_t since, struct queue_point_list *out,
+        struct err *e);
+
+/* Drafts of open dialogs: one text (JSON) per key ("certificate mx1/smtp"). NULL removes. get: RC_NOTFOUND. */
+int store_draft_set(struct store *st, const char *key, const char *text, struct err *e);
+int store_draft_get(struct store *st, const char *key, char **out, struct err *e);
+
+/* Activity: append-only, chained: hash = sha256(previous hash, row). Who is user@machine. Rows cannot be changed or deleted
+ * (triggers). verify: RC_FINDINGS with the first broken row. */
+int store_activity_add(struct store *st, const char *server, const char *verb, const char *result, struct err *e,
+        const char *fmt, ...) PRINTF_LIKE(6, 7);
+int store_activities(struct store *st, size_t limit, struct activity_list *out, struct err *e);     /* newest first */
+int store_activity_verify(struct store *st, int64_t *rows, struct err *e);
+
+/* Facts of the store itself ("seal-check" and the like). */
+int store_fact_set(struct store *st, const char *name, const char *value, struct err *e);
+int store_fact_get(struct store *st, const char *name, char **out, struct err *e);
+
+#endif
