@@ -1,0 +1,166 @@
+/* core/base: error value, growing text, cleaning, dates, files, secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "mxseal/clean.h"
+#include "mxseal/secret.h"
+#include "mxseal/str.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "support/fixture.h"
+
+static void
+errors_are_sentences(void **state)
+{
+	struct err e;
+
+	(void)state;
+	assert_int_equal(err_set(&e, RC_NET, "mx1 refused the connection"), -1);
+	err_hint(&e, "is sshd running?");
+	err_wrap(&e, "while reading %s", "mx1");
+	assert_string_equal(e.text, "while reading mx1: mx1 refused the connection");
+	assert_string_equal(e.hint, "is sshd running?");
+	err_set(&e, RC_DB, "%s", e.text);            /* the argument may be the error itself */
+	assert_string_equal(e.text, "while reading mx1: mx1 refused the connection");
+	for (int c = 0; c < RC_COUNT; c++) {
+		assert_non_null(err_name((enum err_code)c));
+		assert_non_null(err_title((enum err_code)c));
+		assert_in_range(err_exit_status((enum err_code)c), 0, 130);
+	}
+}
+
+static void
+text_has_a_ceiling(void **state)
+{
+	struct str s;
+
+	(void)state;
+	str_init(&s, 8);
+	str_add(&s, "12345678");
+	assert_false(s.over);
+	str_addc(&s, '9');
+	assert_true(s.over);
+	assert_string_equal(s.s, "12345678");
+	str_release(&s);
+}
+
+static void
+foreign_text_is_cleaned(void **state)
+{
+	static const struct { const char *in; size_t len; const char *out; } cases[] = {
+		{ "plain \303\274", 8, "plain \303\274" },
+		{ "\033]0;x\007", 6, "<1B>]0;x<07>" },
+		{ "a\r\nb", 4, "a<0D><0A>b" },
+		{ "\302\233m", 3, "<9B>m" },                  /* C1 as UTF-8 */
+		{ "\233m", 2, "<9B>m" },                      /* C1 as a raw byte */
+		{ "gnp\342\200\256x", 7, "gnp<U+202E>x" },
+		{ "\300\257", 2, "<C0><AF>" },                /* overlong */
+		{ "\355\240\200", 3, "<ED><A0><80>" },        /* surrogate */
+		{ "x\342\202", 3, "x<E2><82>" },              /* cut */
+		{ "a\0b", 3, "a<00>b" },
+	};
+	struct str out = STR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		str_reset(&out);
+		clean_text(&out, cases[i].in, cases[i].len, false);
+		assert_string_equal(out.s, cases[i].out);
+		assert_true(clean_is(out.s, out.len));
+	}
+	str_release(&out);
+	assert_string_equal(clean(NULL), "-");
+}
+
+static void
+dates(void **state)
+{
+	char buf[32];
+	int64_t t;
+
+	(void)state;
+	when_rfc3339(buf, 1795474805);
+	assert_string_equal(buf, "2026-11-23T23:00:05Z");
+	assert_int_equal(when_parse_date(&t, "2026-12-31", NULL), 0);
+	when_rfc3339(buf, t);
+	assert_string_equal(buf, "2026-12-31T23:59:59Z");
+	assert_int_equal(when_parse_date(&t, "tomorrow", NULL), -1);
+	when_ago(buf, 6000);
+	assert_string_equal(buf, "1:40 h");
+}
+
+static void
+files_are_written_whole(void **state)
+{
+	char *dir = fixture_dir(), *path = xasprintf("%s/file", dir);
+	struct str s = STR_INIT;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(str_write_file(path, "one", 3, 0600, &e), 0);
+	assert_int_equal(str_write_file(path, "two!", 4, 0600, &e), 0);
+	assert_int_equal(str_read_file(&s, path, 100, &e), 0);
+	assert_string_equal(s.s, "two!");
+	str_reset(&s);
+	assert_int_equal(str_read_file(&s, path, 3, &e), -1);
+	assert_int_equal(e.code, RC_LIMIT);
+	assert_int_equal(str_write_file("/nonexistent/x", "", 0, 0600, &e), -1);
+	fixture_remove(dir);
+	free(dir);
+	free(path);
+	str_release(&s);
+}
+
+static void
+words(void **state)
+{
+	size_t n;
+	char **w = words_split(" a,b  c ", " ,", &n);
+
+	(void)state;
+	assert_int_equal(n, 3);
+	assert_string_equal(w[2], "c");
+	assert_null(w[3]);
+	words_free(w);
+	w = words_split(NULL, " ", &n);
+	assert_int_equal(n, 0);
+	words_free(w);
+}
+
+static void
+secrets_end_at_the_line(void **state)
+{
+	struct secret s = { NULL, 0 };
+	struct err e;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "first\nsecond", 12), 12);
+	close(p[1]);
+	assert_int_equal(secret_read_fd(&s, p[0], &e), 0);
+	assert_string_equal(s.mem, "first");
+	assert_int_equal(secret_read_fd(&s, p[0], &e), 0);
+	assert_string_equal(s.mem, "second");
+	assert_int_equal(secret_read_fd(&s, p[0], &e), -1);
+	close(p[0]);
+	secret_release(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_are_sentences), cmocka_unit_test(text_has_a_ceiling),
+		cmocka_unit_test(foreign_text_is_cleaned), cmocka_unit_test(dates),
+		cmocka_unit_test(files_are_written_whole), cmocka_unit_test(words), cmocka_unit_test(secrets_end_at_the_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
