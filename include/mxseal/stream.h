@@ -45,7 +45,7 @@ void    stream_close(struct stream *s, struct stream_end *end);   /* s may be NU
 
 /* A connected TCP socket as a stream, from this machine. address is a name or a number. RC_NET says refused, timed out,
  * unreachable or no such name. The numeric address reached is copied to peer (may be NULL). cancel_fd: readable when
- * it shall give up, or -1. */
+ * it shall give up (RC_CANCELLED), or -1; lent to the stream as long as it lives. */
 int     stream_connect(struct stream **out, const char *address, int port, int timeout_ms, char peer[64], int cancel_fd,
             struct err *e);
 /* A socket or pipe pair as a stream (both closed with it; the same number twice is fine). */
