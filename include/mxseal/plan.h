@@ -51,8 +51,9 @@ struct check_result { char *name; bool ok; char *text; };
 struct plan {
 	int64_t server; char *server_name;
 	char *mailsys; char *config_dir;
-	char *base;                  /* what it was made from */
-	int64_t generation;          /* of the new files */
+	char *base;                  /* what it was made from: lines "SHA256 PATH" of live files ("-" for one that is not there);
+	                              * push_apply refuses when one differs. Lines of another form are only recorded */
+	int64_t generation;          /* of the new files: above all numbers in use on the host (push_status.next) */
 	struct change *changes; size_t n_changes;
 	struct command_list checks;  /* run with the staged copy; "@STAGED@" in a word is replaced by the staged directory */
 	struct command_list reload;  /* first the gentle one ... */
@@ -102,6 +103,7 @@ int push_undo(struct host *h, int64_t to, struct job_ctx *ctx, struct push_repor
 struct push_status {
 	char *state;                 /* "idle", "waiting", "unfinished" */
 	int64_t generation;          /* in force, 0 none of ours */
+	int64_t next;                /* first number above all that were ever used there */
 	int64_t undo_at;
 	char *owner;                 /* who holds the lock, since when; or NULL */
 	char *recovered;             /* what recovery did just now, or NULL */
