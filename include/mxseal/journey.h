@@ -46,6 +46,8 @@ int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *
 const char *certificate_state(struct journey *j, int64_t vserver);
 /* Makes key (on the host) and request; writes the file or asks the own CA; f is a form of the certificate wizard. */
 int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e);
+/* Looks the names of the form up (addresses, MX of the domain above, EHLO name) and puts remarks beside them. Job id, or 0. */
+int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 /* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
  * what is being installed, and warnings, for people. commit false: only looks. */
 int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,

@@ -1,0 +1,508 @@
+/* The certificate wizard: pages in the order of the original one (what; delayed or immediate; name and key; organisation;
+ * common name; geography; authority or file; review). Which branches there are depends on the state of the virtual server:
+ * nothing installed, request pending, installed, both. No page acts; only the end does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "private.h"
+#include "mxseal/certificate.h"
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+/* What the form knows of its virtual server. */
+struct wizard {
+	struct vserver vs;
+	struct server server;
+	const char *state;
+};
+
+static void
+wizard_free(void *data)
+{
+	struct wizard *w = data;
+
+	vserver_release(&w->vs);
+	server_release(&w->server);
+	free(w);
+}
+
+static const struct wizard *
+of(const struct form *f)
+{
+	return f->data;
+}
+
+/* --- branches --- */
+
+static bool
+is_action(const struct form *f, const char *action)
+{
+	return strcmp(form_get(f, "action"), action) == 0;
+}
+
+static bool is_new(const struct form *f) { return is_action(f, "new"); }
+static bool is_process(const struct form *f) { return is_action(f, "process"); }
+static bool is_assign(const struct form *f) { return is_action(f, "assign"); }
+static bool is_now(const struct form *f) { return is_new(f) && strcmp(form_get(f, "when"), "now") == 0; }
+static bool is_later(const struct form *f) { return is_new(f) && !is_now(f); }
+
+static bool
+has_pending(const struct form *f)
+{
+	return text_eq(of(f)->state, "pending") || text_eq(of(f)->state, "renewal");
+}
+
+static bool
+has_installed(const struct form *f)
+{
+	return text_eq(of(f)->state, "installed") || text_eq(of(f)->state, "renewal");
+}
+
+/* --- choices --- */
+
+static void
+action_options(const struct form *f, struct choice_list *out)
+{
+	struct certificate_list l = { NULL, 0 };
+
+	if (has_pending(f))
+		choice_list_add(out, "process", "Process the pending request and install the certificate");
+	choice_list_add(out, "new", has_installed(f) ? "Create a new certificate, to take the place of this one"
+	    : "Create a new certificate");
+	if (store_certificates(journey_store(f->journey), &l, NULL) == 0 && l.n > 0)
+		choice_list_add(out, "assign", "Assign an existing certificate");
+	if (has_pending(f))
+		choice_list_add(out, "drop", "Drop the pending request (its key is kept, it can be restored)");
+	if (has_installed(f))
+		choice_list_add(out, "remove", "Remove the certificate from the virtual server (it can be assigned again)");
+	certificate_list_release(&l);
+}
+
+static void
+request_options(const struct form *f, struct choice_list *out)
+{
+	struct request_list l = { NULL, 0 };
+	char id[24], *label, date[16];
+	size_t i;
+
+	if (store_requests(journey_store(f->journey), f->object, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++) {
+		if (!text_eq(l.v[i].state, "pending"))
+			continue;
+		snprintf(id, sizeof(id), "%lld", (long long)l.v[i].id);
+		when_date(date, l.v[i].created_at);
+		label = xasprintf("#%s %s, waiting since %s", id, l.v[i].subject.cn, date);
+		choice_list_add(out, id, label);
+		free(label);
+	}
+	request_list_release(&l);
+}
+
+static void
+certificate_options(const struct form *f, struct choice_list *out)
+{
+	struct certificate_list l = { NULL, 0 };
+	char id[24], *label, date[16];
+	size_t i;
+
+	if (store_certificates(journey_store(f->journey), &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++) {
+		if (l.v[i].key_server != of(f)->server.id)
+			continue;                      /* its key lives elsewhere */
+		snprintf(id, sizeof(id), "%lld", (long long)l.v[i].id);
+		when_date(date, l.v[i].not_after);
+		label = xasprintf("#%s %s, until %s", id, l.v[i].cn ? l.v[i].cn : "-", date);
+		choice_list_add(out, id, label);
+		free(label);
+	}
+	certificate_list_release(&l);
+}
+
+static void
+authority_options(const struct form *f, struct choice_list *out)
+{
+	struct authority_list l = { NULL, 0 };
+	size_t i;
+
+	if (store_authorities(journey_store(f->journey), &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++)
+		choice_list_add(out, l.v[i].name, l.v[i].subject ? l.v[i].subject : l.v[i].name);
+	authority_list_release(&l);
+}
+
+static void
+country_options(const struct form *f, struct choice_list *out)
+{
+	const struct country *c;
+
+	(void)f;
+	choice_list_add(out, "", "(none)");
+	for (c = countries; c->code != NULL; c++)
+		choice_list_add(out, c->code, c->name);
+}
+
+/* --- checks while typing --- */
+
+/* Subject fields are checked by the name X.509 knows them by. */
+#define SUBJECT_CHECK(function, field) \
+	static int \
+	function(const struct form *f, const char *value, struct str *note, struct err *e) \
+	{ \
+		(void)f; \
+		(void)note; \
+		return subject_field_check(field, value, e); \
+	}
+
+SUBJECT_CHECK(check_o, "o")
+SUBJECT_CHECK(check_ou, "ou")
+SUBJECT_CHECK(check_country, "c")
+SUBJECT_CHECK(check_state, "st")
+SUBJECT_CHECK(check_locality, "l")
+
+/* Internationalised names are shown both ways; the EHLO name is compared at once, DNS is asked by look(). */
+static int
+check_cn(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct str ascii = STR_INIT;
+	const char *helo = of(f)->server.host_name;
+	int rc = subject_field_check("cn", value, e);
+
+	if (rc == 0)
+		rc = name_to_ascii(value, &ascii, e);
+	if (rc == 0 && strchr(ascii.s, '.') == NULL) {
+		err_set(e, RC_INVALID, "\"%s\" is not a fully qualified name", clean(value));
+		rc = err_hint(e, "peers compare the name they looked up, for example mail.example.org");
+	}
+	if (rc == 0 && strcmp(ascii.s, value) != 0)
+		str_addf(note, "in DNS: %s. ", ascii.s);
+	if (rc == 0 && helo != NULL)
+		str_addf(note, text_ieq(ascii.s, helo) ? "is the name %s says in EHLO. " : "%s says %s in EHLO. ",
+		    of(f)->server.name, helo);
+	str_release(&ascii);
+	return rc;
+}
+
+static int
+check_san(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	const char *helo = of(f)->server.host_name;
+
+	if (subject_field_check("san", value, e) == -1)
+		return -1;
+	if (helo != NULL && !text_ieq(form_get(f, "cn"), helo) && strstr(value, helo) == NULL)
+		str_addf(note, "%s, the name said in EHLO, is not covered. ", helo);
+	return 0;
+}
+
+static int
+check_out(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)f;
+	(void)e;
+	if (access(value, F_OK) == 0)
+		str_add(note, "this file is there already and will be replaced");
+	return 0;
+}
+
+static int
+check_answer(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct str text = STR_INIT, summary = STR_INIT;
+	int64_t id;
+	int rc = str_read_file(&text, value, CERT_MAX, e);
+
+	if (rc == 0)
+		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false,
+		    &summary, &id, e);
+	if (rc == 0)
+		str_add(note, "fits the request");
+	str_release(&text);
+	str_release(&summary);
+	return rc;
+}
+
+static int
+check_authority(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)value;
+	(void)note;
+	if (!journey_has_passphrase(f->journey))
+		str_add(note, "its passphrase will be asked for");
+	(void)e;
+	return 0;
+}
+
+/* --- the table --- */
+
+static const struct choice when_choices[] = {
+	{ "later", "Prepare the request now, but send it later", "a PKCS#10 file to carry to an authority" },
+	{ "now", "Send the request immediately to an authority", "an authority kept here" },
+	{ NULL, NULL, NULL }
+};
+
+static const struct choice key_choices[] = {
+	{ "ec-p256", "EC P-256 (fast, understood by all but very old peers)", NULL },
+	{ "ec-p384", "EC P-384", NULL },
+	{ "rsa-2048", "RSA 2048 (for peers older than about 2012)", NULL },
+	{ "rsa-3072", "RSA 3072", NULL },
+	{ "rsa-4096", "RSA 4096 (slow handshakes)", NULL },
+	{ NULL, NULL, NULL }
+};
+
+static const struct choice key_places[] = {
+	{ "server", "on the mail host; it never leaves it", NULL },
+	{ NULL, NULL, NULL }
+};
+
+static const struct page pages[] = {
+	{ .name = "what", .title = "What", .intro = "What shall be done with the certificate of this virtual server?" },
+	{ .name = "when", .title = "Delayed or immediate", .shown = is_new,
+	  .intro = "A request can go straight to an authority that is kept here, or be saved to a file and sent later." },
+	{ .name = "key", .title = "Name and key", .shown = is_new,
+	  .intro = "The key is made on the mail host and never leaves it. The name is for you, to tell certificates apart." },
+	{ .name = "organisation", .title = "Organisation", .shown = is_new,
+	  .intro = "This goes into the certificate for all to see, and is permanent. Many authorities ignore it." },
+	{ .name = "name", .title = "Common name", .shown = is_new,
+	  .intro = "The name peers look up: usually the MX name of your domain and the name said in EHLO." },
+	{ .name = "geography", .title = "Geography", .shown = is_new, .intro = "Where the organisation is. May stay empty." },
+	{ .name = "authority", .title = "Authority", .shown = is_now, .intro = "Who shall sign it?" },
+	{ .name = "file", .title = "Request file", .shown = is_later, .intro = "Where shall the request be saved?" },
+	{ .name = "answer", .title = "Answer", .shown = is_process,
+	  .intro = "The file that the authority sent back: DER, PEM or PKCS#7, with or without its chain." },
+	{ .name = "existing", .title = "Certificate", .shown = is_assign,
+	  .intro = "Certificates whose key lives on this host." },
+	{ .name = NULL }
+};
+
+static const struct field fields[] = {
+	{ .name = "action", .page = "what", .label = "Do", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .options = action_options, .initial = "new", .help = "The choices depend on what is there." },
+	{ .name = "when", .page = "when", .label = "Send", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = when_choices,
+	  .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
+	  "waits for its answer as long as needed, beside whatever is in use." },
+	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT,
+	  .help = "A name for you; the common name where it stays empty.", .example = "mail 2027" },
+	{ .name = "key", .page = "key", .label = "Key", .kind = FIELD_CHOICE, .choices = key_choices, .initial = "ec-p256",
+	  .help = "Weaker keys than these are not offered: peers refuse them." },
+	{ .name = "key-on", .page = "key", .label = "Made", .kind = FIELD_CHOICE, .flags = FIELD_NO_SCREEN, .choices = key_places,
+	  .initial = "server", .help = "Where the key is made." },
+	{ .name = "o", .page = "organisation", .label = "Organization", .kind = FIELD_TEXT, .check = check_o,
+	  .help = "The legal name. Commas and quotes are fine.", .example = "Example, Inc." },
+	{ .name = "ou", .page = "organisation", .label = "Organizational unit", .kind = FIELD_TEXT, .check = check_ou,
+	  .help = "A department; most authorities leave it out nowadays.", .example = "Mail" },
+	{ .name = "cn", .page = "name", .label = "Common name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = check_cn,
+	  .help = "The fully qualified name as it appears on the Internet, not an internal one.", .example = "mail.example.org" },
+	{ .name = "san", .page = "name", .label = "Other names", .kind = FIELD_LIST, .check = check_san,
+	  .help = "More names or addresses the certificate shall cover, blank between. The common name is covered by itself.",
+	  .example = "mx1.example.org mx2.example.org" },
+	{ .name = "country", .page = "geography", .label = "Country/region", .kind = FIELD_CHOICE, .options = country_options,
+	  .check = check_country, .help = "Two letters of ISO 3166.", .example = "DE" },
+	{ .name = "state", .page = "geography", .label = "State/province", .kind = FIELD_TEXT, .check = check_state,
+	  .help = "The full official name, no abbreviation." },
+	{ .name = "locality", .page = "geography", .label = "City/locality", .kind = FIELD_TEXT, .check = check_locality,
+	  .help = "The full official name." },
+	{ .name = "authority", .page = "authority", .label = "Authority", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED,
+	  .options = authority_options, .check = check_authority, .help = "An authority kept here; make one with "
+	  "'mxseal authority add own', or with A in the tree." },
+	{ .name = "out", .page = "file", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED, .check = check_out,
+	  .help = "A file of this machine. Carry or paste it to the authority, then process the answer here.",
+	  .example = "certreq.pem" },
+	{ .name = "request", .page = "answer", .label = "Request", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION,
+	  .options = request_options, .help = "The request that was answered." },
+	{ .name = "answer", .page = "answer", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .check = check_answer, .help = "It is compared with the request before anything happens: same key, not an "
+	  "authority's own certificate, in time, all names covered." },
+	{ .name = "certificate", .page = "existing", .label = "Certificate", .kind = FIELD_CHOICE,
+	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .options = certificate_options, .help = "It takes effect with a push." },
+	{ .name = NULL }
+};
+
+/* Proposes what can be known: the EHLO name, the file, the pending request. */
+static int
+load(struct form *f, struct err *e)
+{
+	struct wizard *w = xcalloc(1, sizeof(*w));
+	struct choice_list l = { NULL, 0 };
+	char *file;
+
+	f->data = w;
+	f->data_free = wizard_free;
+	if (store_vserver_get(journey_store(f->journey), f->object, &w->vs, e) == -1 ||
+	    store_server_get(journey_store(f->journey), w->vs.server, &w->server, e) == -1)
+		return -1;
+	w->state = certificate_state(f->journey, f->object);
+	if (w->server.host_name != NULL)
+		(void)form_set(f, "cn", w->server.host_name, NULL);
+	file = xasprintf("%s-%s.csr.pem", w->server.name, w->vs.is_default ? "smtp" : w->vs.name);
+	(void)form_set(f, "out", file, NULL);
+	free(file);
+	if (has_pending(f))
+		(void)form_set(f, "action", "process", NULL);
+	request_options(f, &l);
+	if (l.n > 0)
+		(void)form_set(f, "request", l.v[0].name, NULL);
+	choice_list_release(&l);
+	certificate_options(f, &l);
+	if (l.n > 0)
+		(void)form_set(f, "certificate", l.v[0].name, NULL);
+	choice_list_release(&l);
+	authority_options(f, &l);
+	if (l.n > 0) {
+		(void)form_set(f, "authority", l.v[0].name, NULL);
+		(void)form_set(f, "when", "now", NULL);
+	}
+	choice_list_release(&l);
+	return 0;
+}
+
+static void
+preview_row(struct str *out, const char *label, const char *value)
+{
+	if (*value != '\0')
+		str_addf(out, "%-16s %s\n", label, value);
+}
+
+static void
+preview_new(const struct form *f, struct str *out)
+{
+	preview_row(out, "Names", form_get(f, "cn"));
+	preview_row(out, "", form_get(f, "san"));
+	preview_row(out, "Key", form_get(f, "key"));
+	preview_row(out, "Organization", form_get(f, "o"));
+	preview_row(out, "Unit", form_get(f, "ou"));
+	preview_row(out, "Country", form_get(f, "country"));
+	preview_row(out, "State", form_get(f, "state"));
+	preview_row(out, "Locality", form_get(f, "locality"));
+	str_add(out, "\nWhat will happen, in order\n");
+	str_addf(out, "  1 %s: a new key under /var/lib/mxseal/keys, 0600 root\n", of(f)->server.name);
+	str_addf(out, "  2 here: the request is built; %s signs it with that key\n", of(f)->server.name);
+	if (is_now(f)) {
+		str_addf(out, "  3 here: %s signs; the answer is checked and assigned\n", form_get(f, "authority"));
+		str_add(out, "  4 a push plan shows the rest; you confirm it separately\n");
+	} else
+		str_addf(out, "  3 here: the request is written to %s and waits for its answer\n", form_get(f, "out"));
+	str_addf(out, "\nNothing that is in use on %s changes before a push.\n", of(f)->server.name);
+}
+
+static void
+preview_answer(const struct form *f, struct str *out)
+{
+	struct str text = STR_INIT;
+	struct err e;
+	int64_t id;
+
+	if (*form_get(f, "answer") == '\0')
+		return;
+	if (str_read_file(&text, form_get(f, "answer"), CERT_MAX, &e) == -1 ||
+	    certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false, out, &id,
+	    &e) == -1)
+		str_addf(out, "! %s\n", e.text);
+	str_release(&text);
+}
+
+static void
+preview(const struct form *f, const char *page, struct str *out)
+{
+	if (page != NULL && strcmp(page, "answer") != 0)
+		return;
+	if (is_new(f))
+		preview_new(f, out);
+	else if (is_process(f))
+		preview_answer(f, out);
+	else if (is_assign(f))
+		str_addf(out, "Certificate #%s is assigned to %s. A push carries it there.\n", form_get(f, "certificate"),
+		    f->object_name);
+	else if (is_action(f, "drop"))
+		str_add(out, "The request goes to the trash; its key stays on the host, so it can be restored.\n");
+	else
+		str_add(out, "The virtual server gets no certificate of ours. TLS stops with the next push unless one is configured "
+		    "by hand. The certificate stays here and can be assigned again.\n");
+}
+
+static void
+command_option(const struct form *f, struct str *out, const char *name)
+{
+	const char *value = form_get(f, name);
+
+	if (*value != '\0')
+		str_addf(out, strpbrk(value, " ,\"'") ? " --%s \"%s\"" : " --%s %s", name, value);
+}
+
+static void
+command(const struct form *f, struct str *out)
+{
+	static const char *const options[] = { "cn", "o", "ou", "country", "state", "locality", "key", "name", NULL };
+	char **san = words_split(form_get(f, "san"), " ", NULL);
+	size_t i;
+
+	if (is_new(f)) {
+		str_addf(out, "mxseal cert request %s", f->object_name);
+		for (i = 0; options[i] != NULL; i++)
+			command_option(f, out, options[i]);
+		for (i = 0; san[i] != NULL; i++)
+			str_addf(out, " --san %s", san[i]);
+		command_option(f, out, is_now(f) ? "authority" : "out");
+	} else if (is_process(f))
+		str_addf(out, "mxseal cert process %s %s", f->object_name, form_get(f, "answer"));
+	else if (is_assign(f))
+		str_addf(out, "mxseal cert assign %s %s", f->object_name, form_get(f, "certificate"));
+	else if (is_action(f, "drop"))
+		str_addf(out, "mxseal cert drop-request %s", form_get(f, "request"));
+	else
+		str_addf(out, "mxseal cert remove %s", f->object_name);
+	words_free(san);
+}
+
+static int64_t
+look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
+{
+	if (strcmp(page, "name") != 0)
+		return 0;
+	return certificate_names_look(f->journey, f, done, arg);
+}
+
+static int
+process(struct form *f, struct err *e)
+{
+	struct str text = STR_INIT;
+	int rc = str_read_file(&text, form_get(f, "answer"), CERT_MAX, e);
+
+	if (rc == 0)
+		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, true,
+		    &f->result, &f->result_id, e);
+	str_release(&text);
+	return rc;
+}
+
+static int64_t
+start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
+{
+	int rc;
+
+	if (is_new(f))
+		return certificate_request(f->journey, f, done, arg, e);
+	if (is_process(f))
+		rc = process(f, e);
+	else if (is_assign(f)) {
+		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), e);
+		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");
+	} else if (is_action(f, "drop")) {
+		rc = request_drop(f->journey, strtoll(form_get(f, "request"), NULL, 10), false, e);
+		str_add(&f->result, rc == 0 ? "The request is in the trash; its key is kept.\n" : "");
+	} else {
+		rc = certificate_remove(f->journey, f->object, e);
+		str_add(&f->result, rc == 0 ? "The certificate is unbound. A push carries that to the host.\n" : "");
+	}
+	return sheet_finish(done, arg, rc, e);
+}
+
+const struct sheet sheet_certificate = {
+	.name = "certificate", .title = "Certificate wizard", .kind = SHEET_WIZARD, .object = OBJECT_VSERVER, .pages = pages,
+	.fields = fields, .act = "Finish", .load = load, .preview = preview, .command = command, .look = look, .start = start,
+};

@@ -1,0 +1,13 @@
+/* What the sheets share among themselves. */
+#ifndef MXSEAL_SHEETS_PRIVATE_H
+#define MXSEAL_SHEETS_PRIVATE_H
+
+#include "mxseal/journey.h"
+#include "mxseal/sheet.h"
+
+extern const struct sheet sheet_server, sheet_certificate, sheet_virtual_server, sheet_connector, sheet_authority;
+
+/* For sheets whose start does everything at once: calls done and returns 0, or -1 when rc is. */
+int64_t sheet_finish(sheet_done_fn *done, void *arg, int rc, struct err *e);
+
+#endif
