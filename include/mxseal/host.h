@@ -42,6 +42,8 @@ struct hostkey {
 };
 void hostkey_release(struct hostkey *k);
 
+/* Is this a target at all? No name is looked up. RC_USAGE with what it takes. */
+int  login_check_target(const char *target, struct err *e);
 /* Connects, checks the host key, logs in, becomes root. Errors: RC_NET, RC_TIMEOUT, RC_HOSTKEY_NEW, RC_HOSTKEY, RC_AUTH,
  * RC_PASSWORD (err.text says for what), RC_SUDO. key may be NULL. ctx may be NULL. */
 int  host_open(struct host **out, const struct login *l, struct job_ctx *ctx, struct hostkey *key, struct err *e);

@@ -1,0 +1,243 @@
+/* The journey: store, jobs, kept connections, secrets that were asked for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/log.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+#define WORKERS 8
+
+int
+journey_open(struct journey **out, const char *path, struct err *e)
+{
+	struct journey *j = xcalloc(1, sizeof(*j));
+
+	if (store_open(&j->store, path, e) == -1 || jobq_open(&j->jobs, WORKERS, e) == -1) {
+		journey_close(j);
+		return -1;
+	}
+	j->known_hosts = store_file(j->store, "known_hosts");
+	*out = j;
+	return 0;
+}
+
+void
+journey_close(struct journey *j)
+{
+	struct slot *s, *next;
+
+	if (j == NULL)
+		return;
+	if (j->jobs != NULL)
+		jobq_close(j->jobs);
+	for (s = j->slots; s != NULL; s = next) {
+		next = s->next;
+		host_close(s->host);
+		secret_release(&s->login);
+		secret_release(&s->sudo);
+		free(s);
+	}
+	if (j->store != NULL)
+		store_close(j->store);
+	secret_release(&j->passphrase);
+	free(j->known_hosts);
+	free(j);
+}
+
+struct store *
+journey_store(struct journey *j)
+{
+	return j->store;
+}
+
+struct jobq *
+journey_jobs(struct journey *j)
+{
+	return j->jobs;
+}
+
+struct slot *
+slot_of(struct journey *j, int64_t server)
+{
+	struct slot *s;
+
+	for (s = j->slots; s != NULL; s = s->next)
+		if (s->server == server)
+			return s;
+	s = xcalloc(1, sizeof(*s));
+	s->server = server;
+	s->next = j->slots;
+	j->slots = s;
+	return s;
+}
+
+void
+journey_password(struct journey *j, int64_t server, const char *what, const struct secret *s)
+{
+	struct slot *slot = slot_of(j, server);
+	struct secret *to = strcmp(what, "sudo") == 0 ? &slot->sudo : &slot->login;
+
+	if (s != NULL)
+		secret_copy(to, s);
+	else
+		secret_release(to);
+}
+
+void
+journey_passphrase(struct journey *j, const struct secret *s)
+{
+	if (s != NULL)
+		secret_copy(&j->passphrase, s);
+	else
+		secret_release(&j->passphrase);
+}
+
+bool
+journey_has_passphrase(const struct journey *j)
+{
+	return secret_is_set(&j->passphrase);
+}
+
+int
+note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text)
+{
+	struct err own;
+
+	log_line("%s %s %s: %s", server ? server : "-", verb, rc == 0 ? "ok" : err_name(e->code), rc == 0 ? text : e->text);
+	return store_activity_add(j->store, server, verb, rc == 0 ? "ok" : err_name(e->code), &own, "%s",
+	    rc == 0 ? text : e->text);
+}
+
+/* --- jobs on a host --- */
+
+static void
+host_job_free(void *arg)
+{
+	struct host_job *hj = arg;
+
+	if (hj->free_data != NULL && hj->data != NULL)
+		hj->free_data(hj->data);
+	login_release(&hj->login);
+	server_release(&hj->server);
+	free(hj->transport);
+	free(hj->transport_why);
+	free(hj);
+}
+
+struct host_job *
+host_job_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = xcalloc(1, sizeof(*hj));
+	struct login l = { .target = NULL };
+
+	hj->journey = j;
+	hj->done = done;
+	hj->arg = arg;
+	if (store_server_get(j->store, server, &hj->server, e) == -1) {
+		host_job_free(hj);
+		return NULL;
+	}
+	hj->slot = slot_of(j, server);
+	l.target = hj->server.target;
+	l.identity = hj->server.identity;
+	l.become = hj->server.become;
+	l.known_hosts = j->known_hosts;
+	l.ssh_config = getenv("MXSEAL_SSH_CONFIG");
+	l.password = hj->slot->login;
+	l.sudo = hj->slot->sudo;
+	login_copy(&hj->login, &l);
+	return hj;
+}
+
+static int
+host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct host_job *hj = arg;
+	struct slot *s = hj->slot;
+	int rc;
+
+	if (s->host != NULL && !host_alive(s->host)) {
+		host_close(s->host);
+		s->host = NULL;
+	}
+	if (s->host == NULL) {
+		job_say(ctx, "login");
+		if (host_open(&s->host, &hj->login, ctx, NULL, e) == -1) {
+			s->host = NULL;
+			return -1;
+		}
+	}
+	hj->transport = xstrdup(host_transport(s->host));
+	hj->transport_why = xstrdup(host_transport_why(s->host));
+	job_on_cancel(ctx, host_abort, s->host);
+	rc = hj->work(hj, s->host, ctx, e);
+	job_on_cancel(ctx, NULL, NULL);
+	if (!host_alive(s->host)) {
+		host_close(s->host);
+		s->host = NULL;
+	}
+	if (rc == -1 && job_cancelled(ctx) && e->code != RC_UNKNOWN)
+		err_set(e, RC_CANCELLED, "cancelled");
+	return rc;
+}
+
+/* Notes in the store how the attempt went, so that the tree can say it. */
+static void
+server_note(struct host_job *hj, int rc, const struct err *e)
+{
+	struct server sv = { .id = 0 };
+
+	if (store_server_get(hj->journey->store, hj->server.id, &sv, NULL) == -1)
+		return;
+	sv.tried_at = when_now();
+	xset(&sv.trouble, rc == 0 ? NULL : e->text);
+	xset(&sv.trouble_code, rc == 0 ? NULL : err_name(e->code));
+	if (hj->transport != NULL) {
+		xset(&sv.transport, hj->transport);
+		xset(&sv.transport_why, hj->transport_why);
+	}
+	(void)store_server_save(hj->journey->store, &sv, NULL);
+	server_release(&sv);
+}
+
+/* Does this failure say something about the way to the host, rather than about what was asked of it? */
+static bool
+is_about_reach(enum err_code code)
+{
+	return err_exit_status(code) == 3 || code == RC_HOSTKEY || code == RC_HOSTKEY_NEW || code == RC_NOMAIL;
+}
+
+static void
+host_job_done(void *arg, int rc, const struct err *e)
+{
+	struct host_job *hj = arg;
+	struct err own = e != NULL ? *e : (struct err){ .code = RC_OK };
+
+	/* a password that was refused must not be tried again by itself */
+	if (rc == -1 && own.code == RC_AUTH)
+		journey_password(hj->journey, hj->server.id, "login", NULL);
+	if (rc == -1 && own.code == RC_SUDO)
+		journey_password(hj->journey, hj->server.id, "sudo", NULL);
+	if (rc == 0 || is_about_reach(own.code))
+		server_note(hj, rc, &own);
+	if (hj->finish != NULL)
+		rc = hj->finish(hj, rc, &own);
+	if (hj->done != NULL)
+		hj->done(hj->arg, rc, &own);
+}
+
+int64_t
+host_job_start(struct host_job *hj, const char *what, struct err *e)
+{
+	char title[160];
+	struct job job = {
+		.title = title, .key = hj->server.id, .work = host_job_work, .done = host_job_done, .drop = host_job_free, .arg = hj,
+	};
+
+	(void)e;
+	snprintf(title, sizeof(title), "%s %s", what, hj->server.name);
+	return jobq_submit(hj->journey->jobs, &job);
+}

@@ -1,0 +1,74 @@
+/* What the journeys share: the journey itself, connections that are kept, and jobs that need one. */
+#ifndef MXSEAL_JOURNEY_PRIVATE_H
+#define MXSEAL_JOURNEY_PRIVATE_H
+
+#include "mxseal/host.h"
+#include "mxseal/journey.h"
+#include "mxseal/mailsys.h"
+
+/* One connection per server, kept between jobs. Jobs of one server never run at the same time (job key), so a slot has one
+ * user at a time; the list itself belongs to the main thread. */
+struct slot {
+	int64_t server;
+	struct host *host;               /* used by the running job only */
+	struct secret login, sudo;       /* asked for, main thread */
+	struct slot *next;
+};
+
+struct journey {
+	struct store *store;
+	struct jobq *jobs;
+	struct secret passphrase;
+	struct slot *slots;
+	char *known_hosts;               /* our own file of confirmed keys */
+};
+
+struct slot *slot_of(struct journey *j, int64_t server);
+
+/* A job on a host. work runs in a worker with an open connection; finish on the main thread, also after a failure (rc -1),
+ * and may turn success into failure; both may be NULL. data is freed by free_data. */
+struct host_job {
+	struct journey *journey;
+	struct slot *slot;
+	struct login login;
+	struct server server;            /* a copy */
+	int  (*work)(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e);
+	int  (*finish)(struct host_job *hj, int rc, struct err *e);
+	void (*free_data)(void *data);
+	void *data;
+	journey_done_fn *done;
+	void *arg;
+	char *transport, *transport_why; /* noted by the worker */
+};
+
+/* Fills a host_job for a server; NULL when the server is not in the store. */
+struct host_job *host_job_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+/* Gives it away. title is what the activity and the screen call it. */
+int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
+
+/* --- reading.c: a reading and what is done with it --- */
+struct served { char *vs_name; char *pem, *sha256, *trouble; };
+struct looked {
+	const struct mailsys *mailsys;
+	struct reading reading;
+	struct served *served; size_t n_served;
+	char *push_state;                /* "idle", "waiting", "unfinished" */
+};
+void looked_release(struct looked *l);
+/* Reads the host (worker). serve: also look at what every listener serves. */
+int look_at_host(struct host *h, const char *system, bool serve, struct job_ctx *ctx, struct looked *out, struct err *e);
+/* Stores it (main thread). */
+int looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e);
+
+/* --- wanted.c --- */
+/* What the store asks of a server. */
+int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);
+void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_build lent it */
+/* Hash over the connectors that a server sends for: what was pushed last is kept as a fact. */
+void connectors_hash(const struct connector_list *l, char out[65]);
+char *connectors_fact(int64_t server);
+
+/* Writes a row of activity; a failure to write it is itself an error. */
+int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
+
+#endif

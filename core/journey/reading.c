@@ -1,0 +1,267 @@
+/* Reading a host: which mail system, its settings and certificates, and what its listeners really serve, looked at from the
+ * host itself. In a worker up to looked_store, which puts it into the store. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/clean.h"
+#include "mxseal/probe.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+void
+looked_release(struct looked *l)
+{
+	size_t i;
+
+	reading_release(&l->reading);
+	for (i = 0; i < l->n_served; i++) {
+		free(l->served[i].vs_name);
+		free(l->served[i].pem);
+		free(l->served[i].sha256);
+		free(l->served[i].trouble);
+	}
+	free(l->served);
+	free(l->push_state);
+	memset(l, 0, sizeof(*l));
+}
+
+static size_t
+cmd_count(const struct host_cmd *c)
+{
+	size_t n = 0;
+
+	while (c[n].name != NULL)
+		n++;
+	return n;
+}
+
+/* Which driver knows this host? The sections of its detection stay in s. */
+static const struct mailsys *
+detect(struct host *h, const char *system, struct sections *s, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; mailsystems[i] != NULL; i++) {
+		const struct mailsys *m = mailsystems[i];
+
+		if (!text_empty(system) && strcmp(system, "auto") != 0 && strcmp(system, m->name) != 0)
+			continue;
+		if (host_read(h, m->detect, cmd_count(m->detect), s, e) == -1)
+			return NULL;
+		if (m->is_here(s))
+			return m;
+		sections_release(s);
+	}
+	err_set(e, RC_NOMAIL, "%s has no mail system that mxseal knows", clean(host_address(h)));
+	err_hint(e, "it looks for Postfix (postconf in the usual places); is this the right host?");
+	return NULL;
+}
+
+static int
+read_more(struct host *h, const struct mailsys *m, struct sections *s, struct err *e)
+{
+	struct command_list l = { NULL, 0 };
+	struct host_cmd *cmds = NULL;
+	size_t i;
+	int rc = -1;
+
+	if (m->more(s, &l, e) == -1)
+		goto out;
+	cmds = xcalloc(l.n + 1, sizeof(*cmds));
+	for (i = 0; i < l.n; i++)
+		cmds[i] = (struct host_cmd){ l.v[i].name, (const char *const *)l.v[i].argv };
+	rc = l.n > 0 ? host_read(h, cmds, l.n, s, e) : 0;
+out:
+	free(cmds);
+	command_list_release(&l);
+	return rc;
+}
+
+/* The address from the host's own point of view: "0.0.0.0:25" is reached on loopback. */
+static char *
+listen_address(const char *listen)
+{
+	char **w = words_split(listen, " ", NULL), *colon, *out;
+
+	if (w[0] == NULL) {
+		words_free(w);
+		return NULL;
+	}
+	colon = strrchr(w[0], ':');
+	if (colon != NULL)
+		*colon = '\0';
+	if (w[0][0] == '[') {
+		w[0][strcspn(w[0], "]")] = '\0';
+		out = xstrdup(strcmp(w[0] + 1, "::") == 0 ? "::1" : w[0] + 1);
+	} else
+		out = xstrdup(strcmp(w[0], "0.0.0.0") == 0 || *w[0] == '\0' ? "127.0.0.1" : w[0]);
+	words_free(w);
+	return out;
+}
+
+static void
+look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct looked *out)
+{
+	struct dialer d = { probe_dial_host, h, "the host" };
+	size_t i;
+
+	out->served = xcalloc(r->vservers.n + 1, sizeof(*out->served));
+	for (i = 0; i < r->vservers.n && host_alive(h) && !job_cancelled(ctx); i++) {
+		const struct vserver *vs = &r->vservers.v[i];
+		struct probe_options o = { .timeout_ms = 5000, .implicit_tls = vs->implicit_tls, .name = r->host_name };
+		struct served *s = &out->served[out->n_served];
+		struct probe_host p = { .host = NULL };
+		char *address = listen_address(vs->listen ? vs->listen : "");
+
+		if (address == NULL || vs->port == 0) {
+			free(address);
+			continue;
+		}
+		job_say(ctx, "looking at port %d", vs->port);
+		if (probe_smtp(&d, address, address, vs->port, &o, &p, NULL) == 0) {
+			s->vs_name = xstrdup(vs->name);
+			s->pem = xstrdup(p.chain_pem);
+			s->sha256 = *p.sha256 ? xstrdup(p.sha256) : NULL;
+			s->trouble = xstrdup(p.tls ? NULL : p.trouble ? p.trouble : "no TLS");
+			out->n_served++;
+		}
+		probe_host_release(&p);
+		free(address);
+	}
+}
+
+int
+look_at_host(struct host *h, const char *system, bool serve, struct job_ctx *ctx, struct looked *out, struct err *e)
+{
+	struct sections s = { NULL, 0 };
+	struct push_status st = { .state = NULL };
+	const struct mailsys *m = detect(h, system, &s, e);
+
+	if (m == NULL)
+		goto fail;
+	out->mailsys = m;
+	job_say(ctx, "reading %s", m->title);
+	if (host_read(h, m->look, cmd_count(m->look), &s, e) == -1 || read_more(h, m, &s, e) == -1 ||
+	    m->read(&s, &out->reading, e) == -1)
+		goto fail;
+	if (push_look(h, false, &st, e) == -1)
+		goto fail;
+	out->push_state = xstrdup(st.state);
+	push_status_release(&st);
+	if (serve)
+		look_served(h, &out->reading, ctx, out);
+	return 0;
+fail:
+	sections_release(&s);
+	push_status_release(&st);
+	return -1;
+}
+
+/* --- into the store --- */
+
+static const struct served *
+served_of(const struct looked *l, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < l->n_served; i++)
+		if (strcmp(l->served[i].vs_name, name) == 0)
+			return &l->served[i];
+	return NULL;
+}
+
+/* Moves what was found into the stored record, keeping its identity and what is wanted. */
+static int
+vserver_store(struct journey *j, int64_t server, struct vserver *fresh, const struct vserver_list *old, const struct looked *l,
+    struct err *e)
+{
+	const struct served *s = served_of(l, fresh->name);
+	size_t i;
+
+	fresh->server = server;
+	fresh->present = true;
+	for (i = 0; i < old->n; i++)
+		if (text_eq(old->v[i].name, fresh->name)) {
+			fresh->id = old->v[i].id;
+			fresh->rev = old->v[i].rev;
+			fresh->certificate = old->v[i].certificate;
+			fresh->certificate_set = old->v[i].certificate_set;
+		}
+	xset(&fresh->served_pem, s ? s->pem : NULL);
+	xset(&fresh->served_sha256, s ? s->sha256 : NULL);
+	xset(&fresh->served_trouble, s ? s->trouble : NULL);
+	fresh->served_at = s ? when_now() : 0;
+	return store_vserver_save(j->store, fresh, e);
+}
+
+/* A virtual server that is gone from master.cf stays while something is wanted for it, marked as absent. */
+static int
+vservers_gone(struct journey *j, const struct vserver_list *old, const struct reading *r, struct err *e)
+{
+	size_t i, k;
+
+	for (i = 0; i < old->n; i++) {
+		struct vserver *vs = &old->v[i];
+
+		for (k = 0; k < r->vservers.n && !text_eq(vs->name, r->vservers.v[k].name); k++)
+			;
+		if (k < r->vservers.n)
+			continue;
+		if (!vs->certificate_set && store_vserver_delete(j->store, vs->id, e) == -1)
+			return -1;
+		vs->present = false;
+		if (vs->certificate_set && store_vserver_save(j->store, vs, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+struct store_arg { struct journey *j; int64_t server; const struct looked *l; };
+
+static int
+store_body(struct store *st, void *arg, struct err *e)
+{
+	struct store_arg *a = arg;
+	const struct reading *r = &a->l->reading;
+	struct server sv = { .id = 0 };
+	struct vserver_list old = { NULL, 0 };
+	size_t i;
+	int rc = -1;
+
+	if (store_server_get(st, a->server, &sv, e) == -1 || store_vservers(st, a->server, &old, e) == -1)
+		goto out;
+	xset(&sv.mailsys, a->l->mailsys->name);
+	xset(&sv.version, r->version);
+	xset(&sv.config_dir, r->config_dir);
+	xset(&sv.host_name, r->host_name);
+	xset(&sv.domain, r->domain);
+	xset(&sv.os, r->os);
+	xset(&sv.base, r->base);
+	sv.queue_messages = r->queue_messages;
+	sv.generation = r->generation;
+	sv.read_at = when_now();
+	if (store_server_save(st, &sv, e) == -1)
+		goto out;
+	for (i = 0; i < r->vservers.n; i++)
+		if (vserver_store(a->j, a->server, &r->vservers.v[i], &old, a->l, e) == -1)
+			goto out;
+	rc = vservers_gone(a->j, &old, r, e);
+out:
+	server_release(&sv);
+	vserver_list_release(&old);
+	return rc;
+}
+
+int
+looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e)
+{
+	struct store_arg a = { j, server, l };
+	char *fact = xasprintf("push-state:%lld", (long long)server);
+	int rc = store_tx(j->store, store_body, &a, e);
+
+	if (rc == 0)
+		rc = store_fact_set(j->store, fact, l->push_state, e);
+	free(fact);
+	return rc;
+}

@@ -1,0 +1,213 @@
+/* What the store asks of a server, put together for the planner; and what of it has not been pushed yet. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/certificate.h"
+#include "mxseal/xalloc.h"
+
+/* Does the list of virtual servers name one of this server? */
+static bool
+via_server(const struct connector *c, const char *server)
+{
+	char **w = words_split(c->via, " ", NULL);
+	size_t i, n = strlen(server);
+	bool yes = false;
+
+	for (i = 0; w[i] != NULL; i++)
+		yes = yes || (strncmp(w[i], server, n) == 0 && (w[i][n] == '\0' || w[i][n] == '/'));
+	words_free(w);
+	return yes;
+}
+
+/* Keeps the connectors that this server sends for. */
+static int
+connectors_of(struct journey *j, const char *server, struct connector_list *out, struct err *e)
+{
+	struct connector_list all = { NULL, 0 };
+	size_t i;
+
+	if (store_connectors(j->store, &all, e) == -1)
+		return -1;
+	for (i = 0; i < all.n; i++)
+		if (via_server(&all.v[i], server)) {
+			*connector_list_add(out) = all.v[i];
+			memset(&all.v[i], 0, sizeof(all.v[i]));
+		}
+	connector_list_release(&all);
+	return 0;
+}
+
+static int
+wanted_certificate(struct journey *j, const struct vserver *vs, struct wanted_vs *w, struct err *e)
+{
+	w->certificate_set = vs->certificate_set;
+	if (!vs->certificate_set || vs->certificate == 0)
+		return 0;
+	w->certificate = xcalloc(1, sizeof(*w->certificate));
+	return store_certificate_get(j->store, vs->certificate, w->certificate, e);
+}
+
+void
+wanted_free(struct wanted_host *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_vs; i++)
+		if (w->vs[i].certificate != NULL) {
+			certificate_release(w->vs[i].certificate);
+			free(w->vs[i].certificate);
+			w->vs[i].certificate = NULL;
+		}
+	wanted_host_release(w);
+}
+
+int
+wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	struct vserver_list l = { NULL, 0 };
+	size_t i;
+	int rc = -1;
+
+	if (store_server_get(j->store, server, &sv, e) == -1 || store_vservers(j->store, server, &l, e) == -1 ||
+	    connectors_of(j, sv.name, &out->connectors, e) == -1)
+		goto out;
+	out->vs = xcalloc(l.n + 1, sizeof(*out->vs));
+	for (i = 0; i < l.n; i++) {
+		struct wanted_vs *w = &out->vs[out->n_vs++];
+
+		w->name = xstrdup(l.v[i].name);
+		w->is_default = l.v[i].is_default;
+		if (store_wanted(j->store, l.v[i].id, &w->settings, e) == -1 || wanted_certificate(j, &l.v[i], w, e) == -1)
+			goto out;
+	}
+	rc = 0;
+out:
+	server_release(&sv);
+	vserver_list_release(&l);
+	return rc;
+}
+
+void
+connectors_hash(const struct connector_list *l, char out[65])
+{
+	struct str s = STR_INIT;
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		str_addf(&s, "%s|%s|%s|%s\n", l->v[i].domains, l->v[i].route, l->v[i].tls, l->v[i].match ? l->v[i].match : "");
+	sha256_hex(s.s, s.len, out);
+	str_release(&s);
+}
+
+char *
+connectors_fact(int64_t server)
+{
+	return xasprintf("connectors-pushed:%lld", (long long)server);
+}
+
+static const struct found_value *
+found_of(const struct vserver *vs, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < vs->found.n; i++)
+		if (text_eq(vs->found.v[i].name, name))
+			return &vs->found.v[i];
+	return NULL;
+}
+
+static size_t
+pending_settings(const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->settings.n; i++) {
+		const struct wanted *s = &w->settings.v[i];
+		const struct found_value *f = found_of(vs, s->name);
+
+		if (f != NULL && text_eq(f->value, s->value))
+			continue;
+		n++;
+		if (out != NULL)
+			str_addf(out, "%s/%s: %s = %s (on the host: %s)\n", name, w->name, s->name, s->value,
+			    f && f->value ? f->value : "unknown");
+	}
+	return n;
+}
+
+static size_t
+pending_certificate(const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+{
+	struct certificate in_use = { .id = 0 };
+	bool same = false;
+
+	if (!w->certificate_set)
+		return 0;
+	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &in_use, NULL) == 0)
+		same = w->certificate != NULL && text_eq(in_use.sha256, w->certificate->sha256) && vs->cert_trouble == NULL;
+	else
+		same = w->certificate == NULL;
+	if (w->certificate == NULL && !text_starts(vs->cert_file, "/etc/mxseal/"))
+		same = true;                           /* unbound: what is configured by hand is not ours */
+	certificate_release(&in_use);
+	if (!same && out != NULL && w->certificate != NULL)
+		str_addf(out, "%s/%s: certificate #%lld %s\n", name, w->name, (long long)w->certificate->id,
+		    w->certificate->cn ? w->certificate->cn : "");
+	else if (!same && out != NULL)
+		str_addf(out, "%s/%s: no certificate of ours any more\n", name, w->name);
+	return same ? 0 : 1;
+}
+
+static size_t
+pending_connectors(struct journey *j, const struct server *sv, const struct wanted_host *w, struct str *out)
+{
+	char *fact = connectors_fact(sv->id), *pushed = NULL, hash[65];
+	bool same;
+
+	if (store_fact_get(j->store, fact, &pushed, NULL) == -1)
+		same = w->connectors.n == 0;
+	else {
+		connectors_hash(&w->connectors, hash);
+		same = text_eq(pushed, hash);
+	}
+	if (!same && out != NULL)
+		str_addf(out, "%s: connectors (%zu)\n", sv->name, w->connectors.n);
+	free(fact);
+	free(pushed);
+	return same ? 0 : 1;
+}
+
+static size_t
+pending_server(struct journey *j, const struct server *sv, struct str *out)
+{
+	struct wanted_host w = { .vs = NULL };
+	struct vserver_list l = { NULL, 0 };
+	size_t i, n = 0;
+
+	if (sv->read_at == 0 || wanted_build(j, sv->id, &w, NULL) == -1 || store_vservers(j->store, sv->id, &l, NULL) == -1)
+		goto out;
+	for (i = 0; i < l.n && i < w.n_vs; i++)
+		n += pending_settings(&l.v[i], sv->name, &w.vs[i], out) + pending_certificate(&l.v[i], sv->name, &w.vs[i], out);
+	n += pending_connectors(j, sv, &w, out);
+out:
+	wanted_free(&w);
+	vserver_list_release(&l);
+	return n;
+}
+
+size_t
+pending_edits(struct journey *j, int64_t server, struct str *sentences)
+{
+	struct server_list l = { NULL, 0 };
+	size_t i, n = 0;
+
+	if (store_servers(j->store, &l, NULL) == -1)
+		return 0;
+	for (i = 0; i < l.n; i++)
+		if (server == 0 || l.v[i].id == server)
+			n += pending_server(j, &l.v[i], sentences);
+	server_list_release(&l);
+	return n;
+}
