@@ -127,6 +127,12 @@ host_job_free(void *arg)
 	free(hj);
 }
 
+void
+host_job_discard(struct host_job *hj)
+{
+	host_job_free(hj);
+}
+
 struct host_job *
 host_job_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
 {

@@ -43,6 +43,8 @@ struct host_job {
 
 /* Fills a host_job for a server; NULL when the server is not in the store. */
 struct host_job *host_job_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+/* Frees one that was not started. */
+void host_job_discard(struct host_job *hj);
 /* Gives it away. title is what the activity and the screen call it. */
 int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 

@@ -76,9 +76,7 @@ key_drop(void *arg)
 	struct key_look *k = arg;
 
 	hostkey_release(&k->key);
-	login_release(&k->hj->login);
-	server_release(&k->hj->server);
-	free(k->hj);
+	host_job_discard(k->hj);
 	free(k);
 }
 

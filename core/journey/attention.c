@@ -1,0 +1,148 @@
+/* What needs attention, worst first: each line is one sentence of cause, with the thing that mends it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+#define SOON (30 * 86400)   /* a certificate that ends within this many seconds is named */
+
+void
+attention_list_release(struct attention_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].text);
+		free(l->v[i].next);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
+}
+
+static struct attention *
+add(struct attention_list *l, char sign, int64_t server, const char *next, char *text)
+{
+	struct attention *a;
+
+	ARRAY_GROW(l->v, l->n);
+	a = &l->v[l->n++];
+	*a = (struct attention){ .text = text, .sign = sign, .server = server, .next = xstrdup(next) };
+	return a;
+}
+
+static void
+about_push(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	char *fact = xasprintf("push-state:%lld", (long long)sv->id), *state = NULL;
+
+	if (store_fact_get(j->store, fact, &state, NULL) == 0 && !text_eq(state, "idle"))
+		add(out, '!', sv->id, "push", xasprintf("%s: a push is %s there", sv->name,
+		    text_eq(state, "waiting") ? "waiting to be kept or undone" : "unfinished"));
+	free(fact);
+	free(state);
+}
+
+static void
+about_queue(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	char *fact = xasprintf("queue-tls:%lld", (long long)sv->id), *text = NULL;
+	int n = 0;
+
+	if (store_fact_get(j->store, fact, &text, NULL) == 0) {
+		(void)sscanf(text, "%*d%n", &n);
+		add(out, '!', sv->id, "queue", xasprintf("%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
+	}
+	free(fact);
+	free(text);
+}
+
+static void
+about_server(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	if (sv->trouble != NULL)
+		add(out, text_eq(sv->trouble_code, "hostkey") ? '!' : '?', sv->id, "read", xasprintf("%s: %s", sv->name, sv->trouble));
+	else if (sv->read_at == 0)
+		add(out, '?', sv->id, "read", xasprintf("%s: never read", sv->name));
+	about_push(j, sv, out);
+	about_queue(j, sv, out);
+}
+
+static void
+about_certificate(struct journey *j, const struct server *sv, const struct vserver *vs, struct attention_list *out)
+{
+	struct certificate c = { .id = 0 };
+	struct attention *a = NULL;
+	int64_t left;
+
+	if (vs->served_pem != NULL && cert_describe(vs->served_pem, &c, NULL) == 0 && !text_eq(c.subject, c.issuer)) {
+		left = c.not_after - when_now();
+		if (left <= 0)
+			a = add(out, '!', sv->id, "certificate", xasprintf("%s/%s serves a certificate that has expired", sv->name, vs->name));
+		else if (left < SOON)
+			a = add(out, '!', sv->id, "certificate", xasprintf("%s/%s: the certificate ends in %lld days", sv->name, vs->name,
+			    (long long)(left / 86400)));
+	}
+	if (a != NULL)
+		a->vserver = vs->id;
+	if (vs->cert_trouble != NULL)
+		add(out, '!', sv->id, "certificate", xasprintf("%s/%s: %s", sv->name, vs->name, vs->cert_trouble))->vserver = vs->id;
+	certificate_release(&c);
+}
+
+static void
+about_requests(struct journey *j, struct attention_list *out)
+{
+	struct request_list l = { NULL, 0 };
+	char date[16];
+	size_t i;
+
+	if (store_requests(j->store, 0, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++) {
+		struct attention *a;
+
+		if (!text_eq(l.v[i].state, "pending"))
+			continue;
+		when_date(date, l.v[i].created_at);
+		a = add(out, '?', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s waits for its answer since %s",
+		    (long long)l.v[i].id, l.v[i].subject.cn, date));
+		a->vserver = l.v[i].vserver;
+		a->request = l.v[i].id;
+	}
+	request_list_release(&l);
+}
+
+static int
+worse(const void *a, const void *b)
+{
+	const struct attention *x = a, *y = b;
+
+	return (x->sign != '!') - (y->sign != '!');
+}
+
+int
+attention(struct journey *j, struct attention_list *out, struct err *e)
+{
+	struct server_list l = { NULL, 0 };
+	struct vserver_list v;
+	size_t i, k;
+
+	if (store_servers(j->store, &l, e) == -1)
+		return -1;
+	for (i = 0; i < l.n; i++) {
+		about_server(j, &l.v[i], out);
+		memset(&v, 0, sizeof(v));
+		if (store_vservers(j->store, l.v[i].id, &v, NULL) == 0)
+			for (k = 0; k < v.n; k++)
+				about_certificate(j, &l.v[i], &v.v[k], out);
+		vserver_list_release(&v);
+	}
+	about_requests(j, out);
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), worse);
+	server_list_release(&l);
+	return 0;
+}

@@ -1,0 +1,563 @@
+/* The story of settings and connectors: kept in the store, planned against a fresh reading, pushed, proved, kept or undone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/certificate.h"
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+/* --- what is wanted --- */
+
+struct edits { int64_t vserver; const char *const *names, *const *values; char **normal; size_t n; };
+
+static int
+edits_body(struct store *st, void *arg, struct err *e)
+{
+	const struct edits *x = arg;
+	size_t i;
+
+	for (i = 0; i < x->n; i++)
+		if (store_wanted_set(st, "vs", x->vserver, x->names[i], x->normal[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+/* One edit: known, meant for this mail system, well formed. normal gets NULL for "remove". */
+static int
+edit_check(const struct mailsys *m, const char *name, const char *value, char **normal, struct err *e)
+{
+	const struct setting *s = setting_find(name);
+	const char *why;
+	struct str text = STR_INIT;
+
+	if (s == NULL) {
+		err_set(e, RC_INVALID, "there is no setting \"%s\"", clean(name));
+		return err_hint(e, "mxseal vs set --help lists them");
+	}
+	why = m != NULL && m->declines != NULL ? m->declines(name) : NULL;
+	if (why != NULL)
+		return err_set(e, RC_INVALID, "%s: %s", name, why);
+	*normal = NULL;
+	if (*value == '\0')
+		return 0;
+	if (setting_check(s, value, &text, e) == -1) {
+		str_release(&text);
+		return -1;
+	}
+	*normal = str_take(&text);
+	return 0;
+}
+
+int
+vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n, struct err *e)
+{
+	struct edits x = { vserver, names, values, xcalloc(n + 1, sizeof(char *)), n };
+	struct vserver vs = { .id = 0 };
+	struct server sv = { .id = 0 };
+	struct str text = STR_INIT;
+	size_t i;
+	int rc = -1;
+
+	if (store_vserver_get(j->store, vserver, &vs, e) == -1 || store_server_get(j->store, vs.server, &sv, e) == -1)
+		goto out;
+	for (i = 0; i < n; i++) {
+		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), names[i], values[i], &x.normal[i], e) == -1)
+			goto out;
+		str_addf(&text, "%s%s=%s", i ? " " : "", names[i], x.normal[i] ? x.normal[i] : "");
+	}
+	rc = store_tx(j->store, edits_body, &x, e);
+	if (rc == 0)
+		rc = note_activity(j, sv.name, "settings", 0, e, text.s);
+out:
+	for (i = 0; i < n; i++)
+		free(x.normal[i]);
+	free(x.normal);
+	vserver_release(&vs);
+	server_release(&sv);
+	str_release(&text);
+	return rc;
+}
+
+void
+native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out)
+{
+	struct vserver vs = { .id = 0 };
+	struct server sv = { .id = 0 };
+	const struct mailsys *m;
+
+	if (store_vserver_get(j->store, vserver, &vs, NULL) == 0 && store_server_get(j->store, vs.server, &sv, NULL) == 0) {
+		m = mailsys_find(sv.mailsys ? sv.mailsys : "postfix");
+		if (m != NULL)
+			(void)m->native(setting, value, vs.is_default, out, NULL);
+	}
+	vserver_release(&vs);
+	server_release(&sv);
+}
+
+/* --- connectors --- */
+
+static int
+connector_domains_check(const char *domains, struct err *e)
+{
+	char **w = words_split(domains, " ", NULL), *comma;
+	struct str ascii = STR_INIT;
+	size_t i;
+	int rc = w[0] != NULL ? 0 : err_set(e, RC_INVALID, "a connector needs at least one domain");
+
+	for (i = 0; w[i] != NULL && rc == 0; i++) {
+		comma = strchr(w[i], ',');
+		if (comma != NULL)
+			*comma = '\0';
+		str_reset(&ascii);
+		rc = name_to_ascii(w[i], &ascii, e);
+	}
+	words_free(w);
+	str_release(&ascii);
+	return rc;
+}
+
+int
+connector_save(struct journey *j, struct connector *c, struct err *e)
+{
+	struct connector other = { .id = 0 };
+	struct vserver vs = { .id = 0 };
+	struct str text = STR_INIT;
+	char **via = words_split(c->via, " ", NULL);
+	const struct choice *level = tls_level_choices;
+	size_t i;
+	int rc = -1;
+
+	while (level->name != NULL && !text_eq(level->name, c->tls))
+		level++;
+	if (level->name == NULL) {
+		err_set(e, RC_INVALID, "\"%s\" is not a level of outbound security", clean(c->tls));
+		goto out;
+	}
+	if (store_connector_by_name(j->store, c->name, &other, NULL) == 0 && other.id != c->id) {
+		err_set(e, RC_EXISTS, "there is a connector %s already", clean(c->name));
+		goto out;
+	}
+	if (connector_domains_check(c->domains, e) == -1)
+		goto out;
+	if (via[0] == NULL) {
+		err_set(e, RC_INVALID, "a connector needs a virtual server that sends for it");
+		goto out;
+	}
+	for (i = 0; via[i] != NULL; i++) {
+		rc = store_vserver_by_name(j->store, via[i], &vs, e);
+		vserver_release(&vs);
+		memset(&vs, 0, sizeof(vs));
+		if (rc == -1)
+			goto out;
+	}
+	if (c->created_at == 0)
+		c->created_at = when_now();
+	str_addf(&text, "%s: %s for %s by %s", c->name, c->tls, c->domains, c->via);
+	rc = store_connector_save(j->store, c, e);
+	if (rc == 0)
+		rc = note_activity(j, NULL, "connector", 0, e, text.s);
+out:
+	words_free(via);
+	connector_release(&other);
+	str_release(&text);
+	return rc;
+}
+
+int
+connector_remove(struct journey *j, int64_t id, struct err *e)
+{
+	struct connector c = { .id = 0 };
+	int rc = -1;
+
+	if (store_connector_get(j->store, id, &c, e) == 0 && store_connector_delete(j->store, id, e) == 0)
+		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
+	connector_release(&c);
+	return rc;
+}
+
+/* --- plan and push: one job struct for both --- */
+
+struct pushing {
+	struct wanted_host wanted;
+	char *roots;                     /* authorities of our own: the proof may trust them */
+	char connectors[65];
+	struct looked looked;            /* before; after a push: how the host is now */
+	struct plan plan;
+	bool have_plan;
+	char *shown_base;                /* the plan must still be made from this */
+	struct push_options options;
+	struct push_report report;
+	struct push_record record;
+	int64_t undo_to;
+	struct push_status status;
+	struct plan *plan_out;
+	struct push_report *report_out;
+	struct push_status *status_out;
+};
+
+static void
+pushing_free(void *data)
+{
+	struct pushing *p = data;
+
+	wanted_free(&p->wanted);
+	looked_release(&p->looked);
+	plan_release(&p->plan);
+	push_report_release(&p->report);
+	push_record_release(&p->record);
+	push_status_release(&p->status);
+	free(p->roots);
+	free(p->shown_base);
+	free(p);
+}
+
+static struct host_job *
+pushing_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = host_job_new(j, server, done, arg, e);
+	struct authority_list l = { NULL, 0 };
+	struct str roots = STR_INIT;
+	struct pushing *p;
+	size_t i;
+
+	if (hj == NULL)
+		return NULL;
+	p = xcalloc(1, sizeof(*p));
+	hj->data = p;
+	hj->free_data = pushing_free;
+	plan_init(&p->plan);
+	str_init(&p->report.steps, 0);
+	str_init(&p->status.generations, 0);
+	if (store_authorities(j->store, &l, NULL) == 0)
+		for (i = 0; i < l.n; i++)
+			str_add(&roots, l.v[i].pem);
+	authority_list_release(&l);
+	p->roots = str_take(&roots);
+	return hj;
+}
+
+/* The plan from a fresh reading (worker). */
+static int
+make_plan(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct pushing *p = hj->data;
+	size_t i;
+
+	if (look_at_host(h, hj->server.system, false, ctx, &p->looked, e) == -1 ||
+	    p->looked.mailsys->plan(&p->looked.reading, &p->wanted, &p->plan, e) == -1)
+		return -1;
+	p->plan.server = hj->server.id;
+	xset(&p->plan.server_name, hj->server.name);
+	for (i = 0; i < p->plan.n_wants; i++)
+		xset(&p->plan.wants[i].roots, p->roots);
+	p->have_plan = true;
+	return 0;
+}
+
+static int
+plan_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct pushing *p = hj->data;
+
+	(void)e;
+	if (p->have_plan) {
+		*p->plan_out = p->plan;
+		plan_init(&p->plan);
+	}
+	return rc;
+}
+
+static struct host_job *
+planned_job(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = pushing_new(j, server, done, arg, e);
+	struct pushing *p;
+
+	if (hj == NULL)
+		return NULL;
+	p = hj->data;
+	if (wanted_build(j, server, &p->wanted, e) == -1) {
+		host_job_discard(hj);
+		return NULL;
+	}
+	connectors_hash(&p->wanted.connectors, p->connectors);
+	return hj;
+}
+
+int64_t
+plan_make(struct journey *j, int64_t server, struct plan *out, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = planned_job(j, server, done, arg, e);
+
+	if (hj == NULL)
+		return -1;
+	((struct pushing *)hj->data)->plan_out = out;
+	hj->work = make_plan;
+	hj->finish = plan_finish;
+	return host_job_start(hj, "plan", e);
+}
+
+/* Reads once more after a push, so that the store shows what is, not what was meant. */
+static void
+look_again(struct host_job *hj, struct host *h, struct job_ctx *ctx)
+{
+	struct pushing *p = hj->data;
+
+	looked_release(&p->looked);
+	if (host_alive(h) && look_at_host(h, hj->server.system, true, ctx, &p->looked, NULL) == -1)
+		looked_release(&p->looked);
+}
+
+static int
+push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct pushing *p = hj->data;
+	int rc;
+
+	if (push_look(h, true, &p->status, e) == -1)
+		return -1;
+	if (text_eq(p->status.state, "waiting")) {
+		err_set(e, RC_LOCKED, "push #%lld on %s still waits to be kept or undone", (long long)p->status.generation,
+		    hj->server.name);
+		return err_hint(e, "mxseal keep %s, or mxseal undo %s", hj->server.name, hj->server.name);
+	}
+	if (make_plan(hj, h, ctx, e) == -1)
+		return -1;
+	if (p->shown_base != NULL && !text_eq(p->shown_base, p->plan.base)) {
+		err_set(e, RC_CONFLICT, "%s has changed since the plan was shown; nothing was touched", hj->server.name);
+		return err_hint(e, "look at the plan again");
+	}
+	if (plan_is_refused(&p->plan)) {
+		size_t i = 0;
+
+		while (p->plan.results[i].ok)
+			i++;
+		return err_set(e, RC_CHECK, "%s: %s; nothing was touched", p->plan.results[i].name, p->plan.results[i].text);
+	}
+	rc = push_apply(&p->plan, h, &p->options, ctx, &p->report, e);
+	look_again(hj, h, ctx);
+	return rc;
+}
+
+/* The result in the words of the record; a refusal is not in the report. */
+static const char *
+result_word(const struct pushing *p, int rc, const struct err *e)
+{
+	if (rc == 0)
+		return push_result_name(p->report.result);
+	switch (err_exit_status(e->code)) {
+	case 5: return "undone";
+	case 6: return "unknown";
+	default: return "refused";
+	}
+}
+
+static int
+push_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct pushing *p = hj->data;
+	struct journey *j = hj->journey;
+	struct str text = STR_INIT;
+	char *fact = connectors_fact(hj->server.id);
+	struct err own;
+
+	p->record.ended_at = when_now();
+	p->record.generation = p->report.generation;
+	xset(&p->record.result, result_word(p, rc, e));
+	xset(&p->record.steps, p->report.steps.s);
+	if (p->have_plan) {
+		plan_render(&p->plan, &text);
+		xset(&p->record.plan_text, text.s);
+	}
+	(void)store_push_save(j->store, &p->record, &own);
+	if (rc == 0)
+		(void)store_fact_set(j->store, fact, p->connectors, &own);
+	if (p->looked.mailsys != NULL)
+		(void)looked_store(j, hj->server.id, &p->looked, &own);
+	str_reset(&text);
+	str_addf(&text, "generation %lld %s", (long long)p->report.generation, p->record.result);
+	if (note_activity(j, hj->server.name, "push", rc, e, text.s) == -1 && rc == 0)
+		rc = err_set(e, RC_DB, "the push is %s, but the activity could not be written", p->record.result);
+	if (p->report_out != NULL) {
+		*p->report_out = p->report;
+		memset(&p->report, 0, sizeof(p->report));
+		str_init(&p->report.steps, 0);
+	}
+	free(fact);
+	str_release(&text);
+	return rc;
+}
+
+int64_t
+push_start(struct journey *j, int64_t server, const struct plan *shown, const struct push_options *o,
+    struct push_report *report, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = planned_job(j, server, done, arg, e);
+	struct pushing *p;
+
+	if (hj == NULL)
+		return -1;
+	p = hj->data;
+	p->shown_base = shown != NULL ? xstrdup(shown->base) : NULL;
+	p->options = *o;
+	p->report_out = report;
+	p->record.server = server;
+	p->record.started_at = when_now();
+	p->record.result = xstrdup("applying");
+	if (store_push_save(j->store, &p->record, e) == -1) {
+		host_job_discard(hj);
+		return -1;
+	}
+	hj->work = push_work;
+	hj->finish = push_finish;
+	return host_job_start(hj, "push", e);
+}
+
+/* --- keep, undo, status --- */
+
+static int
+keep_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct pushing *p = hj->data;
+	int rc = push_keep(h, ctx, &p->report.generation, e);
+
+	look_again(hj, h, ctx);
+	return rc;
+}
+
+/* The newest push of this server that waited gets its end. */
+static void
+record_end(struct journey *j, int64_t server, const char *result)
+{
+	struct push_record_list l = { NULL, 0 };
+
+	if (store_pushes(j->store, server, &l, NULL) == 0 && l.n > 0 && text_eq(l.v[0].result, "waiting")) {
+		xset(&l.v[0].result, result);
+		l.v[0].ended_at = when_now();
+		(void)store_push_save(j->store, &l.v[0], NULL);
+	}
+	push_record_list_release(&l);
+}
+
+static int
+after_finish(struct host_job *hj, int rc, struct err *e, const char *verb, const char *result)
+{
+	struct pushing *p = hj->data;
+	char text[64];
+
+	if (rc == 0)
+		record_end(hj->journey, hj->server.id, result);
+	if (p->looked.mailsys != NULL)
+		(void)looked_store(hj->journey, hj->server.id, &p->looked, NULL);
+	snprintf(text, sizeof(text), "generation %lld", (long long)p->report.generation);
+	if (note_activity(hj->journey, hj->server.name, verb, rc, e, text) == -1 && rc == 0)
+		rc = err_set(e, RC_DB, "done, but the activity could not be written");
+	if (p->report_out != NULL) {
+		*p->report_out = p->report;
+		memset(&p->report, 0, sizeof(p->report));
+		str_init(&p->report.steps, 0);
+	}
+	return rc;
+}
+
+static int
+keep_finish(struct host_job *hj, int rc, struct err *e)
+{
+	return after_finish(hj, rc, e, "keep", "kept");
+}
+
+int64_t
+push_confirm(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = pushing_new(j, server, done, arg, e);
+
+	if (hj == NULL)
+		return -1;
+	hj->work = keep_work;
+	hj->finish = keep_finish;
+	return host_job_start(hj, "keep", e);
+}
+
+static int
+undo_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct pushing *p = hj->data;
+	int rc = push_undo(h, p->undo_to, ctx, &p->report, e);
+
+	look_again(hj, h, ctx);
+	return rc;
+}
+
+static int
+undo_finish(struct host_job *hj, int rc, struct err *e)
+{
+	char *fact = connectors_fact(hj->server.id);
+
+	/* what the host has now is older than what was pushed last: say that it is not pushed */
+	if (rc == 0)
+		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
+	free(fact);
+	return after_finish(hj, rc, e, "undo", "undone");
+}
+
+int64_t
+push_revert(struct journey *j, int64_t server, int64_t to, struct push_report *report, journey_done_fn *done, void *arg,
+    struct err *e)
+{
+	struct host_job *hj = pushing_new(j, server, done, arg, e);
+	struct pushing *p;
+
+	if (hj == NULL)
+		return -1;
+	p = hj->data;
+	p->undo_to = to;
+	p->report_out = report;
+	hj->work = undo_work;
+	hj->finish = undo_finish;
+	return host_job_start(hj, "undo", e);
+}
+
+static int
+state_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct pushing *p = hj->data;
+
+	(void)ctx;
+	return push_look(h, true, &p->status, e);
+}
+
+static int
+state_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct pushing *p = hj->data;
+	char *fact = xasprintf("push-state:%lld", (long long)hj->server.id);
+
+	if (rc == 0) {
+		(void)store_fact_set(hj->journey->store, fact, p->status.state, NULL);
+		if (text_eq(p->status.state, "idle"))
+			record_end(hj->journey, hj->server.id, "undone");
+		if (p->status.recovered != NULL)
+			(void)note_activity(hj->journey, hj->server.name, "recover", 0, e, p->status.recovered);
+		*p->status_out = p->status;
+		memset(&p->status, 0, sizeof(p->status));
+		str_init(&p->status.generations, 0);
+	}
+	free(fact);
+	return rc;
+}
+
+int64_t
+push_state(struct journey *j, int64_t server, struct push_status *out, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = pushing_new(j, server, done, arg, e);
+
+	if (hj == NULL)
+		return -1;
+	((struct pushing *)hj->data)->status_out = out;
+	hj->work = state_work;
+	hj->finish = state_finish;
+	return host_job_start(hj, "status", e);
+}
