@@ -71,7 +71,7 @@ about_server(struct journey *j, const struct server *sv, struct attention_list *
 }
 
 static void
-about_certificate(struct journey *j, const struct server *sv, const struct vserver *vs, struct attention_list *out)
+about_certificate(const struct server *sv, const struct vserver *vs, struct attention_list *out)
 {
 	struct certificate c = { .id = 0 };
 	struct attention *a = NULL;
@@ -137,7 +137,7 @@ attention(struct journey *j, struct attention_list *out, struct err *e)
 		memset(&v, 0, sizeof(v));
 		if (store_vservers(j->store, l.v[i].id, &v, NULL) == 0)
 			for (k = 0; k < v.n; k++)
-				about_certificate(j, &l.v[i], &v.v[k], out);
+				about_certificate(&l.v[i], &v.v[k], out);
 		vserver_list_release(&v);
 	}
 	about_requests(j, out);

@@ -496,7 +496,7 @@ undo_finish(struct host_job *hj, int rc, struct err *e)
 {
 	char *fact = connectors_fact(hj->server.id);
 
-	/* what the host has now is older than what was pushed last: say that it is not pushed */
+	/* the host has older files now than those pushed last: its connectors count as not pushed */
 	if (rc == 0)
 		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
 	free(fact);

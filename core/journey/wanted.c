@@ -170,7 +170,7 @@ pending_connectors(struct journey *j, const struct server *sv, const struct want
 		same = w->connectors.n == 0;
 	else {
 		connectors_hash(&w->connectors, hash);
-		same = text_eq(pushed, hash);
+		same = text_eq(pushed, hash) || (text_eq(pushed, "undone") && w->connectors.n == 0);
 	}
 	if (!same && out != NULL)
 		str_addf(out, "%s: connectors (%zu)\n", sv->name, w->connectors.n);
