@@ -1,0 +1,161 @@
+/* The records of model.h: releasing what they own, and the lists of them. Which texts a record owns is a table of offsets,
+ * so that a new field is one line here and cannot be forgotten in one of several functions. Nothing here can fail. */
+#include "mxseal/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/clean.h"
+#include "mxseal/str.h"
+#include "mxseal/xalloc.h"
+
+#define TEXT(type, field) offsetof(struct type, field)
+#define END ((size_t)-1)
+
+static const size_t server_texts[] = {
+	TEXT(server, name), TEXT(server, target), TEXT(server, identity), TEXT(server, system), TEXT(server, mailsys),
+	TEXT(server, version), TEXT(server, config_dir), TEXT(server, host_name), TEXT(server, domain), TEXT(server, os),
+	TEXT(server, transport), TEXT(server, transport_why), TEXT(server, trouble), TEXT(server, trouble_code),
+	TEXT(server, base), END
+};
+
+static const size_t found_value_texts[] = {
+	TEXT(found_value, name), TEXT(found_value, value), TEXT(found_value, native), TEXT(found_value, source), END
+};
+
+static const size_t vserver_texts[] = {
+	TEXT(vserver, name), TEXT(vserver, title), TEXT(vserver, listen), TEXT(vserver, cert_file), TEXT(vserver, cert_pem),
+	TEXT(vserver, cert_trouble), TEXT(vserver, served_pem), TEXT(vserver, served_sha256), TEXT(vserver, served_trouble),
+	END
+};
+
+static const size_t subject_texts[] = {
+	TEXT(subject, cn), TEXT(subject, o), TEXT(subject, ou), TEXT(subject, c), TEXT(subject, st), TEXT(subject, l),
+	TEXT(subject, san), END
+};
+
+static const size_t request_texts[] = {
+	TEXT(request, name), TEXT(request, key_path), TEXT(request, spki_sha256), TEXT(request, pem), TEXT(request, sha256),
+	TEXT(request, out_file), TEXT(request, state), END
+};
+
+static const size_t certificate_texts[] = {
+	TEXT(certificate, name), TEXT(certificate, subject), TEXT(certificate, issuer), TEXT(certificate, cn),
+	TEXT(certificate, san), TEXT(certificate, serial), TEXT(certificate, sha256), TEXT(certificate, spki_sha256),
+	TEXT(certificate, key_type), TEXT(certificate, key_path), TEXT(certificate, pem), END
+};
+
+static const size_t authority_texts[] = {
+	TEXT(authority, name), TEXT(authority, kind), TEXT(authority, subject), TEXT(authority, pem),
+	TEXT(authority, sealed_key), TEXT(authority, policy), END
+};
+
+static const size_t issued_texts[] = {
+	TEXT(issued, serial), TEXT(issued, subject), TEXT(issued, sha256), TEXT(issued, pem), END
+};
+
+static const size_t connector_texts[] = {
+	TEXT(connector, name), TEXT(connector, domains), TEXT(connector, route), TEXT(connector, via), TEXT(connector, tls),
+	TEXT(connector, match), TEXT(connector, reason), TEXT(connector, review), END
+};
+
+static const size_t wanted_texts[] = { TEXT(wanted, name), TEXT(wanted, value), TEXT(wanted, scope), END };
+
+static const size_t activity_texts[] = {
+	TEXT(activity, who), TEXT(activity, server), TEXT(activity, verb), TEXT(activity, text), TEXT(activity, result),
+	TEXT(activity, hash), END
+};
+
+static const size_t push_record_texts[] = {
+	TEXT(push_record, result), TEXT(push_record, plan_text), TEXT(push_record, steps), END
+};
+
+static void
+free_texts(void *record, const size_t *offsets)
+{
+	for (; *offsets != END; offsets++) {
+		char **text = (char **)(void *)((char *)record + *offsets);
+
+		free(*text);
+		*text = NULL;
+	}
+}
+
+void
+subject_release(struct subject *s)
+{
+	free_texts(s, subject_texts);
+}
+
+void
+subject_copy(struct subject *to, const struct subject *from)
+{
+	const size_t *at;
+
+	if (to == from)
+		return;
+	for (at = subject_texts; *at != END; at++)
+		xset((char **)(void *)((char *)to + *at), *(char *const *)(const void *)((const char *)from + *at));
+}
+
+/* Contents that are records of their own are released before the texts; afterwards a record is as if new. */
+#define RELEASE(name, before) \
+	void name##_release(struct name *r) \
+	{ \
+		before; \
+		free_texts(r, name##_texts); \
+		memset(r, 0, sizeof(*r)); \
+	} \
+	void name##_list_release(struct name##_list *l) \
+	{ \
+		for (size_t i = 0; i < l->n; i++) \
+			name##_release(&l->v[i]); \
+		free(l->v); \
+		l->v = NULL; \
+		l->n = 0; \
+	} \
+	struct name *name##_list_add(struct name##_list *l) \
+	{ \
+		ARRAY_GROW(l->v, l->n); \
+		memset(&l->v[l->n], 0, sizeof(l->v[l->n])); \
+		return &l->v[l->n++]; \
+	}
+
+RELEASE(server, (void)0)
+RELEASE(found_value, (void)0)
+RELEASE(vserver, found_value_list_release(&r->found))
+RELEASE(request, subject_release(&r->subject))
+RELEASE(certificate, (void)0)
+RELEASE(authority, (void)0)
+RELEASE(issued, (void)0)
+RELEASE(connector, (void)0)
+RELEASE(wanted, (void)0)
+RELEASE(activity, (void)0)
+RELEASE(push_record, (void)0)
+
+/* Names as they are typed and stored: they never change. */
+static const char *const key_kind_names[] = {
+	[KEY_EC_P256] = "ec-p256",
+	[KEY_EC_P384] = "ec-p384",
+	[KEY_RSA_2048] = "rsa-2048",
+	[KEY_RSA_3072] = "rsa-3072",
+	[KEY_RSA_4096] = "rsa-4096",
+};
+#define KEY_KINDS (sizeof(key_kind_names) / sizeof(key_kind_names[0]))
+
+const char *
+key_kind_name(enum key_kind k)
+{
+	return (size_t)k < KEY_KINDS ? key_kind_names[k] : "unknown";
+}
+
+int
+key_kind_parse(enum key_kind *out, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < KEY_KINDS; i++)
+		if (text_ieq(name, key_kind_names[i])) {
+			*out = (enum key_kind)i;
+			return 0;
+		}
+	err_set(e, RC_INVALID, "\"%s\" is no kind of key", clean(name));
+	return err_hint(e, "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096");
+}
