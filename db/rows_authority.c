@@ -1,0 +1,79 @@
+/* Authorities and what they issued. */
+#include "db.h"
+
+#include <string.h>
+
+#define END { NULL, COL_TEXT, 0, NULL, 0 }
+#define COL(field, kind) { #field, kind, offsetof(struct authority, field), NULL, 0 }
+
+static const struct column authority_columns[] = {
+	COL(id, COL_INT64), COL(rev, COL_INT64), COL(name, COL_TEXT), COL(kind, COL_TEXT), COL(subject, COL_TEXT),
+	COL(pem, COL_TEXT), COL(sealed_key, COL_TEXT), COL(policy, COL_TEXT), COL(days, COL_INT), COL(not_after, COL_INT64),
+	COL(created_at, COL_INT64), END
+};
+
+static const struct noun authority_noun = {
+	.word = "authority", .columns = authority_columns,
+	.id = offsetof(struct authority, id), .rev = offsetof(struct authority, rev), .name = offsetof(struct authority, name),
+	.get = ST_AUTHORITY_GET, .insert = ST_AUTHORITY_INSERT, .update = ST_AUTHORITY_UPDATE,
+};
+
+int
+store_authorities(struct store *st, struct authority_list *out, struct err *e)
+{
+	FILL_LIST(authority, st, out, ST_AUTHORITY_LIST, authority_columns, e, "");
+}
+
+int
+store_authority_get(struct store *st, int64_t id, struct authority *out, struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	return db_got(db_row_get(st, ST_AUTHORITY_GET, authority_columns, out, e, "i", id), e, "authority", NULL, id);
+}
+
+int
+store_authority_by_name(struct store *st, const char *name, struct authority *out, struct err *e)
+{
+	int found;
+
+	memset(out, 0, sizeof(*out));
+	found = db_row_get(st, ST_AUTHORITY_BY_NAME, authority_columns, out, e, "t", name);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	db_no_such(e, "authority", name);
+	return err_hint(e, "`mxseal authority list` shows the authorities");
+}
+
+int
+store_authority_save(struct store *st, struct authority *r, struct err *e)
+{
+	return db_row_save(st, &authority_noun, r, e);
+}
+
+#undef COL
+#define COL(field, kind) { #field, kind, offsetof(struct issued, field), NULL, 0 }
+
+static const struct column issued_columns[] = {
+	COL(id, COL_INT64), COL(authority, COL_REF), COL(serial, COL_TEXT), COL(subject, COL_TEXT), COL(not_after, COL_INT64),
+	COL(at, COL_INT64), COL(sha256, COL_TEXT), COL(pem, COL_TEXT), END
+};
+
+/* Only ever inserted: what was issued stays issued. */
+static const struct noun issued_noun = {
+	.word = "issued certificate", .columns = issued_columns,
+	.id = offsetof(struct issued, id), .rev = NOWHERE, .name = offsetof(struct issued, serial),
+	.insert = ST_ISSUED_INSERT,
+};
+
+int
+store_issued(struct store *st, int64_t authority, struct issued_list *out, struct err *e)
+{
+	FILL_LIST(issued, st, out, ST_ISSUED_LIST, issued_columns, e, "i", authority);
+}
+
+int
+store_issued_add(struct store *st, struct issued *r, struct err *e)
+{
+	r->id = 0;
+	return db_row_save(st, &issued_noun, r, e);
+}
