@@ -6,6 +6,7 @@
 #define MXSEAL_JOB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "mxseal/err.h"
 
