@@ -1,0 +1,391 @@
+/* Adds up a queue by destination, reason, sender or server. Memory grows with the number of different texts, not with the
+ * number of messages, and every table has a ceiling. What can fail: too many groups (4 million). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "group.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+#define BLOCK (256u * 1024)
+#define SEEN 65536u              /* places of the cache of texts as they came in; a power of two */
+#define EXAMPLE_MAX 600
+
+void
+texts_init(struct texts *t, uint32_t max, uint64_t seed)
+{
+	memset(t, 0, sizeof(*t));
+	t->max = max;
+	t->seed = seed | 1;
+	t->n_slots = 1024;
+	t->slots = xcalloc(t->n_slots, sizeof(*t->slots));
+}
+
+uint64_t
+texts_hash(const struct texts *t, const char *s, size_t len)
+{
+	uint64_t h = t->seed ^ (len * 0x9e3779b97f4a7c15u), w;
+
+	for (; len >= 8; s += 8, len -= 8) {
+		memcpy(&w, s, 8);
+		h = (h ^ w) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+	}
+	if (len > 0) {
+		w = 0;
+		memcpy(&w, s, len);
+		h = (h ^ w) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+	}
+	h *= 0xc4ceb9fe1a85ec53u;
+	return h ^ (h >> 29);
+}
+
+const char *
+texts_keep(struct texts *t, const char *s, size_t len)
+{
+	char *p;
+
+	if (t->n_blocks == 0 || t->used + len + 1 > BLOCK) {
+		ARRAY_GROW(t->blocks, t->n_blocks);
+		t->blocks[t->n_blocks++] = xrealloc(NULL, len + 1 > BLOCK ? len + 1 : BLOCK, 1);
+		t->used = 0;
+	}
+	p = t->blocks[t->n_blocks - 1] + t->used;
+	memcpy(p, s, len);
+	p[len] = '\0';
+	t->used += len + 1;
+	return p;
+}
+
+static void
+texts_rehash(struct texts *t)
+{
+	uint32_t i, at;
+
+	free(t->slots);
+	t->n_slots *= 2;
+	t->slots = xcalloc(t->n_slots, sizeof(*t->slots));
+	for (i = 0; i < t->n; i++) {
+		at = (uint32_t)t->v[i].hash & (t->n_slots - 1);
+		while (t->slots[at] != 0)
+			at = (at + 1) & (t->n_slots - 1);
+		t->slots[at] = i + 1;
+	}
+}
+
+uint32_t
+texts_add(struct texts *t, const char *s, size_t len)
+{
+	uint64_t hash = texts_hash(t, s, len);
+	uint32_t at = (uint32_t)hash & (t->n_slots - 1);
+	const struct text *have;
+
+	while (t->slots[at] != 0) {
+		have = &t->v[t->slots[at] - 1];
+		if (have->hash == hash && have->len == len && memcmp(have->s, s, len) == 0)
+			return t->slots[at] - 1;
+		at = (at + 1) & (t->n_slots - 1);
+	}
+	if (t->n >= t->max)
+		return NONE;
+	ARRAY_GROW(t->v, t->n);
+	t->v[t->n] = (struct text){ texts_keep(t, s, len), hash, (uint32_t)len };
+	t->slots[at] = ++t->n;
+	if (t->n > t->n_slots / 2)
+		texts_rehash(t);
+	return t->n - 1;
+}
+
+void
+texts_release(struct texts *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n_blocks; i++)
+		free(t->blocks[i]);
+	free(t->blocks);
+	free(t->slots);
+	free(t->v);
+	memset(t, 0, sizeof(*t));
+}
+
+void
+sums_init(struct sums *s, enum queue_by by)
+{
+	/* not to be guessed from outside, so that nobody can choose names that all meet in one place */
+	uint64_t seed = (uint64_t)(uintptr_t)s * 0x9e3779b97f4a7c15u ^ (uint64_t)when_monotonic_ms() << 20;
+
+	memset(s, 0, sizeof(*s));
+	s->by = by;
+	texts_init(&s->keys, GROUPS_MAX, seed);
+	texts_init(&s->reasons, REASONS_MAX, seed ^ 0x5bd1e995u);
+	s->n_pair_slots = 1024;
+	s->pairs = xcalloc(s->n_pair_slots, sizeof(*s->pairs));
+	s->seen = xcalloc(SEEN, sizeof(*s->seen));
+	str_init(&s->fold, 4096);
+	s->other = NONE;
+}
+
+uint32_t
+sums_group(struct sums *s, const char *key, size_t len)
+{
+	uint32_t before = s->keys.n, i = texts_add(&s->keys, key, len);
+
+	if (i != NONE && s->keys.n > before) {
+		ARRAY_GROW(s->tally, i);
+		s->tally[i] = (struct tally){ .last = -1, .last_deferred = -1 };
+	}
+	return i;
+}
+
+static uint32_t
+reason_add(struct sums *s, const char *folded, size_t n, const char *text, size_t len)
+{
+	uint32_t before = s->reasons.n, i = texts_add(&s->reasons, folded, n);
+
+	if (i != NONE && s->reasons.n > before) {
+		ARRAY_GROW(s->reason, i);
+		s->reason[i].example = texts_keep(&s->reasons, text, len < EXAMPLE_MAX ? len : EXAMPLE_MAX);
+		s->reason[i].failure = NULL;
+	}
+	return i;
+}
+
+uint32_t
+sums_reason(struct sums *s, const char *text, size_t len)
+{
+	static const char other[] = "(other reasons)";
+	uint64_t hash = texts_hash(&s->reasons, text, len);
+	uint32_t place = (uint32_t)(hash >> 20) & (SEEN - 1), i;
+
+	if (s->seen[place].hash == hash)
+		return s->seen[place].index;
+	str_reset(&s->fold);
+	reason_fold(text, len, &s->fold);
+	i = reason_add(s, s->fold.s, s->fold.len, text, len);
+	if (i == NONE) {
+		if (s->other == NONE) {
+			s->reasons.max++;
+			s->other = reason_add(s, other, strlen(other), other, strlen(other));
+		}
+		i = s->other;
+	}
+	s->seen[place].hash = hash;
+	s->seen[place].index = i;
+	return i;
+}
+
+const struct failure *
+sums_failure(struct sums *s, uint32_t reason)
+{
+	struct classified c;
+	struct reason *r = &s->reason[reason];
+
+	if (r->failure == NULL) {
+		classify(r->example, strlen(r->example), "postfix", &c);
+		r->failure = c.failure;
+	}
+	return r->failure;
+}
+
+static void
+pairs_rehash(struct sums *s)
+{
+	struct pair *old = s->pairs;
+	uint32_t n = s->n_pair_slots, i, at;
+
+	s->n_pair_slots *= 2;
+	s->pairs = xcalloc(s->n_pair_slots, sizeof(*s->pairs));
+	for (i = 0; i < n; i++) {
+		if (old[i].n == 0)
+			continue;
+		at = (old[i].group * 0x9e3779b1u ^ old[i].reason * 0x85ebca6bu) & (s->n_pair_slots - 1);
+		while (s->pairs[at].n != 0)
+			at = (at + 1) & (s->n_pair_slots - 1);
+		s->pairs[at] = old[i];
+	}
+	free(old);
+}
+
+void
+sums_pair(struct sums *s, uint32_t group, uint32_t reason, uint32_t n)
+{
+	uint32_t at = (group * 0x9e3779b1u ^ reason * 0x85ebca6bu) & (s->n_pair_slots - 1);
+	struct pair *p;
+
+	for (;; at = (at + 1) & (s->n_pair_slots - 1)) {
+		p = &s->pairs[at];
+		if (p->n == 0)
+			break;
+		if (p->group == group && p->reason == reason) {
+			p->n = p->n > UINT32_MAX - n ? UINT32_MAX : p->n + n;
+			return;
+		}
+	}
+	if (s->n_pairs >= PAIRS_MAX)
+		return;
+	*p = (struct pair){ group, reason, n };
+	if (++s->n_pairs > s->n_pair_slots / 2)
+		pairs_rehash(s);
+}
+
+static int
+pair_order(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return x->n != y->n ? (x->n > y->n ? -1 : 1) : (x->reason > y->reason) - (x->reason < y->reason);
+}
+
+/* The class with the most recipients among the pairs of one group, and its most frequent reason as the example. */
+static void
+explain(struct sums *s, const struct pair *p, size_t n, struct queue_group *g)
+{
+	const struct failure *best = NULL, *f;
+	int64_t total, most = 0;
+	size_t i, j;
+	/* classes in the order of their most frequent reason; there are fewer than this */
+	const struct failure *done[80];
+	size_t n_done = 0;
+
+	for (i = 0; i < n && n_done < sizeof(done) / sizeof(done[0]); i++) {
+		f = sums_failure(s, p[i].reason);
+		for (j = 0; j < n_done && done[j] != f; j++)
+			;
+		if (j < n_done)
+			continue;
+		done[n_done++] = f;
+		for (total = 0, j = i; j < n; j++)
+			if (sums_failure(s, p[j].reason) == f)
+				total += p[j].n;
+		if (total > most) {
+			most = total;
+			best = f;
+			g->reason = (char *)s->reason[p[i].reason].example;
+		}
+	}
+	g->failure = best;
+	g->failure_recipients = most;
+	g->reason = xstrdup(g->reason);
+}
+
+static int
+group_order(const void *a, const void *b)
+{
+	const struct queue_group *x = a, *y = b;
+	bool x_tls = x->failure != NULL && x->failure->tls, y_tls = y->failure != NULL && y->failure->tls;
+
+	if (x->messages != y->messages)
+		return x->messages > y->messages ? -1 : 1;
+	if (x_tls != y_tls)
+		return x_tls ? -1 : 1;
+	return strcmp(x->key, y->key);
+}
+
+void
+sums_take(struct sums *s, struct queue_groups *out)
+{
+	uint32_t i, n = 0, *place = xcalloc(s->keys.n + 1u, sizeof(*place));
+	struct queue_group *g;
+	size_t from, to;
+
+	*out = (struct queue_groups){ NULL, 0 };
+	for (i = 0; i < s->keys.n; i++)
+		n += s->tally[i].messages > 0;
+	out->v = xcalloc(n + 1u, sizeof(*out->v));
+	for (i = 0; i < s->keys.n; i++) {
+		const struct tally *t = &s->tally[i];
+
+		place[i] = NONE;
+		if (t->messages == 0)         /* met in a line that turned out to be bad */
+			continue;
+		place[i] = (uint32_t)out->n;
+		g = &out->v[out->n++];
+		*g = (struct queue_group){ .key = xstrndup(s->keys.v[i].s, s->keys.v[i].len), .messages = t->messages,
+		    .recipients = t->recipients, .bytes = t->bytes, .oldest = t->oldest, .deferred = t->deferred };
+	}
+	for (i = 0, n = 0; i < s->n_pair_slots; i++)
+		if (s->pairs[i].n != 0)
+			s->pairs[n++] = s->pairs[i];
+	qsort(s->pairs, n, sizeof(*s->pairs), pair_order);
+	for (from = 0; from < n; from = to) {
+		for (to = from + 1; to < n && s->pairs[to].group == s->pairs[from].group; to++)
+			;
+		if (place[s->pairs[from].group] != NONE)
+			explain(s, s->pairs + from, to - from, &out->v[place[s->pairs[from].group]]);
+	}
+	s->n_pairs = 0;
+	memset(s->pairs, 0, s->n_pair_slots * sizeof(*s->pairs));
+	free(place);
+	qsort(out->v, out->n, sizeof(*out->v), group_order);
+}
+
+void
+sums_release(struct sums *s)
+{
+	texts_release(&s->keys);
+	texts_release(&s->reasons);
+	free(s->tally);
+	free(s->reason);
+	free(s->pairs);
+	free(s->seen);
+	str_release(&s->fold);
+}
+
+void
+queue_groups_release(struct queue_groups *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->n; i++) {
+		free(g->v[i].key);
+		free(g->v[i].reason);
+	}
+	free(g->v);
+	*g = (struct queue_groups){ NULL, 0 };
+}
+
+void
+queue_groups_merge(struct queue_groups *a, const struct queue_groups *b)
+{
+	struct texts keys;
+	uint32_t i, at, n = (uint32_t)a->n;
+
+	texts_init(&keys, UINT32_MAX - 1, (uintptr_t)a);
+	for (i = 0; i < a->n; i++)
+		texts_add(&keys, a->v[i].key, strlen(a->v[i].key));
+	a->v = xrealloc(a->v, a->n + b->n + 1, sizeof(*a->v));
+	for (i = 0; i < b->n; i++) {
+		const struct queue_group *from = &b->v[i];
+		struct queue_group *to;
+
+		at = texts_add(&keys, from->key, strlen(from->key));
+		to = &a->v[at];
+		if (at == n) {
+			*to = *from;
+			to->key = xstrdup(from->key);
+			to->reason = xstrdup(from->reason);
+			n++;
+			continue;
+		}
+		to->messages += from->messages;
+		to->recipients += from->recipients;
+		to->bytes += from->bytes;
+		to->deferred += from->deferred;
+		if (from->oldest > 0 && (to->oldest == 0 || from->oldest < to->oldest))
+			to->oldest = from->oldest;
+		if (from->failure == to->failure)
+			to->failure_recipients += from->failure_recipients;
+		else if (from->failure != NULL && from->failure_recipients > to->failure_recipients) {
+			to->failure = from->failure;
+			to->failure_recipients = from->failure_recipients;
+			xset(&to->reason, from->reason);
+		}
+	}
+	a->n = n;
+	texts_release(&keys);
+	qsort(a->v, a->n, sizeof(*a->v), group_order);
+}
