@@ -16,7 +16,7 @@
 
 #define DAY 86400
 #define BACKDATE 300             /* peers whose clock is a little behind must not see a certificate from the future */
-#define DAYS_MAX 9131            /* 25 years */
+#define DAYS_MAX 36500
 #define ISSUE_DAYS 365           /* life of what it issues, where nothing else was chosen */
 
 /* --- what root and leaf have in common --- */
@@ -158,7 +158,7 @@ seal_key(EVP_PKEY *key, const struct secret *passphrase, struct str *out, struct
 		secret_set(&plain, der, (size_t)len);
 		rc = seal(&plain, passphrase, out, e);
 	} else
-		err_set(e, RC_BUG, "The authority's key could not be written: %s.", x509_reason());
+		err_set(e, RC_BUG, "the authority's key could not be written: %s", x509_reason());
 	OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
 	PKCS8_PRIV_KEY_INFO_free(info);
 	secret_release(&plain);
@@ -177,12 +177,12 @@ authority_make(const char *name, const char *cn, enum key_kind kind, int days, c
 	if (subject_field_check("cn", cn, e) != 0)
 		return -1;
 	if (days < 1 || days > DAYS_MAX)
-		return err_set(e, RC_INVALID, "An authority lives from 1 to %d days, not %d.", DAYS_MAX, days);
+		return err_set(e, RC_INVALID, "an authority lives from 1 to %d days, not %d", DAYS_MAX, days);
 	if (!secret_is_set(passphrase) || passphrase->len == 0)
-		return err_set(e, RC_PASSPHRASE, "A passphrase is needed to seal the authority's key.");
+		return err_set(e, RC_PASSPHRASE, "a passphrase is needed to seal the authority's key");
 	key = make_key(kind);
 	if (key == NULL || (x = make_root(cn, key, now, days)) == NULL) {
-		err_set(e, RC_BUG, "The authority's certificate could not be made: %s.", x509_reason());
+		err_set(e, RC_BUG, "the authority's certificate could not be made: %s", x509_reason());
 		goto out;
 	}
 	if (seal_key(key, passphrase, &sealed, e) != 0 || x509_to_pem(x, &pem, e) != 0)
@@ -226,7 +226,7 @@ open_key(const struct authority *a, const struct secret *passphrase, struct err 
 	if (info != NULL)
 		key = EVP_PKCS82PKEY(info);
 	if (key == NULL)
-		err_set(e, RC_PARSE, "The sealed key of authority %s is no private key.", clean(a->name));
+		err_set(e, RC_PARSE, "the sealed key of authority %s is no private key", clean(a->name));
 	PKCS8_PRIV_KEY_INFO_free(info);
 	secret_release(&plain);
 	ERR_clear_error();
@@ -249,12 +249,12 @@ open_certificate(const struct authority *a, int64_t now, struct err *e)
 	from = x509_time(X509_get0_notBefore(x));
 	until = x509_time(X509_get0_notAfter(x));
 	if (X509_check_ca(x) != 1)
-		err_set(e, RC_CERT, "The certificate of authority %s is not an authority's.", clean(a->name));
+		err_set(e, RC_CERT, "the certificate of authority %s is not an authority's", clean(a->name));
 	else if (now < from)
-		err_set(e, RC_CERT, "Authority %s is not valid yet: check the clock of this machine.", clean(a->name));
+		err_set(e, RC_CERT, "authority %s is not valid yet: check the clock of this machine", clean(a->name));
 	else if (now >= until) {
-		err_set(e, RC_CERT, "Authority %s has expired; what it signs now would be refused.", clean(a->name));
-		err_hint(e, "Make a new authority and have the peers trust it.");
+		err_set(e, RC_CERT, "authority %s has expired; what it signs now would be refused", clean(a->name));
+		err_hint(e, "make a new authority and have the peers trust it");
 	} else
 		return x;
 	X509_free(x);
@@ -282,7 +282,7 @@ add_server_extensions(X509 *x, const char *names, EVP_PKEY *key, struct err *e)
 	rc = x509_server_extensions(&list, names, key, e);
 	for (i = 0; i < sk_X509_EXTENSION_num(list) && rc == 0; i++)
 		if (X509_add_ext(x, sk_X509_EXTENSION_value(list, i), -1) != 1)
-			rc = err_set(e, RC_BUG, "The extensions could not be added: %s.", x509_reason());
+			rc = err_set(e, RC_BUG, "the extensions could not be added: %s", x509_reason());
 	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
 	return rc;
 }
@@ -300,7 +300,7 @@ make_leaf(X509 *issuer, EVP_PKEY *issuer_key, const struct subject *s, EVP_PKEY 
 	if (subject == NULL || x509_subject_names(s, &names, e) != 0)
 		goto out;
 	if (names.len == 0) {
-		err_set(e, RC_INVALID, "The request has no host name, neither as common name nor as alternative name.");
+		err_set(e, RC_INVALID, "the request has no host name, neither as common name nor as alternative name");
 		goto out;
 	}
 	x = X509_new();
@@ -308,13 +308,13 @@ make_leaf(X509 *issuer, EVP_PKEY *issuer_key, const struct subject *s, EVP_PKEY 
 	    || X509_set_issuer_name(x, X509_get_subject_name(issuer)) != 1 || X509_set_pubkey(x, key) != 1
 	    || set_serial(x) != 0 || set_dates(x, from > first ? from : first, until < last ? until : last) != 0
 	    || add_constraints(x, false) != 0 || add_key_id(x) != 0 || add_issuer_id(x, issuer) != 0) {
-		err_set(e, RC_BUG, "The certificate could not be made: %s.", x509_reason());
+		err_set(e, RC_BUG, "the certificate could not be made: %s", x509_reason());
 		goto out;
 	}
 	if (add_server_extensions(x, names.s, key, e) != 0)
 		goto out;
 	if (X509_sign(x, issuer_key, x509_digest(issuer_key)) <= 0 || X509_verify(x, issuer_key) != 1) {
-		err_set(e, RC_BUG, "The certificate could not be signed: %s.", x509_reason());
+		err_set(e, RC_BUG, "the certificate could not be signed: %s", x509_reason());
 		goto out;
 	}
 	ok = true;
@@ -367,12 +367,12 @@ authority_issue(const struct authority *a, const struct secret *passphrase, cons
 	if (issuer == NULL || (issuer_key = open_key(a, passphrase, e)) == NULL)
 		goto out;
 	if (X509_check_private_key(issuer, issuer_key) != 1) {
-		err_set(e, RC_CERT, "The sealed key of authority %s does not belong to its certificate.", clean(a->name));
+		err_set(e, RC_CERT, "the sealed key of authority %s does not belong to its certificate", clean(a->name));
 		goto out;
 	}
 	key = X509_REQ_get0_pubkey(req);
 	if (EVP_PKEY_eq(key, issuer_key) == 1) {
-		err_set(e, RC_CERT, "The request is for the authority's own key.");
+		err_set(e, RC_CERT, "the request is for the authority's own key");
 		goto out;
 	}
 	x = make_leaf(issuer, issuer_key, &request.subject, key, days, now, e);

@@ -10,7 +10,7 @@
 
 #define BLOCKS_MAX 256
 
-static const char not_certificates[] = "There is no certificate in it";
+static const char not_certificates[] = "there is no certificate in it";
 
 struct bag {
 	STACK_OF(X509) *certs;
@@ -33,7 +33,7 @@ bag_add(struct bag *bag, X509 *x, struct err *e)
 		if (X509_cmp(sk_X509_value(bag->certs, i), x) == 0)
 			return 0;
 	if (sk_X509_num(bag->certs) >= CHAIN_MAX)
-		return err_set(e, RC_LIMIT, "There are more than %d certificates in it.", CHAIN_MAX);
+		return err_set(e, RC_LIMIT, "there are more than %d certificates in it", CHAIN_MAX);
 	if (X509_up_ref(x) != 1 || sk_X509_push(bag->certs, x) <= 0)
 		abort();
 	return 0;
@@ -50,7 +50,7 @@ bag_add_der(struct bag *bag, const unsigned char *der, size_t len, struct err *e
 	do {
 		x = d2i_X509(NULL, &p, (long)(stop - p));
 		if (x == NULL)
-			return err_set(e, RC_PARSE, "A certificate in it is damaged: %s.", x509_reason());
+			return err_set(e, RC_PARSE, "a certificate in it is damaged: %s", x509_reason());
 		rc = bag_add(bag, x, e);
 		X509_free(x);
 		while (p < stop && (*p == '\0' || *p == '\r' || *p == '\n' || *p == ' '))
@@ -112,8 +112,8 @@ bag_add_binary(struct bag *bag, const unsigned char *der, size_t len, struct err
 	if (req != NULL)
 		bag->saw_request = true;
 	if (p12 != NULL) {
-		err_set(e, RC_PARSE, "This is a PKCS#12 file: certificates with their key, under a password.");
-		return err_hint(e, "Import it; it is not the answer to a request.");
+		err_set(e, RC_PARSE, "this is a PKCS#12 file: certificates with their key, under a password");
+		return err_hint(e, "import it; it is not the answer to a request");
 	}
 	return 0;
 }
@@ -141,7 +141,7 @@ bag_add_block(struct bag *bag, const struct pem_block *b, struct err *e)
 	}
 	der = pem_bytes(b, &n);
 	if (der == NULL)
-		return err_set(e, RC_PARSE, "A certificate in it is damaged: its text is not base64.");
+		return err_set(e, RC_PARSE, "a certificate in it is damaged: its text is not base64");
 	/* Authorities have been seen to put PKCS#7 under the label CERTIFICATE: the content counts. Behind a trusted
 	 * certificate stands what OpenSSL trusts it for, which is no business of ours. */
 	rc = bag_add_pkcs7(bag, der, n, e);
@@ -150,7 +150,7 @@ bag_add_block(struct bag *bag, const struct pem_block *b, struct err *e)
 		X509 *x = d2i_X509_AUX(NULL, &p, (long)n);
 
 		rc = x != NULL ? bag_add(bag, x, e)
-		    : err_set(e, RC_PARSE, "A certificate in it is damaged: %s.", x509_reason());
+		    : err_set(e, RC_PARSE, "a certificate in it is damaged: %s", x509_reason());
 		X509_free(x);
 	} else if (rc == 0)
 		rc = bag_add_der(bag, der, n, e);
@@ -167,7 +167,7 @@ bag_add_text(struct bag *bag, const struct str *text, struct err *e)
 
 	while (pem_next(text->s, text->len, &at, &b)) {
 		if (++count > BLOCKS_MAX)
-			return err_set(e, RC_LIMIT, "There are more than %d PEM blocks in it.", BLOCKS_MAX);
+			return err_set(e, RC_LIMIT, "there are more than %d PEM blocks in it", BLOCKS_MAX);
 		if (bag_add_block(bag, &b, e) != 0)
 			return -1;
 	}
@@ -178,15 +178,15 @@ static int
 bag_refuse(const struct bag *bag, struct err *e)
 {
 	if (bag->saw_request) {
-		err_set(e, RC_PARSE, "%s: this is a certificate request.", not_certificates);
-		return err_hint(e, "It is what the authority is given; what it gives back is wanted here.");
+		err_set(e, RC_PARSE, "%s: this is a certificate request", not_certificates);
+		return err_hint(e, "it is what the authority is given; what it gives back is wanted here");
 	}
 	if (bag->saw_key)
-		return err_set(e, RC_PARSE, "%s, only a key.", not_certificates);
+		return err_set(e, RC_PARSE, "%s, only a key", not_certificates);
 	if (bag->saw_crl)
-		return err_set(e, RC_PARSE, "%s, only a revocation list.", not_certificates);
-	err_set(e, RC_PARSE, "%s.", not_certificates);
-	return err_hint(e, "PEM, DER and PKCS#7 (.p7b) files can be read.");
+		return err_set(e, RC_PARSE, "%s, only a revocation list", not_certificates);
+	err_set(e, RC_PARSE, "%s", not_certificates);
+	return err_hint(e, "PEM, DER and PKCS#7 (.p7b) files can be read");
 }
 
 /* Bare base64 without its armour, as copied out of a web page. */
@@ -213,11 +213,11 @@ x509_read_bag(const void *mem, size_t len, struct err *e)
 	int rc = 0;
 
 	if (len == 0) {
-		err_set(e, RC_PARSE, "%s: it is empty.", not_certificates);
+		err_set(e, RC_PARSE, "%s: it is empty", not_certificates);
 		return NULL;
 	}
 	if (len > CERT_MAX) {
-		err_set(e, RC_LIMIT, "This has %zu bytes; certificates of more than %d bytes are not read.", len, CERT_MAX);
+		err_set(e, RC_LIMIT, "this has %zu bytes; certificates of more than %d bytes are not read", len, CERT_MAX);
 		return NULL;
 	}
 	bag.certs = sk_X509_new_null();

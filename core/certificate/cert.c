@@ -14,9 +14,9 @@ other_key(STACK_OF(X509) *all, struct err *e)
 	X509 *x = chain_leaf(all, NULL);
 	char *subject = x509_name_text(X509_get_subject_name(x));
 
-	err_set(e, RC_CERT, "No certificate in it is for this key; the server certificate in it is %s, for another key.",
+	err_set(e, RC_CERT, "no certificate in it is for this key; the server certificate in it is %s, for another key",
 	    clean(subject));
-	err_hint(e, "It answers another request, or was made from another one than this.");
+	err_hint(e, "it answers another request, or was made from another one than this");
 	free(subject);
 }
 
@@ -101,7 +101,7 @@ cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type
 			*bits = EVP_PKEY_get_bits(key);
 		rc = 0;
 	} else
-		err_set(e, RC_PARSE, "The public key is damaged: %s.", x509_reason());
+		err_set(e, RC_PARSE, "the public key is damaged: %s", x509_reason());
 	OPENSSL_free(der);
 	EVP_PKEY_free(key);
 	ERR_clear_error();

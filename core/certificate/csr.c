@@ -76,7 +76,7 @@ x509_subject_build(const struct subject *s, struct err *e)
 	    || name_add(name, NID_organizationName, s->o) != 0
 	    || name_add(name, NID_organizationalUnitName, s->ou) != 0
 	    || name_add(name, NID_commonName, host.len > 0 && host.len <= 64 ? host.s : s->cn) != 0) {
-		err_set(e, RC_INVALID, "The subject cannot be put into a certificate: %s.", x509_reason());
+		err_set(e, RC_INVALID, "the subject cannot be put into a certificate: %s", x509_reason());
 		X509_NAME_free(name);
 		name = NULL;
 	}
@@ -183,7 +183,7 @@ x509_server_extensions(STACK_OF(X509_EXTENSION) **out, const char *names, EVP_PK
 	ASN1_BIT_STRING_free(usage);
 	sk_ASN1_OBJECT_pop_free(purpose, ASN1_OBJECT_free);
 	if (!ok)
-		return err_set(e, RC_BUG, "The extensions could not be built: %s.", x509_reason());
+		return err_set(e, RC_BUG, "the extensions could not be built: %s", x509_reason());
 	ERR_clear_error();
 	return 0;
 }
@@ -212,7 +212,7 @@ csr_to_sign(const struct subject *s, const char *public_key_pem, struct str *der
 	if (req == NULL || X509_REQ_set_version(req, 0) != 1 || X509_REQ_set_subject_name(req, subject) != 1
 	    || X509_REQ_set_pubkey(req, key) != 1 || X509_REQ_add_extensions(req, extensions) != 1
 	    || (len = i2d_re_X509_REQ_tbs(req, &raw)) <= 0) {
-		err_set(e, RC_BUG, "The request could not be built: %s.", x509_reason());
+		err_set(e, RC_BUG, "the request could not be built: %s", x509_reason());
 		goto out;
 	}
 	str_addn(der, raw, (size_t)len);
@@ -304,27 +304,27 @@ csr_finish(const struct str *der, const char *public_key_pem, const void *signat
 	if (key == NULL || x509_key_kind(key, NULL, e) != 0)
 		goto out;
 	if (len == 0 || len > 4096 || der->len == 0 || der->len > REQUEST_MAX) {
-		err_set(e, RC_CERT, "The signature of the request has an impossible length of %zu bytes.", len);
+		err_set(e, RC_CERT, "the signature of the request has an impossible length of %zu bytes", len);
 		goto out;
 	}
 	if (assemble(der, key, signature, len, &whole) != 0) {
-		err_set(e, RC_BUG, "The request could not be put together: %s.", x509_reason());
+		err_set(e, RC_BUG, "the request could not be put together: %s", x509_reason());
 		goto out;
 	}
 	p = (const unsigned char *)whole.s;
 	req = d2i_X509_REQ(NULL, &p, (long)whole.len);
 	if (req == NULL || EVP_PKEY_eq(X509_REQ_get0_pubkey(req), key) != 1) {
-		err_set(e, RC_CERT, "The part of the request that was signed is not the one for this key.");
+		err_set(e, RC_CERT, "the part of the request that was signed is not the one for this key");
 		goto out;
 	}
 	if (X509_REQ_verify(req, key) != 1) {
-		err_set(e, RC_CERT, "The signature of the request is wrong: it was not made with this key and %s.",
+		err_set(e, RC_CERT, "the signature of the request is wrong: it was not made with this key and %s",
 		    EVP_PKEY_get_bits(key) == 384 ? "SHA-384" : "SHA-256");
-		err_hint(e, "The key on the host may have been exchanged; make the request again.");
+		err_hint(e, "the key on the host may have been exchanged; make the request again");
 		goto out;
 	}
 	if (request_to_pem(req, pem) != 0) {
-		err_set(e, RC_BUG, "The request could not be written as text.");
+		err_set(e, RC_BUG, "the request could not be written as text");
 		goto out;
 	}
 	rc = 0;
@@ -376,23 +376,23 @@ x509_request_read(const void *mem, size_t len, struct err *e)
 	EVP_PKEY *key;
 
 	if (len > REQUEST_MAX) {
-		err_set(e, RC_LIMIT, "This has %zu bytes; requests of more than %d bytes are not read.", len, REQUEST_MAX);
+		err_set(e, RC_LIMIT, "this has %zu bytes; requests of more than %d bytes are not read", len, REQUEST_MAX);
 		return NULL;
 	}
 	req = request_parse(mem, len);
 	if (req == NULL) {
-		err_set(e, RC_PARSE, "There is no certificate request (PKCS#10) in it.");
+		err_set(e, RC_PARSE, "there is no certificate request (PKCS#10) in it");
 		goto fail;
 	}
 	key = X509_REQ_get0_pubkey(req);
 	if (key == NULL) {
-		err_set(e, RC_PARSE, "The public key in the request cannot be read: %s.", x509_reason());
+		err_set(e, RC_PARSE, "the public key in the request cannot be read: %s", x509_reason());
 		goto fail;
 	}
 	if (x509_key_kind(key, NULL, e) != 0)
 		goto fail;
 	if (X509_REQ_verify(req, key) != 1) {
-		err_set(e, RC_CERT, "The signature of the request is wrong: who made it does not hold the key.");
+		err_set(e, RC_CERT, "the signature of the request is wrong: who made it does not hold the key");
 		goto fail;
 	}
 	ERR_clear_error();
@@ -451,13 +451,13 @@ csr_read(const void *mem, size_t len, struct request *out, struct err *e)
 		return -1;
 	n = i2d_X509_REQ(req, &der);
 	if (n <= 0 || request_to_pem(req, &pem) != 0) {
-		err_set(e, RC_PARSE, "The request is damaged: %s.", x509_reason());
+		err_set(e, RC_PARSE, "the request is damaged: %s", x509_reason());
 		goto out;
 	}
 	sha256_hex(der, (size_t)n, sha);
 	xset(&out->sha256, sha);
 	if (x509_spki_sha256(X509_REQ_get_X509_PUBKEY(req), sha) != 0) {
-		err_set(e, RC_PARSE, "The public key in the request is damaged.");
+		err_set(e, RC_PARSE, "the public key in the request is damaged");
 		goto out;
 	}
 	xset(&out->spki_sha256, sha);

@@ -56,8 +56,8 @@ refuse_other_key(const struct question *q, struct err *e)
 		return 0;
 	if (x509_spki_sha256(X509_get_X509_PUBKEY(q->leaf), sha) == 0 && strcmp(sha, q->spki) == 0)
 		return 0;
-	err_set(e, RC_CERT, "The certificate %s is for another key than the one of this request.", q->subject);
-	return err_hint(e, "It answers another request; look for the one it belongs to, or ask the authority again.");
+	err_set(e, RC_CERT, "the certificate %s is for another key than the one of this request", q->subject);
+	return err_hint(e, "it answers another request; look for the one it belongs to, or ask the authority again");
 }
 
 static int
@@ -68,12 +68,12 @@ refuse_damaged(const struct question *q, struct err *e)
 
 	if ((q->verified.code == X509_V_ERR_CERT_SIGNATURE_FAILURE && q->verified.depth == 0)
 	    || (next != NULL && chain_claims(next, q->leaf) && !chain_issued(next, q->leaf)))
-		return err_set(e, RC_CERT, "The signature on the certificate %s is wrong: it was altered or damaged.", q->subject);
+		return err_set(e, RC_CERT, "the signature on the certificate %s is wrong: it was altered or damaged", q->subject);
 	if (flags & EXFLAG_INVALID)
-		return err_set(e, RC_CERT, "The certificate %s has damaged extensions.", q->subject);
+		return err_set(e, RC_CERT, "the certificate %s has damaged extensions", q->subject);
 	if (flags & EXFLAG_CRITICAL) {
-		err_set(e, RC_CERT, "The certificate %s has a critical extension that peers do not understand.", q->subject);
-		return err_hint(e, "It may be a pre-certificate; ask the authority for the final one.");
+		err_set(e, RC_CERT, "the certificate %s has a critical extension that peers do not understand", q->subject);
+		return err_hint(e, "it may be a pre-certificate; ask the authority for the final one");
 	}
 	return 0;
 }
@@ -83,8 +83,8 @@ refuse_authority(const struct question *q, struct err *e)
 {
 	if (!chain_is_ca(q->leaf))
 		return 0;
-	err_set(e, RC_CERT, "The certificate %s is an authority's own certificate (CA:TRUE), not a server's.", q->subject);
-	return err_hint(e, "Take the certificate that the authority issued for the request; this one belongs behind it in the chain.");
+	err_set(e, RC_CERT, "the certificate %s is an authority's own certificate (CA:TRUE), not a server's", q->subject);
+	return err_hint(e, "take the certificate that the authority issued for the request; this one belongs behind it in the chain");
 }
 
 static int
@@ -94,13 +94,13 @@ refuse_dates(const struct question *q, struct err *e)
 
 	if (q->now > q->not_after) {
 		date_text(q->not_after, when);
-		err_set(e, RC_CERT, "The certificate %s expired on %s.", q->subject, when);
-		return err_hint(e, "Ask the authority for a new one; the same request can be sent again.");
+		err_set(e, RC_CERT, "the certificate %s expired on %s", q->subject, when);
+		return err_hint(e, "ask the authority for a new one; the same request can be sent again");
 	}
 	if (q->now < q->not_before) {
 		date_text(q->not_before, when);
-		err_set(e, RC_CERT, "The certificate %s is not valid before %s.", q->subject, when);
-		return err_hint(e, "Check the clock of this machine, or wait until then.");
+		err_set(e, RC_CERT, "the certificate %s is not valid before %s", q->subject, when);
+		return err_hint(e, "check the clock of this machine, or wait until then");
 	}
 	return 0;
 }
@@ -110,8 +110,8 @@ refuse_purpose(const struct question *q, struct err *e)
 {
 	if (X509_check_purpose(q->leaf, X509_PURPOSE_SSL_SERVER, 0) == 1)
 		return 0;
-	err_set(e, RC_CERT, "The certificate %s may not be used for servers (its key usage says so).", q->subject);
-	return err_hint(e, "Ask the authority for a server certificate (serverAuth).");
+	err_set(e, RC_CERT, "the certificate %s may not be used for servers (its key usage says so)", q->subject);
+	return err_hint(e, "ask the authority for a server certificate (serverAuth)");
 }
 
 static int
@@ -120,16 +120,16 @@ refuse_key(const struct question *q, struct err *e)
 	EVP_PKEY *key = X509_get0_pubkey(q->leaf);
 
 	if (key == NULL)
-		return err_set(e, RC_CERT, "The key of the certificate %s is of a kind that cannot be used.", q->subject);
+		return err_set(e, RC_CERT, "the key of the certificate %s is of a kind that cannot be used", q->subject);
 	if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048)
-		return err_set(e, RC_CERT, "The key of the certificate %s is too weak: %s; 2048 bits are the least.", q->subject,
+		return err_set(e, RC_CERT, "the key of the certificate %s is too weak: %s; 2048 bits are the least", q->subject,
 		    x509_key_words(key));
 	if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) < 256)
-		return err_set(e, RC_CERT, "The key of the certificate %s is too weak: %s; 256 bits are the least.", q->subject,
+		return err_set(e, RC_CERT, "the key of the certificate %s is too weak: %s; 256 bits are the least", q->subject,
 		    x509_key_words(key));
 	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519")
 	    && !EVP_PKEY_is_a(key, "ED448") && !EVP_PKEY_is_a(key, "RSA-PSS"))
-		return err_set(e, RC_CERT, "The key of the certificate %s is %s, which TLS does not take.", q->subject,
+		return err_set(e, RC_CERT, "the key of the certificate %s is %s, which TLS does not take", q->subject,
 		    x509_key_words(key));
 	return 0;
 }
@@ -155,8 +155,8 @@ refuse_signature(const struct question *q, struct err *e)
 
 	if (weak == NULL)
 		return 0;
-	err_set(e, RC_CERT, "The certificate %s is signed with %s, which peers refuse.", q->subject, weak);
-	return err_hint(e, "The authority must sign with SHA-256 or better.");
+	err_set(e, RC_CERT, "the certificate %s is signed with %s, which peers refuse", q->subject, weak);
+	return err_hint(e, "the authority must sign with SHA-256 or better");
 }
 
 static void
@@ -191,8 +191,8 @@ refuse_names(const struct question *q, struct err *e)
 		}
 	if (missing.len > 0) {
 		own_names(q->leaf, &has);
-		err_set(e, RC_CERT, "The certificate %s does not cover: %s.", q->subject, clean(missing.s));
-		rc = err_hint(e, "It covers: %.200s.", clean(has.s));
+		err_set(e, RC_CERT, "the certificate %s does not cover: %s", q->subject, clean(missing.s));
+		rc = err_hint(e, "it covers: %.200s", clean(has.s));
 	}
 	words_free(words);
 	str_release(&missing);
@@ -225,22 +225,22 @@ warn_trust(const struct question *q, struct str *w)
 	case X509_V_OK:
 		break;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		str_add(w, "The certificate is signed by itself: peers that verify will refuse it.\n");
+		str_add(w, "the certificate is signed by itself: peers that verify will refuse it\n");
 		break;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 		if (sk_X509_num(q->chain) == 1)
-			str_addf(w, "The chain is incomplete or its authority is unknown here: the certificate of the issuer "
-			    "%s did not come with it.\n", clean(issuer));
+			str_addf(w, "the chain is incomplete or its authority is unknown here: the certificate of the issuer "
+			    "%s did not come with it\n", clean(issuer));
 		else
-			str_addf(w, "The chain ends at an issuer that is unknown here: %s.\n", clean(issuer));
+			str_addf(w, "the chain ends at an issuer that is unknown here: %s\n", clean(issuer));
 		break;
 	default:
-		str_addf(w, "Peers that verify will refuse it: %s.\n", verify_words(q->verified.code));
+		str_addf(w, "peers that verify will refuse it: %s\n", verify_words(q->verified.code));
 	}
 	if (q->verified.time_code != X509_V_OK && q->verified.time_depth > 0)
-		str_addf(w, "Peers that verify will refuse it: %s.\n", q->verified.time_code == X509_V_ERR_CERT_HAS_EXPIRED
+		str_addf(w, "peers that verify will refuse it: %s\n", q->verified.time_code == X509_V_ERR_CERT_HAS_EXPIRED
 		    ? "the certificate of an issuer in the chain has expired"
 		    : "the certificate of an issuer in the chain is not valid yet");
 	free(issuer);
@@ -253,7 +253,7 @@ warn_end(const struct question *q, struct str *w)
 	int64_t left = q->not_after - q->now, third = (q->not_after - q->not_before) / 3;
 
 	if (left < SOON && left < third)
-		str_addf(w, "It ends soon: in %lld day%s.\n", (long long)(left / DAY), left / DAY == 1 ? "" : "s");
+		str_addf(w, "it ends soon: in %lld day%s\n", (long long)(left / DAY), left / DAY == 1 ? "" : "s");
 }
 
 static void
@@ -268,9 +268,9 @@ warn_issuers(const struct question *q, struct str *w)
 
 		subject = short_subject(x);
 		if ((weak = weak_digest(x)) != NULL)
-			str_addf(w, "The issuer's certificate %s is signed with %s, which many peers refuse.\n", subject, weak);
+			str_addf(w, "the issuer's certificate %s is signed with %s, which many peers refuse\n", subject, weak);
 		if (x509_time(X509_get0_notAfter(x)) < q->not_after)
-			str_addf(w, "The issuer's certificate %s ends before this one.\n", subject);
+			str_addf(w, "the issuer's certificate %s ends before this one\n", subject);
 		free(subject);
 	}
 }
@@ -282,9 +282,9 @@ warn_form(const struct question *q, struct str *w)
 	int has_names = X509_get_ext_by_NID(q->leaf, NID_subject_alt_name, -1) >= 0;
 
 	if (!has_names)
-		str_add(w, "It has no subject alternative name; many peers ignore the common name.\n");
+		str_add(w, "it has no subject alternative name; many peers ignore the common name\n");
 	if (usage != UINT32_MAX && (usage & KU_DIGITAL_SIGNATURE) == 0)
-		str_add(w, "Its key usage lacks digitalSignature: TLS 1.3 cannot use it.\n");
+		str_add(w, "its key usage lacks digitalSignature: TLS 1.3 cannot use it\n");
 }
 
 /* --- the face --- */

@@ -63,23 +63,23 @@ check_labels(const char *name, struct err *e)
 	bool numeric = true;
 
 	if (strlen(name) > 253)
-		return err_set(e, RC_INVALID, "The name %s is longer than 253 characters.", clean(name));
+		return err_set(e, RC_INVALID, "the name %s is longer than 253 characters", clean(name));
 	for (;;) {
 		end = strchrnul(label, '.');
 		len = (size_t)(end - label);
 		if (len == 0)
-			return err_set(e, RC_INVALID, "The name %s has an empty part between its dots.", clean(name));
+			return err_set(e, RC_INVALID, "the name %s has an empty part between its dots", clean(name));
 		if (len > 63)
-			return err_set(e, RC_INVALID, "The name %s has a part of more than 63 characters.", clean(name));
+			return err_set(e, RC_INVALID, "the name %s has a part of more than 63 characters", clean(name));
 		if (label[0] == '-' || label[len - 1] == '-')
-			return err_set(e, RC_INVALID, "The name %s has a part that starts or ends with a hyphen.",
+			return err_set(e, RC_INVALID, "the name %s has a part that starts or ends with a hyphen",
 			    clean(name));
 		numeric = true;
 		for (i = 0; i < len; i++) {
 			if (!is_name_char(label[i])) {
-				err_set(e, RC_INVALID, "The name %s has a character that no host name may have.",
+				err_set(e, RC_INVALID, "the name %s has a character that no host name may have",
 				    clean(name));
-				return err_hint(e, "Host names are made of letters, digits, hyphens and dots.");
+				return err_hint(e, "host names are made of letters, digits, hyphens and dots");
 			}
 			if (label[i] < '0' || label[i] > '9')
 				numeric = false;
@@ -89,7 +89,7 @@ check_labels(const char *name, struct err *e)
 		label = end + 1;
 	}
 	if (numeric)
-		return err_set(e, RC_INVALID, "%s ends in a number and is not an IP address.", clean(name));
+		return err_set(e, RC_INVALID, "%s ends in a number and is not an IP address", clean(name));
 	return 0;
 }
 
@@ -120,7 +120,7 @@ host_to_ascii(const char *name, struct str *out, struct err *e)
 	if (needs_idna(name)) {
 		rc = idn2_lookup_u8((const uint8_t *)name, (uint8_t **)&ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 		if (rc != IDN2_OK)
-			return err_set(e, RC_INVALID, "%s is not a possible host name: %s.", clean(name), idn2_strerror(rc));
+			return err_set(e, RC_INVALID, "%s is not a possible host name: %s", clean(name), idn2_strerror(rc));
 	} else
 		ascii = strdup(name);
 	if (ascii == NULL)
@@ -143,9 +143,9 @@ name_to_ascii(const char *name, struct str *out, struct err *e)
 	int rc;
 
 	if (text_empty(name))
-		return err_set(e, RC_INVALID, "A host name is missing.");
+		return err_set(e, RC_INVALID, "a host name is missing");
 	if (strlen(name) > NAME_TYPED_MAX)
-		return err_set(e, RC_INVALID, "A host name has at most 253 characters.");
+		return err_set(e, RC_INVALID, "a host name has at most 253 characters");
 	if (address_text(name, address)) {
 		str_add(out, address);
 		return 0;
@@ -260,14 +260,14 @@ check_text(const struct bound *b, const char *value, struct err *e)
 	size_t len = strlen(value), chars;
 
 	if (!clean_is(value, len))
-		return err_set(e, RC_INVALID, "The %s has a control character or is not UTF-8: %s.", b->label, clean(value));
+		return err_set(e, RC_INVALID, "the %s has a control character or is not UTF-8: %s", b->label, clean(value));
 	if (value[0] == ' ' || value[len - 1] == ' ')
-		return err_set(e, RC_INVALID, "The %s starts or ends with a blank.", b->label);
+		return err_set(e, RC_INVALID, "the %s starts or ends with a blank", b->label);
 	chars = utf8_length(value);
 	if (chars > b->max) {
-		err_set(e, RC_INVALID, "The %s has %zu characters; it may have %zu.", b->label, chars, b->max);
+		err_set(e, RC_INVALID, "the %s has %zu characters; it may have %zu", b->label, chars, b->max);
 		if (strcmp(b->field, "cn") == 0)
-			err_hint(e, "Take a shorter common name and give the long name as an alternative name.");
+			err_hint(e, "take a shorter common name and give the long name as an alternative name");
 		return -1;
 	}
 	return 0;
@@ -283,8 +283,8 @@ static int
 check_country(const char *value, struct err *e)
 {
 	if (strlen(value) != 2 || !is_letter(value[0]) || !is_letter(value[1])) {
-		err_set(e, RC_INVALID, "The country is a code of two letters, not \"%s\".", clean(value));
-		return err_hint(e, "For example US, DE, FR: the codes of ISO 3166-1.");
+		err_set(e, RC_INVALID, "the country is a code of two letters, not \"%s\"", clean(value));
+		return err_hint(e, "for example US, DE, FR: the codes of ISO 3166-1");
 	}
 	return 0;
 }
@@ -297,7 +297,7 @@ check_alternative(const char *name, struct err *e)
 
 	rc = name_to_ascii(name, &ascii, e);
 	if (rc == 0 && text_starts(ascii.s, "*.") && strchr(ascii.s + 2, '.') == NULL)
-		rc = err_set(e, RC_INVALID, "The wildcard %s is too wide: no peer accepts it.", clean(ascii.s));
+		rc = err_set(e, RC_INVALID, "the wildcard %s is too wide: no peer accepts it", clean(ascii.s));
 	str_release(&ascii);
 	return rc;
 }
@@ -310,10 +310,10 @@ check_alternatives(const char *value, struct err *e)
 	int rc = 0;
 
 	if (strlen(value) > NAMES_MAX * NAME_TYPED_MAX)
-		return err_set(e, RC_LIMIT, "A request may have at most %d alternative names.", NAMES_MAX);
+		return err_set(e, RC_LIMIT, "a request may have at most %d alternative names", NAMES_MAX);
 	words = words_split(value, NAME_SEPARATORS, &n);
 	if (n > NAMES_MAX)
-		rc = err_set(e, RC_LIMIT, "A request may have at most %d alternative names, not %zu.", NAMES_MAX, n);
+		rc = err_set(e, RC_LIMIT, "a request may have at most %d alternative names, not %zu", NAMES_MAX, n);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = check_alternative(words[i], e);
 	words_free(words);
@@ -328,8 +328,8 @@ subject_field_check(const char *field, const char *value, struct err *e)
 	if (text_empty(value)) {
 		if (strcmp(field, "cn") != 0)
 			return 0;
-		err_set(e, RC_INVALID, "The common name is missing.");
-		return err_hint(e, "It is the host name that mail peers connect to, for example mail.example.org.");
+		err_set(e, RC_INVALID, "the common name is missing");
+		return err_hint(e, "it is the host name that mail peers connect to, for example mail.example.org");
 	}
 	if (strcmp(field, "c") == 0)
 		return check_country(value, e);
@@ -338,5 +338,5 @@ subject_field_check(const char *field, const char *value, struct err *e)
 	for (b = bounds; b->field != NULL; b++)
 		if (strcmp(field, b->field) == 0)
 			return check_text(b, value, e);
-	return err_set(e, RC_BUG, "There is no subject field %s.", field);
+	return err_set(e, RC_BUG, "there is no subject field %s", field);
 }

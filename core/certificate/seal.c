@@ -33,7 +33,7 @@ make_key(const struct secret *passphrase, const unsigned char *salt, unsigned ch
 	    key, KEY_LEN) == 1)
 		return 0;
 	ERR_clear_error();
-	return err_set(e, RC_BUG, "A key could not be made from the passphrase: out of memory?");
+	return err_set(e, RC_BUG, "a key could not be made from the passphrase: out of memory?");
 }
 
 static int
@@ -41,7 +41,7 @@ need_passphrase(const struct secret *passphrase, struct err *e)
 {
 	if (secret_is_set(passphrase) && passphrase->len > 0)
 		return 0;
-	return err_set(e, RC_PASSPHRASE, "A passphrase is needed for the sealed keys in the store.");
+	return err_set(e, RC_PASSPHRASE, "a passphrase is needed for the sealed keys in the store");
 }
 
 /* out gets the ciphertext and the tag: len + TAG_LEN bytes. */
@@ -105,7 +105,7 @@ seal(const struct secret *plain, const struct secret *passphrase, struct str *ou
 	if (need_passphrase(passphrase, e) != 0)
 		return -1;
 	if (!secret_is_set(plain) || plain->len == 0 || plain->len > PLAIN_MAX)
-		return err_set(e, RC_BUG, "There is nothing to seal, or too much.");
+		return err_set(e, RC_BUG, "there is nothing to seal, or too much");
 	random_bytes(salt, sizeof(salt));
 	random_bytes(nonce, sizeof(nonce));
 	str_add(&line, VERSION "$");
@@ -116,7 +116,7 @@ seal(const struct secret *plain, const struct secret *passphrase, struct str *ou
 	if (make_key(passphrase, salt, key, e) != 0)
 		goto out;
 	if (encrypt(key, nonce, &line, plain, data) != 0) {
-		err_set(e, RC_BUG, "The secret could not be sealed.");
+		err_set(e, RC_BUG, "the secret could not be sealed");
 		goto out;
 	}
 	str_addc(&line, '$');
@@ -192,18 +192,18 @@ unseal(const char *sealed, const struct secret *passphrase, struct secret *plain
 	int rc = -1;
 
 	if (sealed == NULL || strlen(sealed) > 4 * PLAIN_MAX)
-		return err_set(e, RC_PARSE, "This is not a sealed secret.");
+		return err_set(e, RC_PARSE, "this is not a sealed secret");
 	if (!text_starts(sealed, VERSION "$"))
-		return err_set(e, RC_PARSE, "This is not a secret that this version can open.");
+		return err_set(e, RC_PARSE, "this is not a secret that this version can open");
 	if (!sum_is_right(sealed) || take_apart(sealed, &s) != 0) {
-		err_set(e, RC_PARSE, "The sealed secret in the store is damaged.");
+		err_set(e, RC_PARSE, "the sealed secret in the store is damaged");
 		goto out;
 	}
 	if (need_passphrase(passphrase, e) != 0 || make_key(passphrase, s.salt, key, e) != 0)
 		goto out;
 	clear = xcalloc(s.len + 1, 1);
 	if (decrypt(key, s.nonce, sealed, s.head_len, s.data, s.len, clear) != 0) {
-		err_set(e, RC_PASSPHRASE, "The passphrase is wrong.");
+		err_set(e, RC_PASSPHRASE, "the passphrase is wrong");
 		goto out;
 	}
 	secret_set(plain, clear, s.len);

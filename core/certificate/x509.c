@@ -167,7 +167,7 @@ x509_to_pem(X509 *x, struct str *out, struct err *e)
 	}
 	BIO_free(bio);
 	if (rc != 0)
-		err_set(e, RC_BUG, "A certificate could not be written as text: %s.", x509_reason());
+		err_set(e, RC_BUG, "a certificate could not be written as text: %s", x509_reason());
 	return rc;
 }
 
@@ -230,9 +230,9 @@ x509_describe(X509 *x, struct certificate *out, struct err *e)
 	out->not_before = x509_time(X509_get0_notBefore(x));
 	out->not_after = x509_time(X509_get0_notAfter(x));
 	if (out->not_before == 0 || out->not_after == 0)
-		return err_set(e, RC_PARSE, "A certificate has dates that cannot be read.");
+		return err_set(e, RC_PARSE, "a certificate has dates that cannot be read");
 	if (x509_sha256(x, sha) != 0 || x509_spki_sha256(X509_get_X509_PUBKEY(x), spki) != 0)
-		return err_set(e, RC_PARSE, "A certificate is damaged.");
+		return err_set(e, RC_PARSE, "a certificate is damaged");
 	names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	if (names != NULL)
 		x509_alt_names(names, &san);
@@ -295,9 +295,9 @@ x509_key_kind(EVP_PKEY *key, enum key_kind *kind, struct err *e)
 	}
 	ERR_clear_error();
 	if (!known) {
-		err_set(e, RC_CERT, "The key is %s; it must be RSA of 2048 bits or more, or EC on P-256 or P-384.",
+		err_set(e, RC_CERT, "the key is %s; it must be RSA of 2048 bits or more, or EC on P-256 or P-384",
 		    x509_key_words(key));
-		return err_hint(e, "Make a new key and a new request.");
+		return err_hint(e, "make a new key and a new request");
 	}
 	if (kind != NULL)
 		*kind = found;
@@ -331,7 +331,7 @@ x509_public_key(const char *pem, struct err *e)
 		key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	if (key == NULL)
-		err_set(e, RC_PARSE, "The public key cannot be read: %s.", x509_reason());
+		err_set(e, RC_PARSE, "the public key cannot be read: %s", x509_reason());
 	ERR_clear_error();
 	return key;
 }
