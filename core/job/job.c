@@ -563,6 +563,8 @@ said_add(struct job_ctx *ctx, struct said *s)
 	pthread_mutex_unlock(&q->lock);
 }
 
+static struct said *said_new(struct job_ctx *ctx, int step, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
+
 static struct said *
 said_new(struct job_ctx *ctx, int step, const char *fmt, va_list ap)
 {
