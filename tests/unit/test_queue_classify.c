@@ -178,8 +178,8 @@ static void
 not_tls(void **state)
 {
 	static const char *const texts[] = {
-		"host mx.x.test[192.0.2.1] said: 450 4.7.1 <u@x.test>: please read https://x.test/tls-required.html (in reply to "
-		"RCPT TO command)",
+		("host mx.x.test[192.0.2.1] said: 450 4.7.1 <u@x.test>: please read https://x.test/tls-required.html (in reply to "
+		"RCPT TO command)"),
 		"host mx.x.test[192.0.2.1] said: 454 4.7.1 <u@x.test>: Relay access denied (in reply to RCPT TO command)",
 		"host mx.x.test[192.0.2.1] said: 421 4.7.0 unusual rate of mail (in reply to end of DATA command)",
 		"host tls-required.example[192.0.2.1] said: 451 4.3.0 later (in reply to RCPT TO command)",
