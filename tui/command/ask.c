@@ -1,0 +1,243 @@
+/* Jobs from the command line, and the questions they may come back with. Questions are asked on the terminal itself, so that
+ * redirected output stays clean; without a terminal, or with --no-input, they are refused with what to do instead. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "mxseal/clean.h"
+#include "tui/command/command.h"
+
+static int
+terminal(struct cli *c, struct err *e)
+{
+	int fd = c->no_input ? -1 : open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1)
+		err_set(e, RC_USAGE, "there is nobody to ask%s", c->no_input ? " (--no-input)" : " (no terminal)");
+	return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+	struct str s = STR_INIT;
+
+	clean_text(&s, text, strlen(text), true);
+	(void)!write(fd, s.s, s.len);   /* when nobody reads, the answer will be missing too */
+	str_release(&s);
+}
+
+int
+cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e)
+{
+	struct termios old, quiet;
+	int fd, rc;
+
+	if (c->passphrase_fd != -1)
+		return secret_read_fd(out, c->passphrase_fd, e);
+	fd = terminal(c, e);
+	if (fd == -1) {
+		err_set(e, RC_PASSPHRASE, "%s is needed, and there is nobody to ask", prompt);
+		return err_hint(e, "give it on a descriptor: --passphrase-fd N N<FILE");
+	}
+	say(fd, prompt);
+	say(fd, ": ");
+	tcgetattr(fd, &old);
+	quiet = old;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(fd, TCSAFLUSH, &quiet);
+	rc = secret_read_fd(out, fd, e);
+	tcsetattr(fd, TCSAFLUSH, &old);
+	say(fd, "\n");
+	close(fd);
+	return rc;
+}
+
+int
+cli_passphrase(struct cli *c, const char *what, bool confirm, struct err *e)
+{
+	struct secret one = { NULL, 0 }, two = { NULL, 0 };
+	char prompt[200];
+	int rc;
+
+	if (journey_has_passphrase(c->j))
+		return 0;
+	snprintf(prompt, sizeof(prompt), "Passphrase for %s", what);
+	rc = cli_secret(c, prompt, &one, e);
+	if (rc == 0 && confirm && c->passphrase_fd == -1) {
+		rc = cli_secret(c, "The same again", &two, e);
+		if (rc == 0 && (one.len != two.len || memcmp(one.mem, two.mem, one.len) != 0))
+			rc = err_set(e, RC_USAGE, "the two passphrases differ");
+	}
+	if (rc == 0)
+		journey_passphrase(c->j, &one);
+	secret_release(&one);
+	secret_release(&two);
+	return rc;
+}
+
+static int
+read_line(struct cli *c, const char *prompt, char *line, size_t size, struct err *e)
+{
+	int fd = terminal(c, e);
+	ssize_t n;
+
+	if (fd == -1)
+		return -1;
+	say(fd, prompt);
+	n = read(fd, line, size - 1);
+	close(fd);
+	if (n <= 0)
+		return err_set(e, RC_CANCELLED, "no answer");
+	line[n] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	return 0;
+}
+
+int
+cli_confirm(struct cli *c, bool *yes, struct err *e, const char *fmt, ...)
+{
+	char text[512], line[64];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	n = strlen(text);
+	snprintf(text + n, sizeof(text) - n, " [y/N] ");
+	if (read_line(c, text, line, sizeof(line), e) == -1)
+		return -1;
+	*yes = line[0] == 'y' || line[0] == 'Y';
+	return 0;
+}
+
+struct waiting { int rc; struct err e; };
+
+static void
+waited(void *arg, int rc, const struct err *e)
+{
+	struct waiting *w = arg;
+
+	w->rc = rc;
+	if (e != NULL)
+		w->e = *e;
+}
+
+/* Answers what the job asked. 0: start again. */
+static int
+answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
+{
+	struct secret s = { NULL, 0 };
+	bool sudo = strstr(asked->text, "sudo") != NULL;
+	int rc;
+
+	switch (asked->code) {
+	case RC_HOSTKEY_NEW:
+		if (c->no_input) {
+			*e = *asked;
+			return err_hint(e, "mxseal server trust NAME --fingerprint SHA256:...");
+		}
+		return cli_trust(c, server, NULL, e);
+	case RC_PASSWORD:
+		rc = cli_secret(c, asked->text, &s, e);
+		if (rc == 0)
+			journey_password(c->j, server, sudo ? "sudo" : "login", &s);
+		secret_release(&s);
+		return rc;
+	case RC_PASSPHRASE:
+		return cli_passphrase(c, "the keys kept here", false, e);
+	default:
+		*e = *asked;
+		return -1;
+	}
+}
+
+int
+cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e)
+{
+	struct waiting w;
+	int64_t id;
+	int tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		memset(&w, 0, sizeof(w));
+		id = start(c, arg, waited, &w, &w.e);
+		if (id == -1)
+			w.rc = -1;
+		else if (id > 0)
+			jobq_wait(journey_jobs(c->j), id);
+		if (w.rc == 0)
+			return 0;
+		if (answer(c, server, &w.e, e) == -1)
+			return -1;
+	}
+	*e = w.e;
+	return -1;
+}
+
+/* --- host keys --- */
+
+struct key_arg { int64_t server; struct hostkey key; };
+
+static int64_t
+key_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct key_arg *k = arg;
+
+	hostkey_release(&k->key);
+	memset(&k->key, 0, sizeof(k->key));
+	return server_look_key(c->j, k->server, &k->key, done, done_arg, e);
+}
+
+int
+cli_trust(struct cli *c, int64_t server, const char *fingerprint, struct err *e)
+{
+	struct key_arg k = { .server = server };
+	char text[512], line[128];
+	int rc = cli_job(c, 0, key_start, &k, e);
+
+	if (rc == -1 || k.key.verdict == HOSTKEY_OK)
+		goto out;
+	if (fingerprint != NULL)
+		snprintf(line, sizeof(line), "%s", fingerprint);
+	else {
+		snprintf(text, sizeof(text), "The host shows a key that was never seen before:\n  %s %s\nCompare it on the host with:  "
+		    "ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub\nType the fingerprint (SHA256:...) to accept it: ", k.key.type,
+		    k.key.fingerprint);
+		rc = read_line(c, text, line, sizeof(line), e);
+		if (rc == -1)
+			goto out;
+	}
+	if (strcmp(text_trim(line), k.key.fingerprint) != 0) {
+		rc = err_set(e, RC_HOSTKEY, "the host shows %s %s, not what was given; nothing was accepted", k.key.type,
+		    k.key.fingerprint);
+		goto out;
+	}
+	rc = server_trust(c->j, server, &k.key, e);
+out:
+	hostkey_release(&k.key);
+	return rc;
+}
+
+void
+cli_progress(const struct job_progress *p, void *arg)
+{
+	struct cli *c = arg;
+
+	if (c->stream_steps && p->step > 0 && strcmp(p->state, "run") != 0) {
+		json_t *o = json_object();
+
+		json_object_set_new(o, "server", json_text(c->server));
+		json_object_set_new(o, "step", json_text(p->name));
+		json_object_set_new(o, "ok", json_boolean(strcmp(p->state, "ok") == 0));
+		json_object_set_new(o, "seconds", json_real(p->seconds));
+		json_object_set_new(o, "text", json_text(p->text));
+		out_json(o);
+	} else if (!c->quiet && !c->json && p->step > 0 && strcmp(p->state, "run") != 0)
+		fprintf(stderr, "  %-8s %-5s %5.1f s  %s\n", p->name, p->state, p->seconds, clean(p->text));
+}

@@ -1,0 +1,97 @@
+/* The command line: the same engine and the same words as the console. THE TABLE of commands is commands.c; options come from
+ * a command's own list and from the fields of its sheet; results go to standard output, everything else to standard error. */
+#ifndef MXSEAL_COMMAND_H
+#define MXSEAL_COMMAND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mxseal/journey.h"
+#include "mxseal/sheet.h"
+
+/* Runs one command; returns the exit status promised to scripts. */
+int command_main(int argc, char **argv);
+
+struct cli {
+	struct journey *j;            /* opened when a command needs it */
+	const char *store_path;
+	bool json, no_input, plain, quiet;
+	int passphrase_fd;            /* -1: the terminal */
+	bool stream_steps;            /* push --json: steps as JSON lines on standard output */
+	const char *server;           /* being worked on, for progress */
+};
+
+/* --- parse.c --- */
+struct option {
+	const char *name;             /* "cn": typed as --cn VALUE or --cn=VALUE */
+	const char *value;            /* what its value is called, NULL: a flag */
+	const char *help;
+	bool many;                    /* may be repeated */
+};
+
+struct args {
+	char **words; size_t n;                              /* without the command's own words */
+	struct { const char *name, *value; } *v; size_t n_v; /* options in order */
+};
+const char *args_get(const struct args *a, const char *name);       /* last value, NULL: not given; "" for a flag */
+bool args_has(const struct args *a, const char *name);
+void args_join(const struct args *a, const char *name, struct str *out);   /* all values, blank between */
+
+enum { NEEDS_STORE = 1 };
+
+struct cli_command {
+	const char *words;            /* "server add" */
+	const char *usage;            /* "NAME TARGET" */
+	const char *help;             /* one line */
+	const char *more;             /* or NULL */
+	size_t least, most;           /* words that follow */
+	unsigned flags;
+	const struct option *options; /* ended by a row without name, or NULL */
+	const struct sheet *const *sheet;   /* whose fields are options too, or NULL */
+	int (*run)(struct cli *c, const struct args *a, struct err *e);
+};
+extern const struct cli_command commands[];    /* ended by a row without words */
+
+/* Finds the command that argv begins with. RC_USAGE with what could follow. */
+const struct cli_command *command_find(char **argv, int argc, int *used, struct err *e);
+int  args_parse(const struct cli_command *c, char **argv, int argc, struct args *out, bool *help, struct err *e);
+void args_release(struct args *a);
+void command_help(const struct cli_command *c, struct str *out);
+void commands_help(struct str *out);
+
+/* --- jobs and questions: ask.c --- */
+typedef int64_t start_fn(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e);
+/* Starts, waits, answers questions (host key, password, passphrase) and starts again. server may be 0. */
+int cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e);
+/* Makes sure a passphrase is there; confirm: asked twice. */
+int cli_passphrase(struct cli *c, const char *what, bool confirm, struct err *e);
+int cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e);
+/* Yes or no on the terminal; RC_USAGE when nobody can be asked. */
+int cli_confirm(struct cli *c, bool *yes, struct err *e, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Shows a host key and asks; fingerprint (may be NULL) answers instead. */
+int cli_trust(struct cli *c, int64_t server, const char *fingerprint, struct err *e);
+void cli_progress(const struct job_progress *p, void *cli);
+
+/* --- names --- */
+int cli_server(struct cli *c, const char *name, struct server *out, struct err *e);
+int cli_vserver(struct cli *c, const char *name, struct vserver *out, struct err *e);
+/* Servers named in a (all when none is). */
+int cli_servers(struct cli *c, const struct args *a, struct server_list *out, struct err *e);
+int cli_id(const char *text, int64_t *out, struct err *e);
+/* A form with the command's options filled in and checked. */
+int cli_form(struct cli *c, const struct sheet *s, int64_t object, const char *object_name, const struct args *a,
+        struct form **out, struct err *e);
+/* Runs a form's start to its end and prints what came out. */
+int cli_form_run(struct cli *c, struct form *f, int64_t server, struct err *e);
+
+/* --- printers: out.c --- */
+void out_text(const char *text);                    /* cleaned, newlines kept, on standard output */
+void out_json(json_t *o);                           /* adds "v":1; takes the reference; one line */
+json_t *json_text(const char *s);                   /* null for NULL; bytes that are no UTF-8 are replaced */
+json_t *json_when(int64_t t);                       /* RFC 3339, null for 0 */
+struct table { const char *const *head; size_t columns; struct str *cell; size_t n; };
+void table_cell(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void table_print(struct table *t);                  /* widths from the cells; frees them */
+
+#endif

@@ -1,0 +1,224 @@
+/* THE TABLE of commands, and the way into one. */
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/clean.h"
+#include "mxseal/log.h"
+#include "mxseal/secret.h"
+#include "tui/command/families.h"
+#include "tui/version.h"
+
+static const struct option trust_options[] = {
+	{ "fingerprint", "SHA256:...", "accept exactly this key, without a question", false }, { NULL, NULL, NULL, false } };
+static const struct option process_options[] = {
+	{ "request", "ID", "the request it answers; found by its key otherwise", false },
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option use_options[] = {
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option out_options[] = {
+	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
+static const struct option push_options[] = {
+	{ "yes", NULL, "do not ask", false },
+	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
+	{ "no-keep", NULL, "leave it waiting for keep or undo", false }, { NULL, NULL, NULL, false } };
+static const struct option undo_options[] = {
+	{ "to", "GENERATION", "any generation that is kept; 0: none of ours", false }, { NULL, NULL, NULL, false } };
+static const struct option queue_options[] = {
+	{ "group", "BY", "destination, reason, sender or server", false },
+	{ "from", "FILE", "a saved listing (postqueue -j) instead of a host; - for standard input", false },
+	{ "system", "NAME", "whose listing it is (postfix)", false }, { NULL, NULL, NULL, false } };
+static const struct option messages_options[] = {
+	{ "destination", "DOMAIN", "only messages for it", false },
+	{ "limit", "N", "at most so many (100)", false }, { NULL, NULL, NULL, false } };
+static const struct option retry_options[] = {
+	{ "destination", "DOMAIN", "all messages that wait for it", false }, { NULL, NULL, NULL, false } };
+static const struct option classify_options[] = {
+	{ "system", "NAME", "postfix, exim, opensmtpd, sendmail; guessed otherwise", false }, { NULL, NULL, NULL, false } };
+static const struct option probe_options[] = {
+	{ "via", "SERVER", "look from this mail host", false },
+	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
+static const struct option check_options[] = {
+	{ "read", NULL, "read every server first", false }, { NULL, NULL, NULL, false } };
+static const struct option history_options[] = {
+	{ "verify", NULL, "check the hash chain", false },
+	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
+static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
+
+#define STORE NEEDS_STORE
+
+const struct cli_command commands[] = {
+	{ "server add", "NAME TARGET", "make a mail host known; nobody is contacted", NULL, 2, 2, STORE, NULL,
+	  &command_sheet_server, cmd_server_add },
+	{ "server trust", "NAME", "look at its host key and confirm it", "Without --fingerprint the key is shown and asked for.",
+	  1, 1, STORE, trust_options, NULL, cmd_server_trust },
+	{ "server list", "", "all servers", NULL, 0, 0, STORE, NULL, NULL, cmd_server_list },
+	{ "server show", "NAME", "what is known of one", NULL, 1, 1, STORE, NULL, NULL, cmd_server_show },
+	{ "server read", "NAME", "log in and read; writes nothing there", "Finds the mail system, its virtual servers, settings, "
+	  "certificates and the size of the queue.", 1, 1, STORE, NULL, NULL, cmd_server_read },
+	{ "server remove", "NAME", "forget it here; the host is not touched", NULL, 1, 1, STORE, yes_options, NULL,
+	  cmd_server_remove },
+	{ "cert request", "VS", "make a key on the host and a request", "With --out the request is saved to be sent later; with "
+	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, STORE, use_options,
+	  &command_sheet_certificate, cmd_cert_request },
+	{ "cert requests", "[VS]", "requests that wait for their answer", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_requests },
+	{ "cert process", "VS FILE", "the answer of the authority: DER, PEM or PKCS#7", NULL, 2, 2, STORE, process_options, NULL,
+	  cmd_cert_process },
+	{ "cert drop-request", "ID", "to the trash, with its key", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_drop },
+	{ "cert restore-request", "ID", "back from the trash", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_restore },
+	{ "cert list", "[VS]", "certificates", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_list },
+	{ "cert show", "ID|VS", "one certificate and its chain", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_show },
+	{ "cert served", "VS", "what its listeners show right now", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_served },
+	{ "cert assign", "VS ID", "use a certificate whose key is on that host", NULL, 2, 2, STORE, use_options, NULL,
+	  cmd_cert_assign },
+	{ "cert remove", "VS", "unbind; the certificate stays", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_remove },
+	{ "authority add own", "NAME", "an own certificate authority, its key sealed here", NULL, 1, 1, STORE, NULL,
+	  &command_sheet_authority, cmd_authority_add },
+	{ "authority list", "", "all authorities", NULL, 0, 0, STORE, NULL, NULL, cmd_authority_list },
+	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
+	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,
+	  cmd_authority_certificate },
+	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
+	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
+	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_set },
+	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
+	{ "connector add", "NAME", "domains with an outbound security of their own", NULL, 1, 1, STORE, NULL,
+	  &command_sheet_connector, cmd_connector_add },
+	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },
+	{ "connector show", "NAME", "one connector", NULL, 1, 1, STORE, NULL, NULL, cmd_connector_show },
+	{ "connector set", "NAME", "change it", NULL, 1, 1, STORE, NULL, &command_sheet_connector, cmd_connector_set },
+	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
+	  cmd_connector_remove },
+	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 64, STORE, NULL, NULL, cmd_plan },
+	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "One server after the other; stops at the first that "
+	  "fails.", 0, 64, STORE, push_options, NULL, cmd_push },
+	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, STORE, NULL, NULL, cmd_keep },
+	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, STORE, undo_options, NULL, cmd_undo },
+	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 64, STORE, NULL, NULL, cmd_status },
+	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", NULL, 0, 64, STORE, NULL, NULL, cmd_drift },
+	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
+	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, STORE, NULL, NULL, cmd_queue_hold },
+	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, STORE, NULL, NULL, cmd_queue_release },
+	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 1000, STORE, retry_options, NULL, cmd_queue_retry },
+	{ "queue delete", "SERVER ID...", "delete messages for good", NULL, 2, 1000, STORE, yes_options, NULL, cmd_queue_delete },
+	{ "queue", "[SERVER]...", "what waits, grouped, and why", NULL, 0, 64, 0, queue_options, NULL, cmd_queue },
+	{ "classify", "[FILE]", "failure classes of log lines or delay reasons", NULL, 0, 1, 0, classify_options, NULL, cmd_classify },
+	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,
+	  cmd_diagnose },
+	{ "probe", "TARGET[:PORT]", "look at a destination's TLS: all its MX", NULL, 1, 1, STORE, probe_options, NULL, cmd_probe },
+	{ "check", "", "what needs attention; status 1 when something does", NULL, 0, 0, STORE, check_options, NULL, cmd_check },
+	{ "history", "", "who did what, newest first", NULL, 0, 0, STORE, history_options, NULL, cmd_history },
+	{ "doctor", "", "is everything here that mxseal needs?", NULL, 0, 0, STORE, NULL, NULL, cmd_doctor },
+	{ "completion", "bash", "completion for the shell, on standard output", NULL, 1, 1, 0, NULL, NULL, cmd_completion },
+	{ "help", "[COMMAND]", "this list, or one command", NULL, 0, 4, 0, NULL, NULL, cmd_help },
+	{ NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL }
+};
+
+static int
+report(const struct err *e)
+{
+	if (e->code != RC_FINDINGS || e->text[0] != '\0')
+		fprintf(stderr, "mxseal: %s\n", clean(e->text));
+	if (e->hint[0] != '\0')
+		fprintf(stderr, "        %s\n", clean(e->hint));
+	return err_exit_status(e->code);
+}
+
+/* The options in front of the command. Returns how many words they took, -1. */
+static int
+general_options(struct cli *c, int argc, char **argv, bool *help, bool *version, struct err *e)
+{
+	static const struct { const char *name; size_t offset; } flags[] = {
+		{ "--json", offsetof(struct cli, json) }, { "--no-input", offsetof(struct cli, no_input) },
+		{ "--plain", offsetof(struct cli, plain) }, { "--quiet", offsetof(struct cli, quiet) },
+	};
+	size_t k;
+	int i;
+
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		for (k = 0; k < sizeof(flags) / sizeof(flags[0]) && strcmp(argv[i], flags[k].name) != 0; k++)
+			;
+		if (k < sizeof(flags) / sizeof(flags[0]))
+			*(bool *)((char *)c + flags[k].offset) = true;
+		else if (strcmp(argv[i], "--help") == 0)
+			*help = true;
+		else if (strcmp(argv[i], "--version") == 0)
+			*version = true;
+		else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
+			c->store_path = argv[++i];
+		else if (strcmp(argv[i], "--passphrase-fd") == 0 && i + 1 < argc)
+			c->passphrase_fd = atoi(argv[++i]);
+		else {
+			err_set(e, RC_USAGE, "\"%s\" is not an option that stands in front of a command", clean(argv[i]));
+			return err_hint(e, "--store FILE, --json, --no-input, --plain, --quiet, --passphrase-fd N");
+		}
+	}
+	return i;
+}
+
+static int
+run(struct cli *c, const struct cli_command *cmd, char **argv, int argc, struct err *e)
+{
+	struct args a = { NULL, 0, NULL, 0 };
+	struct str text = STR_INIT;
+	bool help;
+	int rc = args_parse(cmd, argv, argc, &a, &help, e);
+
+	if (rc == 0 && help) {
+		command_help(cmd, &text);
+		fputs(text.s, stdout);
+	} else if (rc == 0) {
+		if (cmd->flags & NEEDS_STORE)
+			rc = cli_open(c, e);
+		if (rc == 0)
+			rc = cmd->run(c, &a, e);
+	}
+	str_release(&text);
+	args_release(&a);
+	return rc;
+}
+
+int
+cli_open(struct cli *c, struct err *e)
+{
+	if (c->j != NULL)
+		return 0;
+	if (journey_open(&c->j, c->store_path, e) == -1)
+		return -1;
+	jobq_on_progress(journey_jobs(c->j), cli_progress, c);
+	return 0;
+}
+
+int
+command_main(int argc, char **argv)
+{
+	struct cli c = { .passphrase_fd = -1 };
+	struct err e = { .code = RC_OK };
+	const struct cli_command *cmd;
+	struct str text = STR_INIT;
+	bool help = false, version = false;
+	int at, used, rc = 0;
+
+	setlocale(LC_CTYPE, "");
+	secret_process_guard();
+	(void)log_open(NULL, NULL);
+	at = general_options(&c, argc, argv, &help, &version, &e);
+	if (at == -1)
+		rc = -1;
+	else if (version)
+		puts(program_version);
+	else if (help || at == argc) {
+		commands_help(&text);
+		fputs(text.s, stdout);
+	} else {
+		cmd = command_find(argv + at, argc - at, &used, &e);
+		rc = cmd == NULL ? -1 : run(&c, cmd, argv + at + used, argc - at - used, &e);
+	}
+	str_release(&text);
+	if (fflush(stdout) != 0 && rc == 0)
+		rc = err_set(&e, RC_IO, "standard output could not be written");
+	journey_close(c.j);
+	log_close();
+	return rc == 0 ? 0 : report(&e);
+}

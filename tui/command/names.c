@@ -1,0 +1,93 @@
+/* Names on the command line: servers, virtual servers, numbers; and forms filled from options. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/clean.h"
+#include "tui/command/command.h"
+
+int
+cli_server(struct cli *c, const char *name, struct server *out, struct err *e)
+{
+	return store_server_by_name(journey_store(c->j), name, out, e);
+}
+
+int
+cli_vserver(struct cli *c, const char *name, struct vserver *out, struct err *e)
+{
+	return store_vserver_by_name(journey_store(c->j), name, out, e);
+}
+
+int
+cli_servers(struct cli *c, const struct args *a, struct server_list *out, struct err *e)
+{
+	size_t i;
+
+	if (a->n == 0)
+		return store_servers(journey_store(c->j), out, e);
+	for (i = 0; i < a->n; i++)
+		if (cli_server(c, a->words[i], server_list_add(out), e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+cli_id(const char *text, int64_t *out, struct err *e)
+{
+	char *end;
+
+	*out = strtoll(text + (*text == '#'), &end, 10);
+	if (*end != '\0' || *out <= 0)
+		return err_set(e, RC_USAGE, "\"%s\" is not a number of a request or certificate", clean(text));
+	return 0;
+}
+
+int
+cli_form(struct cli *c, const struct sheet *s, int64_t object, const char *object_name, const struct args *a,
+    struct form **out, struct err *e)
+{
+	const struct field *fd;
+	struct str value = STR_INIT;
+	int rc = form_open(out, s, c->j, object, object_name, e);
+
+	for (fd = s->fields; rc == 0 && fd->name != NULL; fd++) {
+		if (fd->kind == FIELD_NOTE || (fd->flags & FIELD_NO_OPTION) || !args_has(a, fd->name))
+			continue;
+		str_reset(&value);
+		if (fd->kind == FIELD_LIST)
+			args_join(a, fd->name, &value);
+		else
+			str_add(&value, fd->kind == FIELD_CHECK ? "yes" : args_get(a, fd->name));
+		rc = form_set(*out, fd->name, value.s, e);
+	}
+	str_release(&value);
+	return rc;
+}
+
+static int64_t
+form_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct form *f = arg;
+
+	(void)c;
+	return f->sheet->start(f, done, done_arg, e);
+}
+
+int
+cli_form_run(struct cli *c, struct form *f, int64_t server, struct err *e)
+{
+	const char *field = NULL;
+	size_t i;
+
+	if (form_check(f, NULL, &field, e) == -1) {
+		const struct field *fd = field ? form_field(f, field, NULL) : NULL;
+
+		if (fd != NULL && !(fd->flags & FIELD_NO_OPTION))
+			err_wrap(e, "--%s", field);
+		return -1;
+	}
+	for (i = 0; !c->json && f->sheet->fields[i].name != NULL; i++)
+		if (f->note[i] != NULL && strchr(f->note[i], '!') != NULL)
+			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));
+	return cli_job(c, server, form_start, f, e);
+}
