@@ -1,0 +1,26 @@
+/* Records as JSON objects and as text for people: one function each, used by all commands. */
+#ifndef MXSEAL_RECORDS_H
+#define MXSEAL_RECORDS_H
+
+#include "tui/command/command.h"
+
+json_t *words_json(const char *words);                               /* blank-separated words as an array */
+json_t *server_json(struct cli *c, const struct server *sv, bool whole);
+json_t *vserver_json(struct cli *c, const struct vserver *vs);
+json_t *certificate_json(struct cli *c, const struct certificate *cert, const char *state);
+json_t *request_json(struct cli *c, const struct request *r);
+json_t *proofs_json(const struct push_report *r);
+json_t *plan_json(const struct plan *p);
+json_t *groups_json(const struct queue_groups *g);
+json_t *probe_json(const struct probe_report *r);
+void server_print(struct cli *c, const struct server *sv);
+void vserver_print(struct cli *c, const struct vserver *vs);
+void certificate_print(struct cli *c, const struct certificate *cert, const char *state);
+void probe_print(const struct probe_report *r);
+/* "mx1/smtp", for ids; in a ring of four buffers. */
+const char *vserver_name(struct cli *c, int64_t id);
+const char *certificate_state_now(struct cli *c, const struct certificate *cert);   /* "in use", "wanted", "expired", "unused" */
+void table_print_unless(struct table *t, bool json);                 /* prints or only frees */
+int  server_read_now(struct cli *c, int64_t id, struct err *e);
+
+#endif
