@@ -331,17 +331,16 @@ string_value(struct queue_reader *q, const char *s, size_t len)
 static void
 scalar_value(struct queue_reader *q)
 {
-	char number[24];
-	size_t n = q->token_len < sizeof(number) - 1 ? q->token_len : sizeof(number) - 1;
-	long long v;
+	int64_t v = 0;
+	size_t i;
 
 	if (q->key != M_ARRIVAL && q->key != M_SIZE)
 		return;
-	memcpy(number, q->token, n);
-	number[n] = '\0';
-	v = strtoll(number, NULL, 10);
-	if (v < 0 || v > (1ll << 50))
-		v = 0;
+	for (i = 0; i < q->token_len && q->token[i] >= '0' && q->token[i] <= '9'; i++) {
+		v = v * 10 + (q->token[i] - '0');
+		if (v > (1ll << 50))
+			return;
+	}
 	*(q->key == M_ARRIVAL ? &q->arrival : &q->size) = v;
 }
 
@@ -629,7 +628,7 @@ line_cut(struct queue_reader *q)
 int
 queue_reader_feed(struct queue_reader *q, const char *mem, size_t len)
 {
-	const char *p = mem, *end = mem + len;
+	const char *p = mem, *end = mem + len, *from;
 
 	while (p < end) {
 		bool good = true;
@@ -652,14 +651,26 @@ queue_reader_feed(struct queue_reader *q, const char *mem, size_t len)
 			p++;
 			continue;
 		case IN_SCALAR:
-			if (isalnum((unsigned char)*p) || *p == '.' || *p == '-' || *p == '+') {
-				token_add(q, p++, 1);
+			from = p;
+			while (p < end && *p > ' ' && *p != ',' && *p != '}' && *p != ']' && *p != '"' && *p != '{')
+				p++;
+			token_add(q, from, (size_t)(p - from));
+			if (p == end)
 				continue;
-			}
 			scalar_value(q);
 			q->key = M_OTHER;
 			q->state = IN_NEXT;
 			continue;
+		case IN_COLON:
+		case IN_NEXT:
+			/* how Postfix writes it: three bytes in one step */
+			if (end - p >= 3 && p[1] == ' ' && p[2] == '"' &&
+			    (q->state == IN_COLON ? *p == ':' : *p == ',' && !in_array(q))) {
+				string_begin(q, q->state == IN_NEXT);
+				p += 3;
+				continue;
+			}
+			/* fall through */
 		default:
 			if (*p == '\n' && q->state != IN_LINE) {
 				line_cut(q);
