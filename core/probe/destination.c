@@ -1,0 +1,154 @@
+/* A look at a whole destination: its mail servers in the order mail would try them, and one verdict: what keeps mail from
+ * being sent with TLS, and whose side it is. A server that cannot be reached does not decide while another can. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/clean.h"
+#include "mxseal/failure.h"
+#include "mxseal/xalloc.h"
+
+#define ENDPOINTS_MAX 16
+
+void
+probe_report_release(struct probe_report *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		probe_host_release(&r->v[i]);
+	free(r->v);
+	free(r->target);
+	free(r->from);
+	free(r->verdict);
+	free(r->class_name);
+	free(r->side);
+	*r = (struct probe_report){ .target = NULL };
+}
+
+static int
+look_at(const struct dialer *d, const char *host, const char *address, int port, int preference,
+    const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e)
+{
+	struct probe_host *p;
+
+	if (ctx != NULL && job_cancelled(ctx))
+		return err_set(e, RC_CANCELLED, "Given up on request.");
+	job_say(ctx, "looking at %s, port %d, from %s", clean(host), port, clean(d->from));
+	ARRAY_GROW(out->v, out->n);
+	p = &out->v[out->n++];
+	if (probe_smtp(d, host, address, port, o, p, e) != 0)
+		return -1;
+	p->preference = preference;
+	return 0;
+}
+
+static bool
+reached(const struct probe_host *p)
+{
+	return !text_eq(p->class_name, "connect-refused") && !text_eq(p->class_name, "connect-timeout") &&
+	    !text_eq(p->class_name, "network-unreachable");
+}
+
+/* The endpoint that decides: the first that is not good among those reached; where none was, the first that is more than an
+ * address family without a network. */
+static const struct probe_host *
+decider(const struct probe_report *r)
+{
+	const struct probe_host *good = NULL, *bad = NULL, *dead = NULL, *nowhere = NULL, *p;
+
+	for (p = r->v; p < r->v + r->n; p++) {
+		const struct probe_host **place = text_eq(p->class_name, "network-unreachable") ? &nowhere : !reached(p) ? &dead :
+		    text_eq(p->class_name, "tls-ok") ? &good : &bad;
+
+		if (*place == NULL)
+			*place = p;
+	}
+	return bad != NULL ? bad : good != NULL ? good : dead != NULL ? dead : nowhere;
+}
+
+static void
+conclude(struct probe_report *r, const struct probe_host *p)
+{
+	const struct failure *f = failure_find(p->class_name);
+	size_t i, good = 0;
+
+	for (i = 0; i < r->n; i++)
+		good += text_eq(r->v[i].class_name, "tls-ok");
+	xset(&r->class_name, p->class_name);
+	xset(&r->side, failure_side_name(f->side));
+	free(r->verdict);
+	if (text_eq(p->class_name, "tls-ok"))
+		r->verdict = good == r->n ? xasprintf("TLS works and the certificate is good (%s at %s).", p->protocol,
+		    clean(p->host)) : xasprintf("TLS works and the certificate is good, but only %zu of %zu addresses answer.", good,
+		    r->n);
+	else
+		r->verdict = xasprintf("%s: %s%s%s", f->title, clean(p->host), p->trouble != NULL ? ": " : "",
+		    p->trouble != NULL ? p->trouble : "");
+}
+
+static void
+conclude_without(struct probe_report *r, const char *class_name, char *verdict)
+{
+	xset(&r->class_name, class_name);
+	xset(&r->side, failure_side_name(failure_find(class_name)->side));
+	free(r->verdict);
+	r->verdict = verdict;
+}
+
+static int
+look_at_list(const struct dialer *d, const struct mx_list *l, int port, const struct probe_options *o, struct job_ctx *ctx,
+    struct probe_report *out, struct err *e)
+{
+	size_t i, j;
+
+	for (i = 0; i < l->n; i++)
+		for (j = 0; j < l->v[i].n_addresses && out->n < ENDPOINTS_MAX; j++)
+			if (look_at(d, l->v[i].name, l->v[i].addresses[j], port, l->implicit ? -1 : l->v[i].preference, o, ctx, out,
+			    e) != 0)
+				return -1;
+	return 0;
+}
+
+int
+probe_destination(const struct dialer *d, const char *resolv_conf, const char *target, int port, bool mx,
+    const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e)
+{
+	size_t len = strlen(target), i;
+	struct mx_list l = { .v = NULL };
+	char *name, **addresses = NULL;
+	size_t n = 0;
+	int rc = -1;
+
+	*out = (struct probe_report){ .target = xstrdup(target), .from = xstrdup(d->from) };
+	if (port <= 0)
+		port = o->implicit_tls ? 465 : 25;
+	/* "[host]" is one host, as in a route */
+	if (len > 2 && target[0] == '[' && target[len - 1] == ']') {
+		name = xstrndup(target + 1, len - 2);
+		mx = false;
+	} else
+		name = xstrdup(target);
+	if (mx && !is_address(name)) {
+		rc = resolv_conf != NULL ? dns_mx_via(d, resolv_conf, name, &l, e) : dns_mx(name, &l, e);
+		if (rc == 0 && (rc = look_at_list(d, &l, port, o, ctx, out, e)) == 0 && out->n == 0)
+			conclude_without(out, "dns", l.null_mx ? xasprintf("%s says in DNS that it takes no mail (null MX).",
+			    clean(name)) : xasprintf("None of the mail servers of %s has an address in DNS.", clean(name)));
+	} else if (resolv_conf != NULL || is_address(name)) {
+		/* the host's own sshd looks the name up */
+		rc = look_at(d, name, name, port, -1, o, ctx, out, e);
+	} else if ((rc = dns_addresses(name, &addresses, &n, e)) == 0)
+		for (i = 0; i < n && rc == 0; i++)
+			rc = look_at(d, name, addresses[i], port, -1, o, ctx, out, e);
+	if (rc == 0 && out->n > 0)
+		conclude(out, decider(out));
+	for (i = 0; i < n; i++)
+		free(addresses[i]);
+	free(addresses);
+	mx_list_release(&l);
+	free(name);
+	if (rc != 0)
+		probe_report_release(out);
+	return rc;
+}

@@ -1,0 +1,51 @@
+/* What the files of this folder share: SMTP talk, a TLS stream over another stream, DNS answers. */
+#ifndef MXSEAL_PROBE_PRIVATE_H
+#define MXSEAL_PROBE_PRIVATE_H
+
+#include <openssl/ssl.h>
+
+#include "mxseal/probe.h"
+#include "mxseal/str.h"
+
+#define LINE_MAX_SMTP 2048
+#define LINES_MAX 100
+
+/* A reply of an SMTP server: code and the lines without it, cleaned. */
+struct reply { int code; char **lines; size_t n; };
+void reply_release(struct reply *r);
+/* Reads one reply within timeout_ms for all of its lines. RC_PARSE: not SMTP. RC_NET with "closed" when the peer ended. */
+int  smtp_reply(struct stream *s, int timeout_ms, struct reply *out, struct err *e);
+/* Sends a command (no control characters in it) and reads the reply. */
+int  smtp_ask(struct stream *s, const char *command, int timeout_ms, struct reply *out, struct err *e);
+/* A name fit for EHLO. */
+void smtp_helo_name(const char *wanted, struct str *out);
+
+/* --- tls.c --- */
+struct tls_options {
+	const char *name;         /* SNI, may be NULL or a number */
+	int timeout_ms;           /* of the whole handshake, then of each wait */
+	int protocol_max;         /* 0: all */
+};
+struct tls_seen {
+	char protocol[16], cipher[64];
+	char *chain_pem;
+	bool wants_client_cert;   /* the peer asked for one */
+	bool old_protocol;        /* below TLS 1.2 */
+};
+/* Shakes hands over *s without judging the certificate. On success *s becomes the TLS stream, which owns the one below. On
+ * failure -1, *s stays as it is, and class_name is a failure class. */
+int tls_begin(struct stream **s, const struct tls_options *o, struct tls_seen *seen, const char **class_name, struct err *e);
+/* The class of an error met while reading through a TLS stream, NULL when it says nothing about TLS. */
+const char *tls_trouble(struct stream *s);
+
+/* --- dns.c and dns_via.c: one question, by whatever way --- */
+#define DNS_ANSWERS_MAX 32
+struct answer { int preference; char text[256]; };    /* a host name or a number */
+struct answers { struct answer v[DNS_ANSWERS_MAX]; size_t n; };
+typedef int ask_fn(void *arg, const char *name, int type, struct answers *out, struct err *e);
+/* MX of a domain and their addresses, asked by ask. */
+int dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, struct err *e);
+bool dns_name_good(const char *name);
+bool is_address(const char *text);
+
+#endif
