@@ -1,0 +1,121 @@
+/* authority add own, list, show, certificate. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "tui/command/families.h"
+#include "tui/command/records.h"
+
+int
+cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
+{
+	struct form *f = NULL;
+	int rc = cli_form(c, command_sheet_authority, 0, NULL, a, &f, e);
+
+	if (rc == 0)
+		rc = form_set(f, "name", a->words[0], e);
+	if (rc == 0)
+		rc = cli_passphrase(c, a->words[0], true, e);
+	if (rc == 0)
+		rc = cli_form_run(c, f, 0, e);
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)f->result_id, "name", json_text(a->words[0])));
+	else if (rc == 0)
+		out_text(f->result.s);
+	form_close(f);
+	return rc;
+}
+
+static json_t *
+authority_json(const struct authority *k)
+{
+	return json_pack("{s:o,s:o,s:o,s:o}", "name", json_text(k->name), "kind", json_text(k->kind), "subject",
+	    json_text(k->subject), "not_after", json_when(k->not_after));
+}
+
+int
+cmd_authority_list(struct cli *c, const struct args *a, struct err *e)
+{
+	static const char *const head[] = { "NAME", "KIND", "SUBJECT", "UNTIL" };
+	struct table t = { .head = head, .columns = 4 };
+	struct authority_list l = { NULL, 0 };
+	json_t *rows = json_array();
+	char date[16];
+	size_t i;
+
+	(void)a;
+	if (store_authorities(journey_store(c->j), &l, e) == -1) {
+		json_decref(rows);
+		return -1;
+	}
+	for (i = 0; i < l.n; i++) {
+		json_array_append_new(rows, authority_json(&l.v[i]));
+		when_date(date, l.v[i].not_after);
+		table_cell(&t, "%s", l.v[i].name);
+		table_cell(&t, "%s", l.v[i].kind);
+		table_cell(&t, "%s", l.v[i].subject ? l.v[i].subject : "-");
+		table_cell(&t, "%s", date);
+	}
+	if (c->json)
+		out_json(json_pack("{s:O}", "authorities", rows));
+	table_print_unless(&t, c->json);
+	json_decref(rows);
+	authority_list_release(&l);
+	return 0;
+}
+
+int
+cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
+{
+	static const char *const head[] = { "SERIAL", "SUBJECT", "UNTIL" };
+	struct table t = { .head = head, .columns = 3 };
+	struct authority k = { .id = 0 };
+	struct issued_list l = { NULL, 0 };
+	json_t *rows = json_array(), *o;
+	char date[16];
+	size_t i;
+	int rc = store_authority_by_name(journey_store(c->j), a->words[0], &k, e);
+
+	if (rc == 0)
+		rc = store_issued(journey_store(c->j), k.id, &l, e);
+	for (i = 0; i < l.n; i++) {
+		json_array_append_new(rows, json_pack("{s:o,s:o,s:o,s:o}", "serial", json_text(l.v[i].serial), "subject",
+		    json_text(l.v[i].subject), "sha256", json_text(l.v[i].sha256), "not_after", json_when(l.v[i].not_after)));
+		when_date(date, l.v[i].not_after);
+		table_cell(&t, "%s", l.v[i].serial);
+		table_cell(&t, "%s", l.v[i].subject ? l.v[i].subject : "-");
+		table_cell(&t, "%s", date);
+	}
+	if (rc == 0 && c->json) {
+		o = authority_json(&k);
+		json_object_set(o, "issued", rows);
+		out_json(o);
+	} else if (rc == 0) {
+		when_date(date, k.not_after);
+		printf("%s  %s, until %s\n", k.name, clean(k.subject), date);
+	}
+	table_print_unless(&t, c->json || rc == -1);
+	json_decref(rows);
+	issued_list_release(&l);
+	authority_release(&k);
+	return rc;
+}
+
+int
+cmd_authority_certificate(struct cli *c, const struct args *a, struct err *e)
+{
+	struct authority k = { .id = 0 };
+	const char *out = args_get(a, "out");
+	int rc = store_authority_by_name(journey_store(c->j), a->words[0], &k, e);
+
+	if (rc == 0 && out != NULL)
+		rc = str_write_file(out, k.pem, strlen(k.pem), 0644, e);
+	else if (rc == 0 && c->json)
+		out_json(json_pack("{s:o}", "pem", json_text(k.pem)));
+	else if (rc == 0)
+		out_text(k.pem);
+	authority_release(&k);
+	return rc;
+}

@@ -1,0 +1,483 @@
+/* queue, queue messages, hold, release, retry, delete; classify, diagnose, probe. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "tui/command/families.h"
+#include "tui/command/records.h"
+
+#define READ_SIZE 262144
+
+struct poll_arg { int64_t server; enum queue_by by; const char *destination; size_t limit; struct queue_view *view; };
+
+static int64_t
+poll_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct poll_arg *p = arg;
+
+	queue_view_release(p->view);
+	return queue_poll(c->j, p->server, p->by, p->destination, p->limit, p->view, done, done_arg, e);
+}
+
+static void
+groups_print(const struct queue_groups *g, const char *by)
+{
+	const char *const head[] = { "MESSAGES", "OLDEST", by, "WHY", "SIDE" };
+	struct table t = { .head = head, .columns = 5 };
+	char ago[16];
+	size_t i;
+
+	for (i = 0; i < g->n; i++) {
+		const struct queue_group *q = &g->v[i];
+
+		when_ago(ago, q->oldest > 0 ? when_now() - q->oldest : 0);
+		table_cell(&t, "%lld", (long long)q->messages);
+		table_cell(&t, "%s", ago);
+		table_cell(&t, "%s", q->key);
+		if (q->failure == NULL)
+			table_cell(&t, "-");
+		else
+			table_cell(&t, "%s%s", q->failure->title, q->failure->tls ? "" : " (not TLS)");
+		table_cell(&t, "%s", q->failure ? failure_side_name(q->failure->side) : "-");
+	}
+	table_print(&t);
+}
+
+/* A saved listing, streamed. */
+static int
+from_file(const char *path, enum queue_by by, struct queue_view *out, struct err *e)
+{
+	struct queue_reader *q = queue_reader_new(by, "file", NULL, 0);
+	char *buf = malloc(READ_SIZE);
+	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	ssize_t n = 0;
+
+	if (fd == -1 || buf == NULL) {
+		err_set(e, errno == ENOENT ? RC_NOTFOUND : RC_IO, "cannot open %s: %s", clean(path), strerror(errno));
+		free(buf);
+		queue_reader_free(q);
+		return -1;
+	}
+	while (rc == 0 && (n = read(fd, buf, READ_SIZE)) > 0)
+		rc = queue_reader_feed(q, buf, (size_t)n);
+	if (rc == -1)
+		err_set(e, RC_LIMIT, "%s has more groups than mxseal counts (4 million)", clean(path));
+	else if (n == -1)
+		rc = err_set(e, RC_IO, "cannot read %s: %s", clean(path), strerror(errno));
+	if (fd != STDIN_FILENO)
+		close(fd);
+	queue_reader_end(q, &out->groups);
+	out->messages = queue_reader_messages(q);
+	out->bad_lines = queue_reader_bad_lines(q);
+	out->taken_at = when_now();
+	queue_reader_free(q);
+	free(buf);
+	return rc;
+}
+
+struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; };
+
+static void
+add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
+{
+	queue_groups_merge(&sum->groups, &v->groups);
+	json_array_append_new(sum->servers, json_pack("{s:o,s:I,s:b}", "server", json_text(name), "messages",
+	    (json_int_t)v->messages, "unreachable", 0));
+	sum->messages += v->messages;
+	sum->bad += v->bad_lines;
+	queue_view_release(v);
+}
+
+static int
+from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue_sum *sum, struct err *e)
+{
+	struct server_list l = { NULL, 0 };
+	struct queue_view v = { .taken_at = 0 };
+	struct err now, first = { .code = RC_OK };
+	size_t i;
+	int rc = cli_open(c, e);
+
+	if (rc == 0)
+		rc = cli_servers(c, a, &l, e);
+	for (i = 0; i < l.n && rc == 0; i++) {
+		struct poll_arg p = { l.v[i].id, by, NULL, 0, &v };
+
+		if (cli_job(c, l.v[i].id, poll_start, &p, &now) == 0) {
+			add_view(sum, l.v[i].name, &v);
+			continue;
+		}
+		fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
+		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b}", "server", json_text(l.v[i].name), "messages",
+		    "unreachable", 1));
+		if (first.code == RC_OK)
+			first = now;
+	}
+	server_list_release(&l);
+	if (rc == 0 && first.code != RC_OK) {
+		*e = first;
+		rc = -1;
+	}
+	return rc;
+}
+
+int
+cmd_queue(struct cli *c, const struct args *a, struct err *e)
+{
+	struct queue_sum sum = { .servers = json_array() };
+	struct queue_view v = { .taken_at = 0 };
+	enum queue_by by = QUEUE_BY_DESTINATION;
+	const char *group = args_get(a, "group");
+	int rc = 0;
+
+	if (group != NULL)
+		rc = queue_by_parse(&by, group, e);
+	if (rc == 0 && args_has(a, "system") && strcmp(args_get(a, "system"), "postfix") != 0)
+		rc = err_set(e, RC_USAGE, "--system takes postfix, not \"%s\"", clean(args_get(a, "system")));
+	if (rc == 0 && args_has(a, "from")) {
+		rc = from_file(args_get(a, "from"), by, &v, e);
+		if (rc == 0)
+			add_view(&sum, args_get(a, "from"), &v);
+		queue_view_release(&v);
+	} else if (rc == 0)
+		rc = from_servers(c, a, by, &sum, e);
+	/* what could be read is shown even when a server could not */
+	if (rc == 0 || json_array_size(sum.servers) > 0) {
+		if (c->json)
+			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
+			    groups_json(&sum.groups), "bad_lines", (json_int_t)sum.bad));
+		else {
+			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
+			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
+			printf("%lld messages", (long long)sum.messages);
+			printf(sum.bad > 0 ? ", %lld lines could not be read\n" : "\n", (long long)sum.bad);
+		}
+	}
+	queue_groups_release(&sum.groups);
+	json_decref(sum.servers);
+	return rc;
+}
+
+static json_t *
+message_json(const struct queue_message *m)
+{
+	return json_pack("{s:o,s:o,s:o,s:o,s:i,s:o,s:I,s:o,s:o}", "id", json_text(m->id), "queue", json_text(m->queue), "sender",
+	    json_text(m->sender), "recipient", json_text(m->recipient), "recipients", m->recipients, "arrival", json_when(m->arrival),
+	    "size", (json_int_t)m->size, "reason", json_text(m->reason), "class",
+	    m->failure ? json_text(m->failure->name) : json_null());
+}
+
+int
+cmd_queue_messages(struct cli *c, const struct args *a, struct err *e)
+{
+	static const char *const head[] = { "ID", "QUEUE", "AGE", "SENDER", "RECIPIENT", "WHY" };
+	struct table t = { .head = head, .columns = 6 };
+	struct queue_view v = { .taken_at = 0 };
+	struct server sv = { .id = 0 };
+	struct poll_arg p = { 0, QUEUE_BY_DESTINATION, args_get(a, "destination"), 100, &v };
+	json_t *rows = json_array();
+	char ago[16];
+	size_t i;
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	if (rc == 0 && args_has(a, "limit") && (p.limit = (size_t)atoll(args_get(a, "limit"))) == 0)
+		rc = err_set(e, RC_USAGE, "--limit takes a number from 1 on");
+	p.server = sv.id;
+	if (rc == 0)
+		rc = cli_job(c, sv.id, poll_start, &p, e);
+	for (i = 0; i < v.taken.n; i++) {
+		const struct queue_message *m = &v.taken.v[i];
+
+		json_array_append_new(rows, message_json(m));
+		when_ago(ago, when_now() - m->arrival);
+		table_cell(&t, "%s", m->id);
+		table_cell(&t, "%s", m->queue);
+		table_cell(&t, "%s", ago);
+		table_cell(&t, "%s", m->sender);
+		table_cell(&t, "%s", m->recipient);
+		table_cell(&t, "%s", m->failure ? m->failure->title : "-");
+	}
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:o,s:O}", "server", json_text(sv.name), "messages", rows));
+	table_print_unless(&t, c->json || rc == -1);
+	json_decref(rows);
+	queue_view_release(&v);
+	server_release(&sv);
+	return rc;
+}
+
+struct act_arg { int64_t server; const char *verb; const char *const *ids; size_t n; };
+
+static int64_t
+act_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct act_arg *p = arg;
+
+	return queue_act(c->j, p->server, p->verb, p->ids, p->n, done, done_arg, e);
+}
+
+static int
+act(struct cli *c, const struct server *sv, const char *verb, const char *const *ids, size_t n, struct err *e)
+{
+	struct act_arg p = { sv->id, verb, ids, n };
+	int rc = n > 0 ? cli_job(c, sv->id, act_start, &p, e) : 0;
+
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:o,s:s,s:I}", "server", json_text(sv->name), "verb", verb, "messages", (json_int_t)n));
+	else if (rc == 0)
+		printf("%s: %s, %zu messages\n", sv->name, verb, n);
+	return rc;
+}
+
+static int
+act_on_words(struct cli *c, const struct args *a, const char *verb, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	if (rc == 0)
+		rc = act(c, &sv, verb, (const char *const *)a->words + 1, a->n - 1, e);
+	server_release(&sv);
+	return rc;
+}
+
+int
+cmd_queue_hold(struct cli *c, const struct args *a, struct err *e)
+{
+	return act_on_words(c, a, "hold", e);
+}
+
+int
+cmd_queue_release(struct cli *c, const struct args *a, struct err *e)
+{
+	return act_on_words(c, a, "release", e);
+}
+
+int
+cmd_queue_delete(struct cli *c, const struct args *a, struct err *e)
+{
+	bool yes = args_has(a, "yes");
+
+	if (!yes && cli_confirm(c, &yes, e, "Delete %zu messages for good?", a->n - 1) == -1)
+		return -1;
+	if (!yes)
+		return err_set(e, RC_CANCELLED, "nothing was deleted");
+	return act_on_words(c, a, "delete", e);
+}
+
+/* All messages of a destination, by the ids they have at one moment. */
+static int
+retry_destination(struct cli *c, const struct server *sv, const char *destination, struct err *e)
+{
+	struct queue_view v = { .taken_at = 0 };
+	struct poll_arg p = { sv->id, QUEUE_BY_DESTINATION, destination, 10000, &v };
+	const char **ids = NULL;
+	size_t i;
+	int rc = cli_job(c, sv->id, poll_start, &p, e);
+
+	if (rc == 0) {
+		ids = calloc(v.taken.n + 1, sizeof(*ids));
+		for (i = 0; ids != NULL && i < v.taken.n; i++)
+			ids[i] = v.taken.v[i].id;
+		rc = act(c, sv, "retry", ids, ids ? v.taken.n : 0, e);
+	}
+	free(ids);
+	queue_view_release(&v);
+	return rc;
+}
+
+int
+cmd_queue_retry(struct cli *c, const struct args *a, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	int rc;
+
+	if (args_has(a, "destination") == (a->n > 1))
+		return err_set(e, RC_USAGE, "say which messages: their ids, or --destination DOMAIN");
+	if (a->n > 1)
+		return act_on_words(c, a, "retry", e);
+	rc = cli_server(c, a->words[0], &sv, e);
+	if (rc == 0)
+		rc = retry_destination(c, &sv, args_get(a, "destination"), e);
+	server_release(&sv);
+	return rc;
+}
+
+/* --- classify --- */
+
+static void
+classify_line(struct cli *c, const char *line, size_t len, const char *system)
+{
+	struct classified k;
+	json_t *o;
+	char *text = strndup(line, len);
+
+	classify(line, len, system, &k);
+	if (c->json) {
+		o = json_pack("{s:o,s:s,s:b,s:s,s:o,s:o}", "text", json_text(text), "class", k.failure->name, "tls", k.failure->tls,
+		    "side", failure_side_name(k.failure->side), "title", json_text(k.failure->title), "advice",
+		    json_text(k.failure->advice));
+		out_json(o);
+	} else
+		printf("%-30s %-3s %-6s %s\n", k.failure->name, k.failure->tls ? "tls" : "-", failure_side_name(k.failure->side),
+		    clean(text));
+	free(text);
+}
+
+int
+cmd_classify(struct cli *c, const struct args *a, struct err *e)
+{
+	FILE *in = stdin;
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+
+	if (a->n > 0 && strcmp(a->words[0], "-") != 0 && (in = fopen(a->words[0], "re")) == NULL)
+		return err_set(e, errno == ENOENT ? RC_NOTFOUND : RC_IO, "cannot open %s: %s", clean(a->words[0]), strerror(errno));
+	while ((n = getline(&line, &cap, in)) > 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			n--;
+		if (n > 0)
+			classify_line(c, line, (size_t)n, args_get(a, "system"));
+	}
+	free(line);
+	if (in != stdin)
+		fclose(in);
+	return 0;
+}
+
+/* --- diagnose, probe --- */
+
+struct diagnose_arg { int64_t server; const char *destination; struct destination_view view; };
+
+static int64_t
+diagnose_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct diagnose_arg *d = arg;
+
+	destination_view_release(&d->view);
+	return destination_diagnose(c->j, d->server, d->destination, &d->view, done, done_arg, e);
+}
+
+static json_t *
+lines_json(const char *text)
+{
+	char **l = words_split(text, "\n", NULL);
+	json_t *a = json_array();
+	size_t i;
+
+	for (i = 0; l[i] != NULL; i++)
+		json_array_append_new(a, json_text(l[i]));
+	words_free(l);
+	return a;
+}
+
+static json_t *
+diagnosis_json(const struct destination_view *v)
+{
+	const struct failure *f = v->diagnosis.failure;
+	json_t *probes = json_array();
+
+	if (v->from_host.target != NULL)
+		json_array_append_new(probes, probe_json(&v->from_host));
+	if (v->from_here.target != NULL)
+		json_array_append_new(probes, probe_json(&v->from_here));
+	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:[o]}", "destination",
+	    json_text(v->diagnosis.destination), "class", f->name, "side", failure_side_name(f->side), "tls",
+	    json_boolean(f->tls), "title", json_text(f->title), "explain", json_text(f->explain), "level", json_text(v->level),
+	    "confidence", json_text(v->diagnosis.confidence), "since", "evidence", lines_json(v->diagnosis.evidence.s), "probes",
+	    probes, "remedies", json_text(f->advice));
+}
+
+static void
+diagnosis_print(const struct destination_view *v)
+{
+	const struct failure *f = v->diagnosis.failure;
+
+	printf("%s: %s\n", clean(v->diagnosis.destination), f->title);
+	printf("class %s, side %s, sure: %s, our level %s\n\n", f->name, failure_side_name(f->side),
+	    v->diagnosis.confidence ? v->diagnosis.confidence : "low", v->level ? clean(v->level) : "?");
+	out_text(v->diagnosis.evidence.s);
+	if (f->explain != NULL)
+		printf("\n%s\n", f->explain);
+	if (f->advice != NULL)
+		printf("%s\n", f->advice);
+}
+
+int
+cmd_diagnose(struct cli *c, const struct args *a, struct err *e)
+{
+	struct diagnose_arg d = { .destination = a->words[1] };
+	struct server sv = { .id = 0 };
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	d.server = sv.id;
+	if (rc == 0)
+		rc = cli_job(c, sv.id, diagnose_start, &d, e);
+	if (rc == 0 && c->json)
+		out_json(diagnosis_json(&d.view));
+	else if (rc == 0)
+		diagnosis_print(&d.view);
+	destination_view_release(&d.view);
+	server_release(&sv);
+	return rc;
+}
+
+struct probe_arg { int64_t server; const char *target; int port; bool mx; struct probe_report report; };
+
+static int64_t
+probe_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct probe_arg *p = arg;
+
+	probe_report_release(&p->report);
+	return destination_probe(c->j, p->server, p->target, p->port, p->mx, &p->report, done, done_arg, e);
+}
+
+/* "name", "name:port", "[v6]:port", "[v6]" */
+static int
+split_target(char *text, struct probe_arg *p, struct err *e)
+{
+	char *colon = strrchr(text, ':'), *close = strrchr(text, ']'), *end;
+
+	p->target = text;
+	if (colon != NULL && (close != NULL ? colon > close : strchr(text, ':') == colon)) {
+		*colon = '\0';
+		p->port = (int)strtol(colon + 1, &end, 10);
+		if (*end != '\0' || p->port < 1 || p->port > 65535)
+			return err_set(e, RC_USAGE, "\"%s\" is not a port", clean(colon + 1));
+	}
+	if (*text == '[' && close != NULL) {
+		*close = '\0';
+		p->target = text + 1;
+	}
+	return 0;
+}
+
+int
+cmd_probe(struct cli *c, const struct args *a, struct err *e)
+{
+	struct probe_arg p = { .port = 0 };
+	struct server sv = { .id = 0 };
+	char *text = strdup(a->words[0]);
+	int rc = split_target(text, &p, e);
+
+	p.mx = p.port == 0 || args_has(a, "mx");
+	if (rc == 0 && args_has(a, "via"))
+		rc = cli_server(c, args_get(a, "via"), &sv, e);
+	p.server = sv.id;
+	if (rc == 0)
+		rc = cli_job(c, sv.id, probe_start, &p, e);
+	if (rc == 0 && c->json)
+		out_json(probe_json(&p.report));
+	else if (rc == 0)
+		probe_print(&p.report);
+	probe_report_release(&p.report);
+	server_release(&sv);
+	free(text);
+	return rc;
+}

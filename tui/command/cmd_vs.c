@@ -1,0 +1,121 @@
+/* vs list, show, set, unset. Setting goes through the form of the properties dialog, so the checks are the same. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/clean.h"
+#include "tui/command/families.h"
+#include "tui/command/records.h"
+
+int
+cmd_vs_list(struct cli *c, const struct args *a, struct err *e)
+{
+	static const char *const head[] = { "VIRTUAL SERVER", "LISTENS ON", "CERTIFICATE", "SERVED" };
+	struct table t = { .head = head, .columns = 4 };
+	struct vserver_list l = { NULL, 0 };
+	struct server sv = { .id = 0 };
+	json_t *rows = json_array(), *o;
+	size_t i;
+	int rc = a->n > 0 ? cli_server(c, a->words[0], &sv, e) : 0;
+
+	if (rc == 0)
+		rc = store_vservers(journey_store(c->j), sv.id, &l, e);
+	for (i = 0; i < l.n; i++) {
+		o = vserver_json(c, &l.v[i]);
+		json_object_set_new(o, "virtual_server", json_text(vserver_name(c, l.v[i].id)));
+		json_array_append_new(rows, o);
+		table_cell(&t, "%s", vserver_name(c, l.v[i].id));
+		table_cell(&t, "%s", l.v[i].listen ? l.v[i].listen : "-");
+		if (l.v[i].certificate_set && l.v[i].certificate)
+			table_cell(&t, "#%lld", (long long)l.v[i].certificate);
+		else
+			table_cell(&t, "%s", l.v[i].cert_file ? l.v[i].cert_file : "none");
+		table_cell(&t, "%.16s", l.v[i].served_sha256 ? l.v[i].served_sha256 : l.v[i].served_trouble ?
+		    l.v[i].served_trouble : "?");
+	}
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:O}", "virtual_servers", rows));
+	table_print_unless(&t, c->json || rc == -1);
+	json_decref(rows);
+	vserver_list_release(&l);
+	server_release(&sv);
+	return rc;
+}
+
+int
+cmd_vs_show(struct cli *c, const struct args *a, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+
+	if (cli_vserver(c, a->words[0], &vs, e) == -1)
+		return -1;
+	if (c->json)
+		out_json(vserver_json(c, &vs));
+	else
+		vserver_print(c, &vs);
+	vserver_release(&vs);
+	return 0;
+}
+
+/* Takes KEY=VALUE, or KEY alone with an empty value. */
+static int
+set_one(struct form *f, const char *word, bool unset, struct err *e)
+{
+	const char *equals = strchr(word, '=');
+	const struct field *fd;
+	char key[64];
+
+	if (unset == (equals != NULL)) {
+		err_set(e, RC_USAGE, "\"%s\" is not %s", clean(word), unset ? "the name of a setting" : "KEY=VALUE");
+		return err_hint(e, "mxseal help vs %s", unset ? "unset" : "set");
+	}
+	snprintf(key, sizeof(key), "%.*s", (int)(equals ? equals - word : (long)strlen(word)), word);
+	fd = form_field(f, key, NULL);
+	if (fd == NULL || fd->kind != FIELD_SETTING) {
+		err_set(e, RC_INVALID, "there is no setting \"%s\"", clean(key));
+		return err_hint(e, "mxseal vs show lists them all");
+	}
+	if (!field_shown(f, fd))
+		return err_set(e, RC_INVALID, "%s is set on the default virtual server of the host", key);
+	return form_set(f, key, equals ? equals + 1 : "", e);
+}
+
+static int
+change(struct cli *c, const struct args *a, bool unset, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct form *f = NULL;
+	size_t i;
+	int rc = cli_vserver(c, a->words[0], &vs, e);
+
+	if (rc == 0)
+		rc = form_open(&f, sheet_find("virtual-server"), c->j, vs.id, a->words[0], e);
+	for (i = 1; i < a->n && rc == 0; i++)
+		rc = set_one(f, a->words[i], unset, e);
+	if (rc == 0)
+		rc = form_check(f, NULL, NULL, e);
+	for (i = 0; rc == 0 && f->sheet->fields[i].name != NULL; i++)
+		if (strcmp(f->value[i], f->was[i]) != 0 && f->note[i] != NULL && !text_starts(f->note[i], "on the host"))
+			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));
+	if (rc == 0)
+		rc = cli_form_run(c, f, vs.server, e);
+	if (rc == 0 && !c->json)
+		out_text(f->result.s);
+	else if (rc == 0)
+		out_json(json_pack("{s:o}", "text", json_text(f->result.s)));
+	form_close(f);
+	vserver_release(&vs);
+	return rc;
+}
+
+int
+cmd_vs_set(struct cli *c, const struct args *a, struct err *e)
+{
+	return change(c, a, false, e);
+}
+
+int
+cmd_vs_unset(struct cli *c, const struct args *a, struct err *e)
+{
+	return change(c, a, true, e);
+}
