@@ -12,7 +12,7 @@ int
 cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 {
 	struct form *f = NULL;
-	int rc = cli_form(c, command_sheet_authority, 0, NULL, a, &f, e);
+	int rc = cli_form(c, sheet_find("authority"), 0, NULL, a, &f, e);
 
 	if (rc == 0)
 		rc = form_set(f, "name", a->words[0], e);

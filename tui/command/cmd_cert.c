@@ -47,7 +47,7 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = cli_vserver(c, a->words[0], &vs, e);
 	if (rc == 0)
-		rc = cli_form(c, command_sheet_certificate, vs.id, a->words[0], a, &f, e);
+		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
 	if (rc == 0)
 		rc = form_set(f, "action", "new", e);
 	if (rc == 0)

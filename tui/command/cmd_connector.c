@@ -19,7 +19,7 @@ static int
 save(struct cli *c, const struct args *a, int64_t id, struct err *e)
 {
 	struct form *f = NULL;
-	int rc = cli_form(c, command_sheet_connector, id, NULL, a, &f, e);
+	int rc = cli_form(c, sheet_find("connector"), id, NULL, a, &f, e);
 
 	if (rc == 0)
 		rc = form_set(f, "name", a->words[0], e);

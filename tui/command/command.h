@@ -48,7 +48,7 @@ struct cli_command {
 	size_t least, most;           /* words that follow */
 	unsigned flags;
 	const struct option *options; /* ended by a row without name, or NULL */
-	const struct sheet *const *sheet;   /* whose fields are options too, or NULL */
+	const char *sheet;            /* whose fields are options too, or NULL */
 	int (*run)(struct cli *c, const struct args *a, struct err *e);
 };
 extern const struct cli_command commands[];    /* ended by a row without words */

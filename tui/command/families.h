@@ -6,9 +6,6 @@
 
 #include "tui/command/command.h"
 
-extern const struct sheet *const command_sheet_server, *const command_sheet_certificate, *const command_sheet_authority,
-    *const command_sheet_connector;
-
 /* Opens the store and the journey, once. */
 int cli_open(struct cli *c, struct err *e);
 /* Plan and push of one server, as `push` does it: for --use. */

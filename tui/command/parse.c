@@ -124,7 +124,7 @@ option_find(const struct cli_command *c, const char *name, size_t len, struct op
 		}
 	if (c->sheet == NULL)
 		return false;
-	for (f = (*c->sheet)->fields; f->name != NULL; f++)
+	for (f = sheet_find(c->sheet)->fields; f->name != NULL; f++)
 		if (strlen(f->name) == len && strncmp(f->name, name, len) == 0 && f->kind != FIELD_NOTE &&
 		    !(f->flags & FIELD_NO_OPTION)) {
 			*out = (struct option){ f->name, f->kind == FIELD_CHECK ? NULL : "VALUE", field_help(f), f->kind == FIELD_LIST };
@@ -211,7 +211,7 @@ command_help(const struct cli_command *c, struct str *out)
 		str_add(out, "\nOptions\n");
 	for (o = c->options; o != NULL && o->name != NULL; o++)
 		option_help(o->name, o->value, o->help, out);
-	for (f = c->sheet ? (*c->sheet)->fields : NULL; f != NULL && f->name != NULL; f++)
+	for (f = c->sheet ? sheet_find(c->sheet)->fields : NULL; f != NULL && f->name != NULL; f++)
 		if (f->kind != FIELD_NOTE && !(f->flags & FIELD_NO_OPTION))
 			option_help(f->name, f->kind == FIELD_CHECK ? NULL : "VALUE", field_help(f), out);
 }
