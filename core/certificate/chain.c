@@ -1,33 +1,40 @@
 /* Puts certificates that came in any order into the order of a handshake: the server's own first, then its issuers, no
  * root. What does not belong to that chain is left out: peers count it against us. */
 #include <openssl/err.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "private.h"
+
+bool
+chain_signed(X509 *issuer, X509 *x)
+{
+	EVP_PKEY *key = X509_get0_pubkey(issuer);
+	bool yes = key != NULL && X509_verify(x, key) == 1;
+
+	ERR_clear_error();
+	return yes;
+}
 
 /* Same names and key identifiers are not enough: an authority that was set up anew has the old name and another key. */
 bool
 chain_issued(X509 *issuer, X509 *x)
 {
-	EVP_PKEY *key;
-	bool yes = false;
-
-	if (X509_check_issued(issuer, x) == X509_V_OK && (key = X509_get0_pubkey(issuer)) != NULL)
-		yes = X509_verify(x, key) == 1;
-	ERR_clear_error();
-	return yes;
+	return X509_check_issued(issuer, x) == X509_V_OK && chain_signed(issuer, x);
 }
 
-/* The key identifiers say that it is the issuer, but the signature does not: one of the two was altered. Kept together, so
- * that the refusal can say so and not "the issuer is missing". */
+/* The key identifiers say that it is the issuer, but its signature is wrong or it may not sign. Such two are kept together,
+ * so that the refusal can say so, and not "the issuer is missing". */
 bool
 chain_claims(X509 *issuer, X509 *x)
 {
-	bool yes = X509_get0_authority_key_id(x) != NULL && X509_get0_subject_key_id(issuer) != NULL
-	    && X509_check_issued(issuer, x) == X509_V_OK;
+	int code;
 
+	if (X509_get0_authority_key_id(x) == NULL || X509_get0_subject_key_id(issuer) == NULL)
+		return false;
+	code = X509_check_issued(issuer, x);
 	ERR_clear_error();
-	return yes;
+	return code == X509_V_OK || code == X509_V_ERR_KEYUSAGE_NO_CERTSIGN;
 }
 
 /* 1 is CA:TRUE in basicConstraints; the other answers of OpenSSL are guesses about certificates of version 1. */

@@ -67,7 +67,7 @@ refuse_damaged(const struct question *q, struct err *e)
 	X509 *next = sk_X509_value(q->chain, 1);
 
 	if ((q->verified.code == X509_V_ERR_CERT_SIGNATURE_FAILURE && q->verified.depth == 0)
-	    || (next != NULL && chain_claims(next, q->leaf) && !chain_issued(next, q->leaf)))
+	    || (next != NULL && chain_claims(next, q->leaf) && !chain_signed(next, q->leaf)))
 		return err_set(e, RC_CERT, "the signature on the certificate %s is wrong: it was altered or damaged", q->subject);
 	if (flags & EXFLAG_INVALID)
 		return err_set(e, RC_CERT, "the certificate %s has damaged extensions", q->subject);

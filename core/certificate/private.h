@@ -21,6 +21,7 @@ void pem_plain(const void *mem, size_t len, struct str *out);
 
 /* chain.c */
 bool  chain_issued(X509 *issuer, X509 *x);                       /* names, identifiers and signature */
+bool  chain_signed(X509 *issuer, X509 *x);                       /* the signature only */
 bool  chain_claims(X509 *issuer, X509 *x);                       /* names and identifiers only */
 bool  chain_is_ca(X509 *x);
 X509 *chain_leaf(STACK_OF(X509) *all, const char *spki);         /* lent; NULL when none has this key */
