@@ -248,6 +248,459 @@ wait_delivers_until_then(void **state)
 	teardown(p, 2);
 }
 
+/* --- progress --- */
+
+static int
+flood(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct probe *p = arg;
+
+	(void)e;
+	for (int i = 0; i < p->flood; i++) {
+		job_say(ctx, "line %d", i);
+		job_step(ctx, 1 + i % 3, "step", i < p->flood - 3 ? "run" : "ok", 0.5, "%d", i);
+	}
+	return write(p->gate[1], "", 1) == 1 ? 0 : -1;
+}
+
+struct seen { size_t n, finished; char last_line[64]; bool after_done; struct probe *p; };
+
+static void
+see(const struct job_progress *pr, void *arg)
+{
+	struct seen *s = arg;
+
+	s->n++;
+	s->after_done |= s->p->was_done;
+	assert_string_equal(pr->title, "job 0");
+	if (pr->step == 0) {
+		snprintf(s->last_line, sizeof(s->last_line), "%s", pr->text);
+		return;
+	}
+	assert_string_equal(pr->name, "step");
+	assert_true(pr->seconds > 0.4 && pr->seconds < 0.6);
+	if (strcmp(pr->state, "ok") == 0)
+		s->finished++;
+}
+
+static void
+a_flood_of_progress_is_coalesced(void **state)
+{
+	struct probe p;
+	struct seen s = { .p = &p };
+	struct jobq *q = open_queue(2);
+	char byte;
+	int64_t id;
+
+	(void)state;
+	setup(&p, 1);
+	jobq_on_progress(q, see, &s);
+	p.flood = 20000;
+	id = submit(q, 1, flood, &p);
+	assert_int_equal(read(p.gate[0], &byte, 1), 1);   /* all has been said, nothing delivered */
+	assert_false(p.was_done);
+	jobq_wait(q, id);
+	assert_in_range(s.n, 4, 64);
+	assert_int_equal(s.finished, 3);                  /* the last state of every step came */
+	assert_string_equal(s.last_line, "line 19999");
+	assert_false(s.after_done);
+	jobq_close(q);
+	teardown(&p, 1);
+}
+
+static void
+few_words_all_arrive(void **state)
+{
+	struct probe p;
+	struct seen s = { .p = &p };
+	struct jobq *q = open_queue(1);
+
+	(void)state;
+	setup(&p, 1);
+	jobq_on_progress(q, see, &s);
+	p.flood = 30;
+	jobq_wait(q, submit(q, 1, flood, &p));
+	assert_int_equal(s.n, 60);
+	jobq_close(q);
+	teardown(&p, 1);
+}
+
+/* --- cancel --- */
+
+static void
+cancel_before_it_begins(void **state)
+{
+	struct probe p[2];
+	struct jobq *q = open_queue(1);
+	int64_t a, b;
+
+	(void)state;
+	setup(p, 2);
+	a = submit(q, 1, block, &p[0]);
+	b = submit(q, 1, block, &p[1]);
+	until_started(q, &p[0]);
+	jobq_cancel(q, b);
+	assert_false(p[1].was_done);        /* only ever delivered */
+	jobq_wait(q, b);
+	assert_int_equal(p[1].rc_done, -1);
+	assert_int_equal(p[1].code, RC_CANCELLED);
+	assert_string_equal(p[1].text, "job 1 was cancelled before it began");
+	assert_int_equal(atomic_load(&p[1].started), 0);
+	jobq_cancel(q, a);
+	jobq_cancel(q, a);
+	jobq_wait(q, a);
+	assert_int_equal(p[0].code, RC_CANCELLED);
+	assert_string_equal(p[0].text, "cancelled");
+	jobq_cancel(q, a);                  /* long gone: nothing happens */
+	jobq_close(q);
+	teardown(p, 2);
+}
+
+static void
+wake(void *arg)
+{
+	struct probe *p = arg;
+
+	p->flood++;
+	if (write(p->gate[1], "", 1) != 1)
+		abort();
+}
+
+static int
+block_with_callback(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct probe *p = arg;
+	char byte;
+
+	job_on_cancel(ctx, wake, p);
+	atomic_store(&p->started, 1);
+	job_say(ctx, "started");
+	if (read(p->gate[0], &byte, 1) != 1)
+		return err_set(e, RC_BUG, "no byte");
+	job_on_cancel(ctx, NULL, NULL);
+	return err_set(e, RC_CANCELLED, "woken");
+}
+
+static void
+cancel_calls_once(void **state)
+{
+	struct probe p;
+	struct jobq *q = open_queue(1);
+	int64_t id;
+
+	(void)state;
+	setup(&p, 1);
+	id = submit(q, 1, block_with_callback, &p);
+	until_started(q, &p);
+	jobq_cancel(q, id);
+	jobq_cancel(q, id);
+	jobq_wait(q, id);
+	assert_string_equal(p.text, "woken");
+	assert_int_equal(p.flood, 1);
+	jobq_close(q);
+	teardown(&p, 1);
+}
+
+static int
+register_late(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct probe *p = arg;
+	char byte;
+
+	atomic_store(&p->started, 1);
+	job_say(ctx, "started");
+	while (!job_cancelled(ctx)) {
+		struct pollfd fd = { .fd = job_cancel_fd(ctx), .events = POLLIN };
+
+		poll(&fd, 1, -1);
+	}
+	job_on_cancel(ctx, wake, p);        /* too late for jobq_cancel: must be called here, or the next line hangs */
+	if (read(p->gate[0], &byte, 1) != 1)
+		return err_set(e, RC_BUG, "no byte");
+	return 0;
+}
+
+static void
+cancel_that_came_first_still_calls(void **state)
+{
+	struct probe p;
+	struct jobq *q = open_queue(1);
+	int64_t id;
+
+	(void)state;
+	setup(&p, 1);
+	id = submit(q, 1, register_late, &p);
+	until_started(q, &p);
+	jobq_cancel(q, id);
+	jobq_wait(q, id);
+	assert_int_equal(p.rc_done, 0);     /* it was good all the same: its result counts */
+	assert_int_equal(p.flood, 1);
+	jobq_close(q);
+	teardown(&p, 1);
+}
+
+static void
+touch(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* What the callback uses is freed the moment job_on_cancel(NULL) is back: a race shows under the sanitizers. */
+static int
+register_and_free(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct probe *p = arg;
+
+	(void)e;
+	for (int i = 0; !job_cancelled(ctx) && i < 1000000; i++) {
+		int *mine = xcalloc(1, sizeof(*mine));
+
+		job_on_cancel(ctx, touch, mine);
+		if (i == 0) {
+			atomic_store(&p->started, 1);
+			job_say(ctx, "started");
+		}
+		job_on_cancel(ctx, NULL, NULL);
+		free(mine);
+	}
+	return 0;
+}
+
+static void
+taking_the_callback_back_is_safe(void **state)
+{
+	struct jobq *q = open_queue(1);
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct probe p;
+		int64_t id;
+
+		setup(&p, 1);
+		id = submit(q, 1, register_and_free, &p);
+		until_started(q, &p);
+		jobq_cancel(q, id);
+		jobq_wait(q, id);
+		teardown(&p, 1);
+	}
+	jobq_close(q);
+}
+
+/* --- gates --- */
+
+static void
+a_gate_holds_the_number(void **state)
+{
+	enum { N = 8 };
+	struct probe p[N];
+	atomic_int busy, most;
+	struct jobq *q = open_queue(6);
+
+	(void)state;
+	atomic_init(&busy, 0);
+	atomic_init(&most, 0);
+	setup(p, N);
+	for (int i = 0; i < N; i++) {
+		p[i].use_gate = true;
+		p[i].busy = &busy;
+		p[i].most = &most;
+		submit(q, 100 + i, block, &p[i]);
+	}
+	for (int i = 0; i < N; i++)
+		go(&p[i]);
+	while (jobq_running(q) > 0) {
+		struct pollfd fd = { .fd = jobq_fd(q), .events = POLLIN };
+
+		poll(&fd, 1, -1);
+		jobq_deliver(q);
+	}
+	assert_in_range(atomic_load(&most), 1, 2);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(p[i].rc_done, 0);
+	jobq_close(q);
+	teardown(p, N);
+}
+
+static void
+a_gate_lets_in_up_to_its_number(void **state)
+{
+	struct probe p[2];
+	struct jobq *q = open_queue(2);
+
+	(void)state;
+	setup(p, 2);
+	for (int i = 0; i < 2; i++) {
+		p[i].use_gate = true;
+		submit(q, 1 + i, block, &p[i]);
+	}
+	until_started(q, &p[0]);
+	until_started(q, &p[1]);   /* both inside, or this never ends */
+	jobq_close(q);
+	teardown(p, 2);
+}
+
+static int
+wait_at_gate(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct probe *p = arg;
+
+	atomic_store(&p->started, 1);
+	job_say(ctx, "started");
+	return job_gate_enter(ctx, "mx1:22", 1, e);
+}
+
+static void
+waiting_at_gates_starves_nobody(void **state)
+{
+	enum { N = 20 };
+	struct probe p[N], inside, other;
+	struct jobq *q = open_queue(2);
+	int64_t ids[N], first, id;
+
+	(void)state;
+	setup(&inside, 1);
+	setup(&other, 1);
+	setup(p, N);
+	inside.use_gate = true;
+	first = submit(q, 1, block, &inside);
+	until_started(q, &inside);
+	for (int i = 0; i < N; i++)
+		ids[i] = submit(q, 100 + i, wait_at_gate, &p[i]);
+	go(&other);
+	id = submit(q, 2, block, &other);
+	jobq_wait(q, id);                   /* with two workers and twenty in line */
+	for (int i = 0; i < N; i += 2)
+		jobq_cancel(q, ids[i]);
+	for (int i = 0; i < N; i += 2) {
+		jobq_wait(q, ids[i]);
+		assert_int_equal(p[i].code, RC_CANCELLED);
+	}
+	assert_false(p[1].was_done);
+	go(&inside);
+	jobq_wait(q, first);
+	for (int i = 1; i < N; i += 2)
+		jobq_wait(q, ids[i]);       /* each leaves by ending */
+	for (int i = 1; i < N; i += 2)
+		assert_int_equal(p[i].rc_done, 0);
+	jobq_close(q);
+	teardown(p, N);
+	teardown(&inside, 1);
+	teardown(&other, 1);
+}
+
+/* --- the rest --- */
+
+static int
+see_signals(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	static const int blocked[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGPIPE, SIGCHLD, SIGUSR1, SIGTSTP };
+	sigset_t set;
+
+	(void)ctx;
+	(void)arg;
+	pthread_sigmask(SIG_BLOCK, NULL, &set);
+	for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++)
+		if (!sigismember(&set, blocked[i]))
+			return err_set(e, RC_BUG, "signal %d would be taken here", blocked[i]);
+	return sigismember(&set, SIGSEGV) ? err_set(e, RC_BUG, "a fault would be held back") : 0;
+}
+
+static void
+workers_take_no_signals(void **state)
+{
+	struct probe p;
+	struct jobq *q = open_queue(1);
+	sigset_t set;
+
+	(void)state;
+	setup(&p, 1);
+	jobq_wait(q, submit(q, 1, see_signals, &p));
+	assert_string_equal(p.text, "");
+	pthread_sigmask(SIG_BLOCK, NULL, &set);
+	assert_false(sigismember(&set, SIGINT));   /* and the main thread still does */
+	jobq_close(q);
+	teardown(&p, 1);
+}
+
+static struct jobq *nested_queue;
+static struct probe nested;
+
+static void
+submit_and_wait(void *arg, int rc, const struct err *e)
+{
+	struct probe *p = arg;
+
+	assert_int_equal(jobq_running(nested_queue), 0);   /* this one is delivered */
+	done(p, rc, e);
+	jobq_wait(nested_queue, submit(nested_queue, 1, block, &nested));
+	assert_true(nested.was_done);
+}
+
+static void
+a_done_function_may_go_on(void **state)
+{
+	struct probe p;
+	struct job j = { .key = 1, .work = block, .done = submit_and_wait, .drop = drop, .arg = &p };
+
+	(void)state;
+	nested_queue = open_queue(1);
+	setup(&p, 1);
+	setup(&nested, 1);
+	go(&p);
+	go(&nested);
+	jobq_wait(nested_queue, jobq_submit(nested_queue, &j));   /* also: a job without a title */
+	assert_int_equal(nested.dropped, 1);
+	assert_int_equal(p.dropped, 1);
+	jobq_close(nested_queue);
+	teardown(&p, 1);
+	teardown(&nested, 1);
+}
+
+static void
+close_drops_everything_once(void **state)
+{
+	enum { N = 12 };
+	struct probe p[N];
+	struct jobq *q = open_queue(3);
+
+	(void)state;
+	setup(p, N);
+	go(&p[11]);
+	submit(q, 11, block, &p[11]);                  /* ends, but is never delivered */
+	for (int i = 0; i < 4; i++)
+		submit(q, 1 + i, block_with_callback, &p[i]);   /* two run, two wait */
+	for (int i = 4; i < 11; i++)
+		submit(q, 1, block, &p[i]);
+	until_started(q, &p[0]);
+	jobq_close(q);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(p[i].dropped, 1);
+		if (i < 11)
+			assert_false(p[i].was_done);
+	}
+	teardown(p, N);
+	jobq_close(NULL);
+}
+
+static int
+no_context(struct job_ctx *ctx, struct err *e)
+{
+	job_say(ctx, "nobody hears %s", "this");
+	job_step(ctx, 1, "lock", "ok", 0.1, "nor this");
+	job_on_cancel(ctx, touch, NULL);
+	job_gate_leave(ctx, "x");
+	return job_cancelled(ctx) || job_cancel_fd(ctx) != -1 || job_gate_enter(ctx, "x", 1, e) != 0;
+}
+
+static void
+without_a_context(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(no_context(NULL, &e), 0);
+}
+
 int
 main(void)
 {
@@ -255,6 +708,19 @@ main(void)
 		cmocka_unit_test(jobs_of_a_key_in_order),
 		cmocka_unit_test(different_keys_run_side_by_side),
 		cmocka_unit_test(wait_delivers_until_then),
+		cmocka_unit_test(a_flood_of_progress_is_coalesced),
+		cmocka_unit_test(few_words_all_arrive),
+		cmocka_unit_test(cancel_before_it_begins),
+		cmocka_unit_test(cancel_calls_once),
+		cmocka_unit_test(cancel_that_came_first_still_calls),
+		cmocka_unit_test(taking_the_callback_back_is_safe),
+		cmocka_unit_test(a_gate_holds_the_number),
+		cmocka_unit_test(a_gate_lets_in_up_to_its_number),
+		cmocka_unit_test(waiting_at_gates_starves_nobody),
+		cmocka_unit_test(workers_take_no_signals),
+		cmocka_unit_test(a_done_function_may_go_on),
+		cmocka_unit_test(close_drops_everything_once),
+		cmocka_unit_test(without_a_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
