@@ -1,0 +1,50 @@
+/* The list of mail systems that mxseal knows, and what belongs to none of them. A new driver is one line here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/mailsys.h"
+
+const struct mailsys *const mailsystems[] = {
+	&mailsys_postfix,
+	NULL
+};
+
+const struct mailsys *mailsys_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name && mailsystems[i]; i++)
+		if (strcmp(mailsystems[i]->name, name) == 0)
+			return mailsystems[i];
+	return NULL;
+}
+
+void reading_release(struct reading *r)
+{
+	free(r->version);
+	free(r->config_dir);
+	free(r->host_name);
+	free(r->domain);
+	free(r->os);
+	free(r->base);
+	vserver_list_release(&r->vservers);
+	str_release(&r->main_cf);
+	str_release(&r->master_cf);
+	str_release(&r->our_files);
+	str_release(&r->warnings);
+	sections_release(&r->sections);
+	memset(r, 0, sizeof(*r));
+}
+
+void wanted_host_release(struct wanted_host *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n_vs; i++) {
+		free(w->vs[i].name);
+		wanted_list_release(&w->vs[i].settings);
+	}
+	free(w->vs);
+	connector_list_release(&w->connectors);
+	memset(w, 0, sizeof(*w));
+}

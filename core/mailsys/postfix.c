@@ -1,0 +1,65 @@
+/* The Postfix driver: which commands are run on a host, and the list of its functions. What they make of the answers stands in
+ * postfix_read.c, what is changed in postfix_plan.c. Fixed texts only: nothing from a host or a person is ever put into them. */
+#include <ctype.h>
+#include <string.h>
+
+#include "postfix.h"
+
+#define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define SH(text) ARGV("sh", "-c", text)
+
+#define VERSION { "version", SH("postconf -h mail_version 2>/dev/null") }
+
+static const struct host_cmd detect[] = {
+	VERSION,
+	{ NULL, NULL }
+};
+
+/* Data and complaints apart: postconf writes both at once, and a complaint may land in the middle of a line. */
+static const struct host_cmd look[] = {
+	VERSION,
+	{ "config_dir", SH("postconf -h config_directory 2>/dev/null") },
+	{ "main.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/main.cf\"") },
+	{ "master.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/master.cf\"") },
+	{ "defaults", SH("postconf -d 2>/dev/null") },
+	{ "expanded", SH("postconf -x smtpd_relay_restrictions smtpd_recipient_restrictions 2>/dev/null") },
+	{ "warnings", SH("postconf -n 2>&1 >/dev/null; postconf -M 2>&1 >/dev/null") },
+	{ "hostname", ARGV("hostname") },
+	{ "os", ARGV("cat", "/etc/os-release") },
+	{ "resolv", ARGV("cat", "/etc/resolv.conf") },
+	{ "now", ARGV("date", "+%s") },
+	{ "units", ARGV("systemctl", "show", "-p", "Id", "-p", "SubState", "postfix@-.service", "postfix.service") },
+	{ "ca", SH("for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem "
+	    "/etc/ssl/cert.pem; do if [ -s $f ]; then echo $f; fi; done") },
+	{ "ours", SH("find /etc/mxseal -type f -exec sha256sum {} + 2>/dev/null") },
+	{ "generations", SH("ls -1 /etc/mxseal /var/lib/mxseal 2>/dev/null") },
+	{ "keys", SH("for f in /var/lib/mxseal/keys/*; do if [ -f \"$f\" ]; then echo \"key $f\"; "
+	    "openssl pkey -in \"$f\" -pubout -passin pass: 2>/dev/null; fi; done") },
+	{ "queue", SH("cd \"$(postconf -h queue_directory)\" && "
+	    "find active deferred hold incoming maildrop -type f 2>/dev/null | wc -l") },
+	{ NULL, NULL }
+};
+
+static bool is_here(const struct sections *s)
+{
+	const char *version = section_text(s, "version");
+
+	return version && isdigit((unsigned char)version[0]) && strchr(version, '.');
+}
+
+/* Postfix has a parameter for every row of the table. */
+static const char *declines(const char *setting)
+{
+	return map_find(setting) ? NULL : "Postfix knows nothing of this setting.";
+}
+
+static const char *const queue_argv[] = { "postqueue", "-j", NULL };
+
+const struct mailsys mailsys_postfix = {
+	.name = "postfix", .title = "Postfix",
+	.detect = detect, .look = look, .is_here = is_here,
+	.more = files_more, .read = postfix_read,
+	.native = map_native_lines, .declines = declines,
+	.plan = postfix_plan,
+	.queue_argv = queue_argv,
+};

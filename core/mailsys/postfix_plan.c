@@ -1,0 +1,453 @@
+/* What is wanted of a Postfix host as exact texts: main.cf and master.cf edited, our own files rendered into a generation. Only
+ * what is wanted is written, and only where it means something else than what is there. Rendered first with the generation
+ * in force: when nothing differs then, the plan is empty; else everything of ours goes into a new generation. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/certificate.h"
+#include "mxseal/clean.h"
+#include "mxseal/xalloc.h"
+#include "postfix.h"
+
+struct own_file { char *path; struct str text; const struct certificate *certificate; };
+
+struct render {
+	const struct reading *have;
+	const struct wanted_host *want;
+	int64_t generation;
+	struct view v;                    /* edited */
+	struct own_file *files; size_t n_files;
+	struct plan *plan;                /* warnings go here */
+};
+
+static void render_release(struct render *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_files; i++) {
+		free(r->files[i].path);
+		str_release(&r->files[i].text);
+	}
+	free(r->files);
+	view_release(&r->v);
+}
+
+static struct own_file *own_file_add(struct render *r, char *path)
+{
+	ARRAY_GROW(r->files, r->n_files);
+	r->files[r->n_files] = (struct own_file){ .path = path };
+	str_init(&r->files[r->n_files].text, 0);
+	return &r->files[r->n_files++];
+}
+
+const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs)
+{
+	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
+
+	return s && service_is_server(s) ? s : NULL;
+}
+
+/* --- settings --- */
+
+/* A parameter in main.cf; and where a service says otherwise for itself, there too, or it would change nothing. */
+static int put_main(struct render *r, const struct master_service *service, const struct map_row *row, int i,
+        const char *value, struct err *e)
+{
+	char *now = view_param(&r->v, NULL, row->param[i]), *here = view_param(&r->v, service, row->param[i]);
+	char *name = service ? xstrdup(service->name) : NULL, *type = service ? xstrdup(service->type) : NULL;
+	int rc = 0;
+
+	if (!map_same(row, i, now, value))
+		rc = main_cf_set(&r->v.main, row->param[i], value, e);
+	if (rc == 0 && service && master_cf_option(service, row->param[i]) && !map_same(row, i, here, value)) {
+		plan_warn(r->plan, "master.cf sets %s for the service %s %s itself: changed there as well", row->param[i],
+		    clean(name), clean(type));
+		rc = master_cf_set(&r->v.master, name, type, row->param[i], value, e);
+	}
+	free(now);
+	free(here);
+	free(name);
+	free(type);
+	return rc;
+}
+
+static int put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i,
+        const char *value, struct err *e)
+{
+	char *now = view_param(&r->v, service, row->param[i]), *name = xstrdup(service->name), *type = xstrdup(service->type);
+	int rc = 0;
+
+	if (!map_same(row, i, now, value))
+		rc = master_cf_set(&r->v.master, name, type, row->param[i], value, e);
+	free(now);
+	free(name);
+	free(type);
+	return rc;
+}
+
+static int put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w, struct err *e)
+{
+	const struct map_row *row = map_find(w->name);
+	const struct setting *s = setting_find(w->name);
+	struct str value = STR_INIT;
+	int i, rc = -1;
+
+	if (row == NULL || s == NULL)
+		return err_set(e, RC_INVALID, "\"%s\" is no setting", clean(w->name));
+	if (setting_check(s, w->value, &value, e) != 0)
+		goto out;
+	for (i = 0; i < MAP_PARAMS && row->param[i]; i++) {
+		bool sends = row->client || text_starts(row->param[i], "smtp_");
+		char *native;
+
+		if (sends && !vs->is_default)
+			continue;
+		native = map_native(row, i, value.s, r->v.version);
+		rc = native == NULL ? err_set(e, RC_BUG, "%s has no native form of \"%s\"", row->param[i], value.s)
+		    : vs->is_default ? put_main(r, sends ? master_cf_find(&r->v.master, CLIENT_SERVICE, "unix") : vs_service(&r->v, vs),
+		        row, i, native, e)
+		    : put_service(r, vs_service(&r->v, vs), row, i, native, e);
+		free(native);
+		if (rc != 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	str_release(&value);
+	return rc;
+}
+
+static int put_settings(struct render *r, bool defaults, struct err *e)
+{
+	size_t i, k;
+
+	for (i = 0; i < r->want->n_vs; i++) {
+		const struct wanted_vs *vs = &r->want->vs[i];
+
+		if (vs->is_default != defaults || (!vs->is_default && vs_service(&r->v, vs) == NULL))
+			continue;
+		for (k = 0; k < vs->settings.n; k++)
+			if (put_setting(r, vs, &vs->settings.v[k], e) != 0)
+				return -1;
+	}
+	return 0;
+}
+
+/* --- certificates --- */
+
+/* "/etc/mxseal/3/chain-127.0.0.1_10025.pem" */
+static char *chain_path(const struct render *r, const char *name)
+{
+	struct str file = STR_INIT;
+	char hash[65], *path;
+	const char *p;
+	bool odd = false;
+
+	for (p = name; *p; p++) {
+		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-';
+
+		odd = odd || (!plain && *p != ':');
+		str_addc(&file, plain ? *p : '_');
+	}
+	if (odd || file.len > 100) {             /* two names must not meet in one file */
+		sha256_hex(name, strlen(name), hash);
+		str_cut(&file, file.len > 100 ? 100 : file.len);
+		str_addf(&file, "-%.8s", hash);
+	}
+	path = xasprintf(OURS_DIR "%lld/chain-%s.pem", (long long)r->generation, file.s);
+	str_release(&file);
+	return path;
+}
+
+/* A service with a certificate of its own in the older parameters would lose it to a chain file in main.cf. */
+static int keep_others(struct render *r, const struct master_service *standard, struct err *e)
+{
+	static const char *const own[] = { "smtpd_tls_cert_file", "smtpd_tls_eccert_file" };
+	char *skip = xstrdup(standard ? standard->name : "");
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; i < r->v.master.n && rc == 0; i++) {
+		const struct master_service *s = &r->v.master.v[i];
+
+		if (!service_is_server(s) || strcmp(s->name, skip) == 0 || master_cf_option(s, "smtpd_tls_chain_files"))
+			continue;
+		for (k = 0; k < 2; k++)
+			if (master_cf_option(s, own[k]))
+				break;
+		if (k == 2)
+			continue;
+		plan_warn(r->plan, "the service %s has a certificate of its own in master.cf and keeps it", clean(s->name));
+		rc = master_cf_set(&r->v.master, s->name, s->type, "smtpd_tls_chain_files", "", e);
+	}
+	free(skip);
+	return rc;
+}
+
+static int bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
+{
+	static const struct map_row chain = { .setting = "certificate", .param = { "smtpd_tls_chain_files" } };
+	const struct master_service *s = vs_service(&r->v, vs);
+	struct own_file *f = own_file_add(r, chain_path(r, vs->name));
+	const char *key = vs->certificate->key_path;
+
+	f->certificate = vs->certificate;
+	if (text_empty(key) || key[0] != '/' || strlen(key) > 1000 || !clean_is(key, strlen(key)))
+		return err_set(e, RC_CERT, "%s: the key of the certificate \"%s\" is not on this host", clean(vs->name),
+		    clean(vs->certificate->name));
+	if (pem_certificates(vs->certificate->pem, &f->text) == 0)
+		return err_set(e, RC_CERT, "%s: the certificate \"%s\" has no PEM text", clean(vs->name),
+		    clean(vs->certificate->name));
+	if (!vs->is_default)
+		return put_service(r, s, &chain, 0, f->path, e);
+	if (keep_others(r, s, e) != 0)
+		return -1;
+	return put_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
+}
+
+static void unbind_certificate(struct render *r, const struct wanted_vs *vs)
+{
+	const struct master_service *s = vs_service(&r->v, vs);
+	size_t i;
+
+	if (!vs->is_default) {
+		master_cf_unset(&r->v.master, s->name, s->type, "smtpd_tls_chain_files");
+		return;
+	}
+	main_cf_remove(&r->v.main, "smtpd_tls_chain_files");
+	for (i = 0; i < r->v.master.n; i++) {        /* what keep_others did, and an override of the default itself */
+		const char *own = master_cf_option(&r->v.master.v[i], "smtpd_tls_chain_files");
+
+		if (own && (*own == '\0' || (s && strcmp(r->v.master.v[i].name, s->name) == 0)) && service_is_server(&r->v.master.v[i]))
+			master_cf_unset(&r->v.master, r->v.master.v[i].name, "inet", "smtpd_tls_chain_files");
+		s = vs_service(&r->v, vs);
+	}
+}
+
+static int put_certificates(struct render *r, struct err *e)
+{
+	size_t i;
+	int defaults;
+
+	for (defaults = 1; defaults >= 0; defaults--)
+		for (i = 0; i < r->want->n_vs; i++) {
+			const struct wanted_vs *vs = &r->want->vs[i];
+
+			if (!vs->certificate_set || vs->is_default != (defaults == 1)
+			    || (!vs->is_default && vs_service(&r->v, vs) == NULL))
+				continue;
+			if (vs->certificate == NULL)
+				unbind_certificate(r, vs);
+			else if (bind_certificate(r, vs, e) != 0)
+				return -1;
+		}
+	return 0;
+}
+
+/* --- connectors --- */
+
+static int put_map(struct render *r, const char *param, const char *file, struct str *text, struct err *e)
+{
+	char *suffix = xasprintf("/%s", file);
+	char *path = xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file);
+	char *item = xasprintf("texthash:%s", path);
+	int rc = 0;
+
+	if (text->len == 0) {
+		main_cf_list_drop(&r->v.main, param, "texthash:" OURS_DIR, suffix);
+	} else {
+		struct own_file *f = own_file_add(r, xstrdup(path));
+
+		str_addn(&f->text, text->s, text->len);
+		rc = main_cf_list_put(&r->v.main, param, "texthash:" OURS_DIR, suffix, item, e);
+	}
+	free(suffix);
+	free(path);
+	free(item);
+	return rc;
+}
+
+/* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
+static int put_authorities(struct render *r, struct err *e)
+{
+	const char *found = section_text(&r->have->sections, "ca");
+	char *file;
+	int rc;
+
+	if (!view_empty(&r->v, NULL, "smtp_tls_CAfile") || !view_empty(&r->v, NULL, "smtp_tls_CApath")
+	    || view_yes(&r->v, NULL, "tls_append_default_CA"))
+		return 0;
+	if (found == NULL || found[0] != '/') {
+		plan_warn(r->plan, "Postfix has no list of trusted authorities (smtp_tls_CAfile) and none was found on the host: "
+		    "with verify or secure no destination will pass");
+		return 0;
+	}
+	file = xstrndup(found, strcspn(found, "\n"));
+	plan_warn(r->plan, "Postfix had no list of trusted authorities, which verify and secure need: %s is set", file);
+	rc = main_cf_set(&r->v.main, "smtp_tls_CAfile", file, e);
+	free(file);
+	return rc;
+}
+
+static int put_connectors(struct render *r, struct err *e)
+{
+	struct map_files maps = { STR_INIT, STR_INIT };
+	char *level = NULL;
+	bool ca = false, dnssec = false;
+	int rc = -1;
+
+	if (route_render(&r->v, r->have, &r->want->connectors, &maps, &ca, &dnssec, r->plan, e) != 0
+	    || put_map(r, "smtp_tls_policy_maps", "tls_policy", &maps.policy, e) != 0
+	    || put_map(r, "transport_maps", "transport", &maps.transport, e) != 0)
+		goto out;
+	level = view_level(&r->v, NULL, true);
+	ca = ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
+	dnssec = dnssec || text_starts(level, "dane");
+	if (ca && put_authorities(r, e) != 0)
+		goto out;
+	if (dnssec && strcmp(view_raw(&r->v, NULL, "smtp_dns_support_level", NULL), "dnssec") != 0
+	    && main_cf_set(&r->v.main, "smtp_dns_support_level", "dnssec", e) != 0)
+		goto out;
+	rc = 0;
+out:
+	str_release(&maps.policy);
+	str_release(&maps.transport);
+	free(level);
+	return rc;
+}
+
+/* --- rendering --- */
+
+static int render(struct render *r, const struct reading *have, const struct wanted_host *want, int64_t generation,
+        struct plan *plan, struct err *e)
+{
+	*r = (struct render){ .have = have, .want = want, .generation = generation, .plan = plan };
+	if (view_load(&r->v, &have->sections, e) != 0 || put_settings(r, true, e) != 0 || put_settings(r, false, e) != 0
+	    || put_certificates(r, e) != 0)
+		return -1;
+	return put_connectors(r, e);
+}
+
+/* Is this file of ours on the host as it should be? Of one with a key: the same certificates, and the key that fits. */
+static bool on_host(const struct reading *have, const struct file_list *files, const struct own_file *f)
+{
+	struct str pem = STR_INIT, line = STR_INIT;
+	char hex[65];
+	bool same;
+
+	if (f->certificate == NULL) {
+		sha256_hex(f->text.s, f->text.len, hex);
+		str_addf(&line, "%s\t%s\n", f->path, hex);
+		same = strstr(have->our_files.s, line.s) != NULL;
+		str_release(&line);
+		return same;
+	}
+	same = pem_certificates(file_text(files, &have->sections, FILE_CERT, f->path, "cert"), &pem) > 0
+	    && strcmp(pem.s, f->text.s) == 0
+	    && pem_sha256(file_text(files, &have->sections, FILE_KEY, f->path, "key"), "PUBLIC KEY", hex)
+	    && (f->certificate->spki_sha256 == NULL || strcmp(hex, f->certificate->spki_sha256) == 0);
+	str_release(&pem);
+	return same;
+}
+
+static bool same_text(const struct str *a, const struct str *b)
+{
+	return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
+}
+
+static bool nothing_to_do(const struct render *r)
+{
+	const struct reading *have = r->have;
+	struct file_list files = { 0 };
+	size_t i;
+	bool same = same_text(&r->v.main.t.text, &have->main_cf) && same_text(&r->v.master.t.text, &have->master_cf);
+
+	files_named(&r->v, &files);
+	for (i = 0; i < r->n_files && same; i++)
+		same = on_host(have, &files, &r->files[i]);
+	file_list_release(&files);
+	return same;
+}
+
+static void add_edit(struct plan *p, const char *dir, const char *name, const struct str *before, const struct str *after)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	struct change *c;
+
+	if (!same_text(before, after)) {
+		c = plan_change(p, path, CHANGE_EDIT);
+		str_addn(&c->before, before->s, before->len);
+		str_addn(&c->after, after->s, after->len);
+		c->is_switch = true;
+	}
+	free(path);
+}
+
+static void add_changes(const struct render *r, struct plan *p)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_files; i++) {
+		const struct own_file *f = &r->files[i];
+		struct change *c = plan_change(p, f->path, CHANGE_CREATE);
+
+		str_addn(&c->after, f->text.s, f->text.len);
+		c->mode = f->certificate ? 0600 : 0644;
+		c->key_path = f->certificate ? xstrdup(f->certificate->key_path) : NULL;
+	}
+	add_edit(p, p->config_dir, "master.cf", &r->have->master_cf, &r->v.master.t.text);
+	add_edit(p, p->config_dir, "main.cf", &r->have->main_cf, &r->v.main.t.text);
+}
+
+static int start_plan(struct plan *p, const struct reading *have, struct err *e)
+{
+	const char *dir = have->config_dir;
+
+	p->mailsys = xstrdup("postfix");
+	p->config_dir = xstrdup(dir);
+	p->base = xstrdup(have->base);
+	if (dir == NULL || dir[0] != '/' || strlen(dir) > 500 || !clean_is(dir, strlen(dir)))
+		return err_set(e, RC_PARSE, "Postfix says that its configuration is in \"%s\", which is no directory to work in",
+		    clean(dir));
+	return 0;
+}
+
+int postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e)
+{
+	int64_t highest = generation_highest(&have->sections);
+	struct plan scratch;
+	struct render r = { 0 };
+	bool empty = false;
+	int rc = -1;
+
+	plan_init(out);
+	plan_init(&scratch);
+	if (start_plan(out, have, e) != 0)
+		goto out;
+	out->generation = have->generation;
+	if (render(&r, have, want, have->generation, &scratch, e) != 0)
+		goto out;
+	empty = nothing_to_do(&r);
+	if (!empty) {
+		render_release(&r);
+		out->generation = (highest > have->generation ? highest : have->generation) + 1;
+		if (render(&r, have, want, out->generation, out, e) != 0)
+			goto out;
+		add_changes(&r, out);
+	} else {
+		out->warnings = scratch.warnings;
+		out->n_warnings = scratch.n_warnings;
+		scratch.warnings = NULL;
+		scratch.n_warnings = 0;
+	}
+	plan_judge(out, have, want, &r.v);
+	plan_commands(out, have, &r.v);
+	plan_listeners(out, have, want, &r.v);
+	rc = 0;
+out:
+	render_release(&r);
+	plan_release(&scratch);
+	if (rc != 0)
+		plan_release(out);
+	return rc;
+}

@@ -1,0 +1,346 @@
+/* A host's Postfix as records: its virtual servers with settings found, certificates and what is wrong with them. Every section
+ * may be missing, cut off or garbage: what cannot be read is said in one sentence, or left unknown. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "mxseal/certificate.h"
+#include "mxseal/clean.h"
+#include "mxseal/xalloc.h"
+#include "postfix.h"
+
+/* --- addresses --- */
+
+static void add_listen(struct str *out, const char *address, int port)
+{
+	bool v6 = strchr(address, ':') != NULL;
+
+	str_addf(out, "%s%s%s%s:%d", out->len ? " " : "", v6 ? "[" : "", address, v6 ? "]" : "", port);
+}
+
+/* An address as it stands in inet_interfaces or a service name; localhost is both loopbacks. */
+static void add_address(const struct view *v, struct str *out, const char *address, int port)
+{
+	char *protocols = view_value(v, NULL, "inet_protocols");
+	bool v4 = strcasecmp(protocols, "ipv6") != 0, v6 = strcasecmp(protocols, "ipv4") != 0;
+	bool all = strcasecmp(address, "all") == 0 || *address == '\0';
+
+	if (all || strcasecmp(address, "loopback-only") == 0 || strcasecmp(address, "localhost") == 0) {
+		if (v4)
+			add_listen(out, all ? "0.0.0.0" : "127.0.0.1", port);
+		if (v6)
+			add_listen(out, all ? "::" : "::1", port);
+	} else {
+		add_listen(out, address, port);
+	}
+	free(protocols);
+}
+
+void service_listen(const struct view *v, const struct master_service *s, struct str *out)
+{
+	char address[256], *interfaces, **words;
+	int port = service_port(s->name, address, sizeof(address));
+	size_t i;
+
+	if (port == 0)
+		return;
+	if (*address) {
+		add_address(v, out, address, port);
+		return;
+	}
+	interfaces = view_value(v, NULL, "inet_interfaces");
+	words = words_split(interfaces, ", \t\r\n", NULL);
+	for (i = 0; words && words[i]; i++) {
+		char *word = words[i];
+
+		if (*word == '[') {
+			word[strcspn(word, "]")] = '\0';
+			word++;
+		}
+		add_address(v, out, word, port);
+	}
+	if (out->len == 0)
+		add_address(v, out, "", port);
+	words_free(words);
+	free(interfaces);
+}
+
+/* --- settings found --- */
+
+static void found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, bool is_default,
+        bool wrapper, struct found_value *out)
+{
+	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
+	char *native[MAP_PARAMS] = { NULL };
+	struct str text = STR_INIT;
+	const char *from, *source = "default";
+	int i;
+
+	for (i = 0; i < MAP_PARAMS && r->param[i]; i++) {
+		bool sends = text_starts(r->param[i], "smtp_") || r->client;
+		const struct master_service *service = sends ? client : s;
+		const char *raw = view_raw(v, service, r->param[i], &from);
+
+		if (sends && !r->client && !is_default)           /* log.tls: the client's half belongs to the default */
+			continue;
+		native[i] = view_param(v, service, r->param[i]);
+		str_addf(&text, "%s%s =%s%s", text.len ? "\n" : "", r->param[i], *raw ? " " : "", raw);
+		if (strcmp(source, "master.cf") != 0 && strcmp(from, "default") != 0)
+			source = from;
+	}
+	out->name = xstrdup(r->setting);
+	out->value = map_ours(r, native);
+	if (wrapper && strcmp(r->setting, "inbound.tls") == 0) {
+		xset(&out->value, "require");
+		str_add(&text, "\nsmtpd_tls_wrappermode = yes");
+	}
+	out->native = str_take(&text);
+	out->source = xstrdup(source);
+	for (i = 0; i < MAP_PARAMS; i++)
+		free(native[i]);
+}
+
+/* --- certificates found --- */
+
+static void trouble(struct vserver *vs, const char *text)
+{
+	if (vs->cert_trouble == NULL)
+		vs->cert_trouble = xstrdup(text);
+}
+
+static void read_key(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *key)
+{
+	const char *cert_key = file_text(files, s, FILE_CERT, vs->cert_file, "certkey");
+	const char *key_key = file_text(files, s, FILE_KEY, key, "key");
+	const char *mode = file_text(files, s, FILE_KEY, key, "mode");
+	char a[65], b[65], *text = NULL;
+
+	if (!pem_sha256(key_key, "PUBLIC KEY", b))
+		text = xasprintf("there is no usable key in %s", clean(key));
+	else if (!pem_sha256(cert_key, "PUBLIC KEY", a))
+		text = xasprintf("the certificate in %s cannot be read", clean(vs->cert_file));
+	else if (strcmp(a, b) != 0)
+		text = xasprintf("the key in %s does not fit the certificate", clean(key));
+	else if (mode && strtol(mode, NULL, 8) & 07)
+		text = xasprintf("the key in %s can be read by everybody (mode %.4s)", clean(key), clean(mode));
+	if (text)
+		trouble(vs, text);
+	free(text);
+}
+
+static void read_certificate(struct vserver *vs, const struct view *v, const struct master_service *service,
+        const struct file_list *files, const struct sections *s)
+{
+	struct str pem = STR_INIT;
+	char *cert, *key, *text;
+
+	service_cert_files(v, service, &cert, &key);
+	if (*cert) {
+		vs->cert_file = xstrdup(cert);
+		if (pem_certificates(file_text(files, s, FILE_CERT, cert, "cert"), &pem) > 0) {
+			vs->cert_pem = str_take(&pem);
+			read_key(vs, files, s, key);
+		} else {
+			text = xasprintf("there is no certificate in %s", clean(cert));
+			trouble(vs, text);
+			free(text);
+		}
+	}
+	str_release(&pem);
+	free(cert);
+	free(key);
+}
+
+/* --- virtual servers --- */
+
+static void read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
+        const struct file_list *files)
+{
+	struct vserver *vs = vserver_list_add(&out->vservers);
+	const struct map_row *r;
+	struct str listen = STR_INIT;
+
+	vs->name = xstrdup(s ? s->name : "smtp");
+	vs->title = s ? xasprintf("%s %s", s->name, s->type) : xstrdup("main.cf");
+	vs->is_default = is_default;
+	vs->present = true;
+	if (s) {
+		service_listen(v, s, &listen);
+		vs->port = service_port(s->name, NULL, 0);
+		vs->implicit_tls = view_yes(v, s, "smtpd_tls_wrappermode");
+	}
+	vs->listen = str_take(&listen);
+	for (r = map_table; r->setting; r++) {
+		struct found_value *f = found_value_list_add(&vs->found);
+
+		found_setting(v, r, s, is_default, vs->implicit_tls, f);
+	}
+	read_certificate(vs, v, s, files, &out->sections);
+}
+
+static void read_vservers(struct reading *out, const struct view *v)
+{
+	const struct master_service *standard = view_default_service(v);
+	struct file_list files = { 0 };
+	size_t i;
+
+	files_named(v, &files);
+	read_vserver(out, v, standard, true, &files);      /* without a listener on 25 it still sends */
+	for (i = 0; i < v->master.n; i++)
+		if (&v->master.v[i] != standard && service_is_server(&v->master.v[i]))
+			read_vserver(out, v, &v->master.v[i], false, &files);
+	file_list_release(&files);
+}
+
+/* --- the rest --- */
+
+static int64_t highest_in(const char *text, const char *prefix)
+{
+	int64_t highest = 0;
+
+	while (text && (text = strstr(text, prefix))) {
+		long long n = strtoll(text += strlen(prefix), NULL, 10);
+
+		if (n > highest && n < 1000000000)
+			highest = n;
+	}
+	return highest;
+}
+
+int64_t generation_in_force(const struct view *v)
+{
+	int64_t highest = 0, n;
+	size_t i, k;
+
+	for (i = 0; i < v->main.n; i++)
+		if ((n = highest_in(v->main.v[i].value, OURS_DIR)) > highest)
+			highest = n;
+	for (i = 0; i < v->master.n; i++)
+		for (k = 0; k < v->master.v[i].n; k++)
+			if ((n = highest_in(v->master.v[i].v[k].value, OURS_DIR)) > highest)
+				highest = n;
+	return highest;
+}
+
+int64_t generation_highest(const struct sections *s)
+{
+	const struct section *names = section_find(s, "generations");
+	const char *line = names ? names->text.s : "";
+	int64_t highest = 0;
+
+	while (*line) {
+		char *end;
+		long long n = strtoll(line, &end, 10);
+
+		if (end > line && (*end == '\n' || *end == '\0') && n > highest && n < 1000000000)
+			highest = n;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return highest;
+}
+
+/* "sha256  path" lines to "path\tsha256" of the generation in force. */
+static void read_our_files(struct reading *out)
+{
+	const struct section *s = section_find(&out->sections, "ours");
+	char *prefix = xasprintf(OURS_DIR "%lld/", (long long)out->generation);
+	const char *line, *end;
+
+	for (line = s ? s->text.s : ""; *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		if (end - line > 66 && strspn(line, "0123456789abcdef") == 64 && text_starts(line + 66, prefix))
+			str_addf(&out->our_files, "%.*s\t%.64s\n", (int)(end - line - 66), line + 66, line);
+	}
+	free(prefix);
+}
+
+static void read_os(struct reading *out)
+{
+	const char *text = section_text(&out->sections, "os"), *p = text ? strstr(text, "PRETTY_NAME=") : NULL;
+	size_t n;
+
+	if (p == NULL)
+		return;
+	p += strlen("PRETTY_NAME=");
+	p += *p == '"';
+	n = strcspn(p, "\"\n");
+	out->os = xstrndup(p, n < 200 ? n : 200);
+}
+
+static void read_warnings(struct reading *out)
+{
+	const struct section *s = section_find(&out->sections, "warnings");
+	const char *line = s ? s->text.s : "", *end, *text;
+	size_t i;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		text = text_starts(line, "postconf: warning: ") ? line + strlen("postconf: warning: ") : NULL;
+		if (text == NULL || end - text > 2000 || out->warnings.len > 16 * 1024)
+			continue;
+		clean_text(&out->warnings, text, (size_t)(end - text), false);
+		str_addc(&out->warnings, '\n');
+	}
+	for (i = 0; i < out->vservers.n; i++)
+		if (out->vservers.v[i].cert_trouble)
+			str_addf(&out->warnings, "%s: %s\n", clean(out->vservers.v[i].name), out->vservers.v[i].cert_trouble);
+}
+
+static char *make_base(const struct reading *r)
+{
+	struct str all = STR_INIT;
+	char hex[65];
+
+	str_addf(&all, "%zu %zu\n", r->main_cf.len, r->master_cf.len);
+	str_addn(&all, r->main_cf.s, r->main_cf.len);
+	str_addn(&all, r->master_cf.s, r->master_cf.len);
+	str_addn(&all, r->our_files.s, r->our_files.len);
+	sha256_hex(all.s, all.len, hex);
+	str_release(&all);
+	return xstrdup(hex);
+}
+
+static char *first_line(const struct sections *s, const char *name, const char *otherwise)
+{
+	const char *text = section_text(s, name);
+	size_t n = text ? strcspn(text, "\r\n") : 0;
+
+	return n > 0 && n < 1024 ? xstrndup(text, n) : xstrdup(otherwise);
+}
+
+int postfix_read(struct sections *s, struct reading *out, struct err *e)
+{
+	struct view v;
+	const char *queue;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	str_init(&out->main_cf, 2 * CF_MAX);
+	str_init(&out->master_cf, 2 * CF_MAX);
+	str_init(&out->our_files, CF_MAX);
+	str_init(&out->warnings, CF_MAX);
+	out->queue_messages = -1;
+	out->sections = *s;
+	*s = (struct sections){ 0 };
+	rc = view_load(&v, &out->sections, e);
+	if (rc == 0) {
+		str_addn(&out->main_cf, v.main.t.text.s, v.main.t.text.len);
+		str_addn(&out->master_cf, v.master.t.text.s, v.master.t.text.len);
+		out->version = first_line(&out->sections, "version", "");
+		out->config_dir = first_line(&out->sections, "config_dir", "/etc/postfix");
+		out->host_name = view_value(&v, NULL, "myhostname");
+		out->domain = view_value(&v, NULL, "mydomain");
+		queue = section_text(&out->sections, "queue");
+		if (queue && strspn(queue, " \t0123456789\n") == strlen(queue) && strpbrk(queue, "0123456789"))
+			out->queue_messages = strtoll(queue, NULL, 10);
+		out->generation = generation_in_force(&v);
+		read_os(out);
+		read_our_files(out);
+		read_vservers(out, &v);
+		read_warnings(out);
+		out->base = make_base(out);
+	}
+	view_release(&v);
+	return rc;
+}
