@@ -6,12 +6,14 @@
 #include "cf.h"
 #include "mxseal/xalloc.h"
 
-bool cf_blank(char c)
+bool
+cf_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static void lines_release(struct cf_text *t)
+static void
+lines_release(struct cf_text *t)
 {
 	size_t i;
 
@@ -24,14 +26,16 @@ static void lines_release(struct cf_text *t)
 	t->n = 0;
 }
 
-static void add_piece(struct cf_line *l, size_t at, size_t len)
+static void
+add_piece(struct cf_line *l, size_t at, size_t len)
 {
 	ARRAY_GROW(l->pieces, l->n);
 	l->pieces[l->n++] = (struct cf_piece){ .at = at, .len = len, .joined = l->len };
 	l->len += len;
 }
 
-static void join(struct cf_line *l, const char *text)
+static void
+join(struct cf_line *l, const char *text)
 {
 	size_t i;
 
@@ -40,7 +44,8 @@ static void join(struct cf_line *l, const char *text)
 		memcpy(l->joined + l->pieces[i].joined, text + l->pieces[i].at, l->pieces[i].len);
 }
 
-static void read_lines(struct cf_text *t)
+static void
+read_lines(struct cf_text *t)
 {
 	const char *s = t->text.s;
 	size_t at, end, p, i, number = 1;
@@ -64,7 +69,8 @@ static void read_lines(struct cf_text *t)
 		join(&t->lines[i], s);
 }
 
-int cf_read(struct cf_text *out, const char *mem, size_t len, const char *file, struct err *e)
+int
+cf_read(struct cf_text *out, const char *mem, size_t len, const char *file, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	str_init(&out->text, 2 * CF_MAX);
@@ -77,13 +83,15 @@ int cf_read(struct cf_text *out, const char *mem, size_t len, const char *file, 
 	return 0;
 }
 
-void cf_release(struct cf_text *t)
+void
+cf_release(struct cf_text *t)
 {
 	lines_release(t);
 	str_release(&t->text);
 }
 
-static void splice(struct str *b, size_t at, size_t len, const char *text)
+static void
+splice(struct str *b, size_t at, size_t len, const char *text)
 {
 	struct str n = STR_INIT;
 
@@ -96,7 +104,8 @@ static void splice(struct str *b, size_t at, size_t len, const char *text)
 }
 
 /* Removes the line of the file that holds offset at, when nothing but white space is left in it. */
-static void drop_if_blank(struct str *b, size_t at)
+static void
+drop_if_blank(struct str *b, size_t at)
 {
 	size_t from = at, to = at;
 
@@ -109,7 +118,8 @@ static void drop_if_blank(struct str *b, size_t at)
 	splice(b, from, to + (to < b->len) - from, "");
 }
 
-void cf_replace(struct cf_text *t, size_t line, size_t from, size_t to, const char *text)
+void
+cf_replace(struct cf_text *t, size_t line, size_t from, size_t to, const char *text)
 {
 	const struct cf_line *l = &t->lines[line];
 	size_t i;
@@ -129,18 +139,21 @@ void cf_replace(struct cf_text *t, size_t line, size_t from, size_t to, const ch
 	read_lines(t);
 }
 
-void cf_insert(struct cf_text *t, size_t at, const char *text)
+void
+cf_insert(struct cf_text *t, size_t at, const char *text)
 {
 	splice(&t->text, at, 0, text);
 	read_lines(t);
 }
 
-void cf_remove_line(struct cf_text *t, size_t line)
+void
+cf_remove_line(struct cf_text *t, size_t line)
 {
 	cf_replace(t, line, 0, t->lines[line].len, "");
 }
 
-size_t cf_after(const struct cf_line *l, size_t joined)
+size_t
+cf_after(const struct cf_line *l, size_t joined)
 {
 	size_t i;
 

@@ -9,7 +9,8 @@ const struct mailsys *const mailsystems[] = {
 	NULL
 };
 
-const struct mailsys *mailsys_find(const char *name)
+const struct mailsys *
+mailsys_find(const char *name)
 {
 	size_t i;
 
@@ -19,7 +20,8 @@ const struct mailsys *mailsys_find(const char *name)
 	return NULL;
 }
 
-void reading_release(struct reading *r)
+void
+reading_release(struct reading *r)
 {
 	free(r->version);
 	free(r->config_dir);
@@ -36,7 +38,8 @@ void reading_release(struct reading *r)
 	memset(r, 0, sizeof(*r));
 }
 
-void wanted_host_release(struct wanted_host *w)
+void
+wanted_host_release(struct wanted_host *w)
 {
 	size_t i;
 

@@ -8,7 +8,8 @@
 #include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 
-static void entries_release(struct main_cf *m)
+static void
+entries_release(struct main_cf *m)
 {
 	size_t i;
 
@@ -22,7 +23,8 @@ static void entries_release(struct main_cf *m)
 }
 
 /* Same rules as Postfix's split_nameval(): name up to white space or '=', then '=', then the rest without outer blanks. */
-static int read_entry(struct main_cf *m, size_t line, struct err *e)
+static int
+read_entry(struct main_cf *m, size_t line, struct err *e)
 {
 	const struct cf_line *l = &m->t.lines[line];
 	size_t name, name_end, equals, from, to = l->len;
@@ -49,7 +51,8 @@ static int read_entry(struct main_cf *m, size_t line, struct err *e)
 	return 0;
 }
 
-static int read_entries(struct main_cf *m, struct err *e)
+static int
+read_entries(struct main_cf *m, struct err *e)
 {
 	size_t i;
 
@@ -60,7 +63,8 @@ static int read_entries(struct main_cf *m, struct err *e)
 	return 0;
 }
 
-int main_cf_read(struct main_cf *out, const char *mem, size_t len, struct err *e)
+int
+main_cf_read(struct main_cf *out, const char *mem, size_t len, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	if (cf_read(&out->t, mem, len, "main.cf", e) != 0)
@@ -68,13 +72,15 @@ int main_cf_read(struct main_cf *out, const char *mem, size_t len, struct err *e
 	return read_entries(out, e);
 }
 
-void main_cf_release(struct main_cf *m)
+void
+main_cf_release(struct main_cf *m)
 {
 	entries_release(m);
 	cf_release(&m->t);
 }
 
-static const struct main_entry *find(const struct main_cf *m, const char *name)
+static const struct main_entry *
+find(const struct main_cf *m, const char *name)
 {
 	size_t i;
 
@@ -84,7 +90,8 @@ static const struct main_entry *find(const struct main_cf *m, const char *name)
 	return NULL;
 }
 
-const char *main_cf_get(const struct main_cf *m, const char *name)
+const char *
+main_cf_get(const struct main_cf *m, const char *name)
 {
 	const struct main_entry *v = find(m, name);
 
@@ -94,7 +101,8 @@ const char *main_cf_get(const struct main_cf *m, const char *name)
 /* --- our own lines at the end --- */
 
 /* Offset of our comment, and the end of the logical lines that start under it (up to a comment or a blank line). */
-static bool find_block(const struct main_cf *m, size_t *mark, size_t *end)
+static bool
+find_block(const struct main_cf *m, size_t *mark, size_t *end)
 {
 	const char *s = m->t.text.s, *p = s;
 	size_t n = strlen(MAIN_CF_MARK), i, last;
@@ -118,7 +126,8 @@ static bool find_block(const struct main_cf *m, size_t *mark, size_t *end)
 	return true;
 }
 
-static void append(struct main_cf *m, const char *name, const char *value)
+static void
+append(struct main_cf *m, const char *name, const char *value)
 {
 	struct str line = STR_INIT;
 	size_t mark, end = m->t.text.len;
@@ -133,14 +142,16 @@ static void append(struct main_cf *m, const char *name, const char *value)
 	read_entries(m, NULL);
 }
 
-static bool in_block(const struct main_cf *m, const struct main_entry *v)
+static bool
+in_block(const struct main_cf *m, const struct main_entry *v)
 {
 	size_t mark, end, at = m->t.lines[v->line].pieces[0].at;
 
 	return find_block(m, &mark, &end) && at > mark && at < end;
 }
 
-static void drop_empty_block(struct main_cf *m)
+static void
+drop_empty_block(struct main_cf *m)
 {
 	size_t mark, end, len = strlen(MAIN_CF_MARK);
 	struct str rest = STR_INIT;
@@ -158,7 +169,8 @@ static void drop_empty_block(struct main_cf *m)
 
 /* --- editing --- */
 
-static int value_ok(const char *name, const char *value, struct err *e)
+static int
+value_ok(const char *name, const char *value, struct err *e)
 {
 	const char *p;
 
@@ -174,7 +186,8 @@ static int value_ok(const char *name, const char *value, struct err *e)
 }
 
 /* An empty value has no bytes to replace: goes behind the '=' and the blanks after it. */
-static void fill_empty(struct main_cf *m, const struct main_entry *v, const char *text)
+static void
+fill_empty(struct main_cf *m, const struct main_entry *v, const char *text)
 {
 	const struct cf_line *l = &m->t.lines[v->line];
 	size_t at = cf_after(l, v->equals + 1);
@@ -190,7 +203,8 @@ static void fill_empty(struct main_cf *m, const struct main_entry *v, const char
 	str_release(&out);
 }
 
-int main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e)
+int
+main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e)
 {
 	const struct main_entry *v = find(m, name);
 
@@ -207,7 +221,8 @@ int main_cf_set(struct main_cf *m, const char *name, const char *value, struct e
 	return read_entries(m, e);
 }
 
-void main_cf_remove(struct main_cf *m, const char *name)
+void
+main_cf_remove(struct main_cf *m, const char *name)
 {
 	const struct main_entry *v;
 
@@ -220,12 +235,14 @@ void main_cf_remove(struct main_cf *m, const char *name)
 
 /* --- lists of maps --- */
 
-static bool is_separator(char c)
+static bool
+is_separator(char c)
 {
 	return c == ',' || cf_blank(c);
 }
 
-long list_find(const char *value, const char *prefix, const char *suffix, size_t *len)
+long
+list_find(const char *value, const char *prefix, const char *suffix, size_t *len)
 {
 	const char *p = value;
 
@@ -246,7 +263,8 @@ long list_find(const char *value, const char *prefix, const char *suffix, size_t
 	return -1;
 }
 
-int main_cf_list_put(struct main_cf *m, const char *name, const char *prefix, const char *suffix, const char *item,
+int
+main_cf_list_put(struct main_cf *m, const char *name, const char *prefix, const char *suffix, const char *item,
         struct err *e)
 {
 	const struct main_entry *v = find(m, name);
@@ -269,7 +287,8 @@ int main_cf_list_put(struct main_cf *m, const char *name, const char *prefix, co
 	return read_entries(m, e);
 }
 
-void main_cf_list_drop(struct main_cf *m, const char *name, const char *prefix, const char *suffix)
+void
+main_cf_list_drop(struct main_cf *m, const char *name, const char *prefix, const char *suffix)
 {
 	const struct main_entry *v = find(m, name);
 	size_t len, from, to;

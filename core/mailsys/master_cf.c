@@ -10,7 +10,8 @@
 
 #define FIELDS 8      /* service type private unpriv chroot wakeup maxproc command */
 
-static void service_release(struct master_service *s)
+static void
+service_release(struct master_service *s)
 {
 	size_t i;
 
@@ -24,7 +25,8 @@ static void service_release(struct master_service *s)
 	free(s->command);
 }
 
-static void services_release(struct master_cf *m)
+static void
+services_release(struct master_cf *m)
 {
 	size_t i;
 
@@ -35,13 +37,15 @@ static void services_release(struct master_cf *m)
 	m->n = 0;
 }
 
-static bool separates(char c)
+static bool
+separates(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* The next word from *at on: its start and end; false at the end of the line. */
-static bool next_word(const struct cf_line *l, size_t *at, size_t *from, size_t *to)
+static bool
+next_word(const struct cf_line *l, size_t *at, size_t *from, size_t *to)
 {
 	size_t p = *at;
 	int level = 0;
@@ -61,7 +65,8 @@ static bool next_word(const struct cf_line *l, size_t *at, size_t *from, size_t 
 }
 
 /* "name=value" or "{ name = value }" at from..to; false when it is neither. */
-static bool read_setting(const struct cf_line *l, size_t from, size_t to, struct master_option *o)
+static bool
+read_setting(const struct cf_line *l, size_t from, size_t to, struct master_option *o)
 {
 	const char *s = l->joined;
 	size_t end, name;
@@ -90,7 +95,8 @@ static bool read_setting(const struct cf_line *l, size_t from, size_t to, struct
 }
 
 /* Options end at the first word without '-' and at "--". "-vo x=y" and "-ox=y" are the same as "-v -o x=y". */
-static void read_options(const struct cf_line *l, struct master_service *s, size_t at)
+static void
+read_options(const struct cf_line *l, struct master_service *s, size_t at)
 {
 	size_t from, to, letter;
 
@@ -113,7 +119,8 @@ static void read_options(const struct cf_line *l, struct master_service *s, size
 	}
 }
 
-static int read_service(struct master_cf *m, size_t line, struct err *e)
+static int
+read_service(struct master_cf *m, size_t line, struct err *e)
 {
 	const struct cf_line *l = &m->t.lines[line];
 	size_t at = 0, from[FIELDS], to[FIELDS];
@@ -136,7 +143,8 @@ static int read_service(struct master_cf *m, size_t line, struct err *e)
 	return 0;
 }
 
-static int read_services(struct master_cf *m, struct err *e)
+static int
+read_services(struct master_cf *m, struct err *e)
 {
 	size_t i;
 
@@ -147,7 +155,8 @@ static int read_services(struct master_cf *m, struct err *e)
 	return 0;
 }
 
-int master_cf_read(struct master_cf *out, const char *mem, size_t len, struct err *e)
+int
+master_cf_read(struct master_cf *out, const char *mem, size_t len, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	if (cf_read(&out->t, mem, len, "master.cf", e) != 0)
@@ -155,13 +164,15 @@ int master_cf_read(struct master_cf *out, const char *mem, size_t len, struct er
 	return read_services(out, e);
 }
 
-void master_cf_release(struct master_cf *m)
+void
+master_cf_release(struct master_cf *m)
 {
 	services_release(m);
 	cf_release(&m->t);
 }
 
-const struct master_service *master_cf_find(const struct master_cf *m, const char *name, const char *type)
+const struct master_service *
+master_cf_find(const struct master_cf *m, const char *name, const char *type)
 {
 	size_t i;
 
@@ -171,7 +182,8 @@ const struct master_service *master_cf_find(const struct master_cf *m, const cha
 	return NULL;
 }
 
-static const struct master_option *find(const struct master_service *s, const char *param)
+static const struct master_option *
+find(const struct master_service *s, const char *param)
 {
 	size_t i;
 
@@ -181,7 +193,8 @@ static const struct master_option *find(const struct master_service *s, const ch
 	return NULL;
 }
 
-const char *master_cf_option(const struct master_service *s, const char *param)
+const char *
+master_cf_option(const struct master_service *s, const char *param)
 {
 	const struct master_option *o = find(s, param);
 
@@ -190,7 +203,8 @@ const char *master_cf_option(const struct master_service *s, const char *param)
 
 /* --- editing --- */
 
-static int setting_text(const char *param, const char *value, struct str *out, struct err *e)
+static int
+setting_text(const char *param, const char *value, struct str *out, struct err *e)
 {
 	const char *p;
 	bool blanks = false;
@@ -207,12 +221,13 @@ static int setting_text(const char *param, const char *value, struct str *out, s
 	return 0;
 }
 
-int master_cf_set(struct master_cf *m, const char *name, const char *type, const char *param, const char *value,
+int
+master_cf_set(struct master_cf *m, const char *name, const char *type, const char *param, const char *value,
         struct err *e)
 {
 	const struct master_service *s = master_cf_find(m, name, type);
 	const struct master_option *o = s ? find(s, param) : NULL;
-	struct str text = STR_INIT, line = STR_INIT;
+	struct str text = STR_INIT, line = STR_INIT, before = STR_INIT;
 	int rc = -1;
 
 	if (s == NULL)
@@ -223,6 +238,7 @@ int master_cf_set(struct master_cf *m, const char *name, const char *type, const
 		rc = 0;
 		goto out;
 	}
+	str_addn(&before, m->t.text.s, m->t.text.len);
 	if (o && o->from == o->flag_end && text.s[0] == '{')       /* "-oname=value" cannot take braces */
 		str_addc(&line, ' ');
 	if (o) {
@@ -233,14 +249,24 @@ int master_cf_set(struct master_cf *m, const char *name, const char *type, const
 		cf_insert(&m->t, cf_after(&m->t.lines[s->line], s->n ? s->v[s->n - 1].to : s->command_end), line.s);
 	}
 	rc = read_services(m, e);
+	s = master_cf_find(m, name, type);
+	if (rc == 0 && (s == NULL || !text_eq(master_cf_option(s, param), value))) {
+		str_reset(&m->t.text);
+		cf_insert(&m->t, 0, before.s);
+		read_services(m, NULL);
+		rc = err_set(e, RC_PARSE, "master.cf: the settings of \"%s %s\" cannot be edited: is a brace left open?", clean(name),
+		    clean(type));
+	}
 out:
 	str_release(&text);
 	str_release(&line);
+	str_release(&before);
 	return rc;
 }
 
 /* Cuts a word and the blanks in front of it; those behind it when it is the first of its line in the file. */
-static void cut_word(struct cf_text *t, size_t line, size_t from, size_t to)
+static void
+cut_word(struct cf_text *t, size_t line, size_t from, size_t to)
 {
 	const struct cf_line *l = &t->lines[line];
 	size_t i, start = 0, end = l->len, first;
@@ -260,8 +286,10 @@ static void cut_word(struct cf_text *t, size_t line, size_t from, size_t to)
 	cf_replace(t, line, from, to, "");
 }
 
-void master_cf_unset(struct master_cf *m, const char *name, const char *type, const char *param)
+void
+master_cf_unset(struct master_cf *m, const char *service, const char *service_type, const char *param)
 {
+	char *name = xstrdup(service), *type = xstrdup(service_type);     /* they may be the service's own, read anew below */
 	const struct master_service *s;
 	const struct master_option *o;
 
@@ -279,4 +307,6 @@ void master_cf_unset(struct master_cf *m, const char *name, const char *type, co
 			cut_word(&m->t, line, flag, flag_end);
 		read_services(m, NULL);
 	}
+	free(name);
+	free(type);
 }

@@ -40,7 +40,8 @@ static const struct host_cmd look[] = {
 	{ NULL, NULL }
 };
 
-static bool is_here(const struct sections *s)
+static bool
+is_here(const struct sections *s)
 {
 	const char *version = section_text(s, "version");
 
@@ -48,7 +49,8 @@ static bool is_here(const struct sections *s)
 }
 
 /* Postfix has a parameter for every row of the table. */
-static const char *declines(const char *setting)
+static const char *
+declines(const char *setting)
 {
 	return map_find(setting) ? NULL : "Postfix knows nothing of this setting.";
 }

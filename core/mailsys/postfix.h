@@ -73,7 +73,8 @@ int  map_native_lines(const char *setting, const char *value, bool is_default, s
 enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
-/* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. */
+/* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of a plan
+ * this is the configuration as it was read, never the edited one. */
 void files_named(const struct view *v, struct file_list *out);
 void file_list_release(struct file_list *l);
 int  files_more(const struct sections *s, struct command_list *cmds, struct err *e);
@@ -96,8 +97,9 @@ int64_t generation_highest(const struct sections *s);
 /* --- postfix_route.c: connectors as rows of our maps --- */
 
 struct map_files { struct str policy, transport; };      /* empty: not needed */
-int  route_render(const struct view *v, const struct reading *have, const struct connector_list *connectors,
-        struct map_files *out, bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e);
+int  route_render(const struct view *v, const struct reading *have, const struct file_list *files,
+        const struct connector_list *connectors, struct map_files *out,
+        bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e);
 
 /* --- postfix_plan.c --- */
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e);
@@ -109,7 +111,8 @@ void plan_judge(struct plan *p, const struct reading *have, const struct wanted_
 /* The commands that check the staged copy, and those that make Postfix read it. */
 void plan_commands(struct plan *p, const struct reading *have, const struct view *after);
 /* The listeners to be proved. */
-void plan_listeners(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after);
+void plan_listeners(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        const struct view *after);
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
 

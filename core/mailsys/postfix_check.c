@@ -1,5 +1,6 @@
 /* What surrounds the changes of a plan: our own verdicts (Postfix's own check passes a key that does not fit), what is worth
  * saying, the commands that check the staged copy and make Postfix read it, the listeners to be proved. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,7 +11,8 @@
 #include "mxseal/xalloc.h"
 #include "postfix.h"
 
-static const char *wanted_value(const struct wanted_vs *vs, const char *setting)
+static const char *
+wanted_value(const struct wanted_vs *vs, const char *setting)
 {
 	size_t i;
 
@@ -23,7 +25,8 @@ static const char *wanted_value(const struct wanted_vs *vs, const char *setting)
 /* --- verdicts on certificates --- */
 
 /* Public key of a key file below our key directory, as SHA-256; false when it is not listed. */
-static bool key_on_host(const struct sections *s, const char *path, char out[65])
+static bool
+key_on_host(const struct sections *s, const char *path, char out[65])
 {
 	const struct section *keys = section_find(s, "keys");
 	char *line = xasprintf("key %s\n", path), *block;
@@ -43,7 +46,8 @@ static bool key_on_host(const struct sections *s, const char *path, char out[65]
 	return ok;
 }
 
-static void verdict(struct plan *p, const char *vs, const char *what, bool ok, const char *text)
+static void
+verdict(struct plan *p, const char *vs, const char *what, bool ok, const char *text)
 {
 	char *name = xasprintf("%s: %s", clean(vs), what);
 
@@ -51,7 +55,8 @@ static void verdict(struct plan *p, const char *vs, const char *what, bool ok, c
 	free(name);
 }
 
-static void judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
+static void
+judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
 {
 	const struct certificate *c = vs->certificate;
 	char hex[65], *text = NULL;
@@ -71,7 +76,8 @@ static void judge_key(struct plan *p, const struct reading *have, const struct w
 	free(text);
 }
 
-static int64_t host_now(const struct reading *have)
+static int64_t
+host_now(const struct reading *have)
 {
 	const char *text = section_text(&have->sections, "now");
 	long long n = text ? strtoll(text, NULL, 10) : 0;
@@ -79,7 +85,8 @@ static int64_t host_now(const struct reading *have)
 	return n > 0 ? n : (int64_t)time(NULL);
 }
 
-static void judge_time(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
+static void
+judge_time(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
 {
 	const struct certificate *c = vs->certificate;
 	int64_t now = host_now(have);
@@ -88,12 +95,14 @@ static void judge_time(struct plan *p, const struct reading *have, const struct 
 	    now < c->not_before ? "by the host's clock it is not valid yet" : now > c->not_after ? "it has expired" : "");
 }
 
-static char *ehlo_name(const struct view *v, const struct wanted_vs *vs)
+static char *
+ehlo_name(const struct view *v, const struct wanted_vs *vs)
 {
 	return view_value(v, vs_service(v, vs), "myhostname");
 }
 
-static bool covers(const struct certificate *c, const char *name)
+static bool
+covers(const struct certificate *c, const char *name)
 {
 	char **names = words_split(c->san ? c->san : "", " ", NULL);
 	bool yes = text_empty(c->san) && c->cn && name_covers(c->cn, name);
@@ -105,7 +114,8 @@ static bool covers(const struct certificate *c, const char *name)
 	return yes;
 }
 
-static void judge_certificate(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_certificate(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
 {
 	char *name = ehlo_name(after, vs);
 
@@ -122,7 +132,8 @@ static void judge_certificate(struct plan *p, const struct reading *have, const 
 
 /* --- verdicts on the configuration --- */
 
-static bool has_certificate(const struct view *v, const struct master_service *s)
+static bool
+has_certificate(const struct view *v, const struct master_service *s)
 {
 	char *cert, *key;
 	bool has;
@@ -134,7 +145,8 @@ static bool has_certificate(const struct view *v, const struct master_service *s
 	return has;
 }
 
-static void judge_inbound(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_inbound(struct plan *p, const struct wanted_vs *vs, const struct view *after)
 {
 	const struct master_service *s = vs_service(after, vs);
 	const char *level = wanted_value(vs, "inbound.tls");
@@ -153,7 +165,8 @@ static void judge_inbound(struct plan *p, const struct wanted_vs *vs, const stru
 	str_release(&listen);
 }
 
-static bool is_strict(const char *level)
+static bool
+is_strict(const char *level)
 {
 	static const char *const strict[] = { "encrypt", "verify", "secure", "dane-only", "fingerprint" };
 	size_t i;
@@ -164,7 +177,8 @@ static bool is_strict(const char *level)
 	return false;
 }
 
-static bool resolver_is_local(const struct reading *have)
+static bool
+resolver_is_local(const struct reading *have)
 {
 	const struct section *s = section_find(&have->sections, "resolv");
 	const char *p = s ? s->text.s : "";
@@ -178,7 +192,8 @@ static bool resolver_is_local(const struct reading *have)
 	return false;
 }
 
-static void judge_outbound(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_outbound(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
 {
 	const char *level = wanted_value(vs, "outbound.tls");
 	char *expire = view_value(after, NULL, "maximal_queue_lifetime"), *filter = view_value(after, NULL, "content_filter");
@@ -197,7 +212,8 @@ static void judge_outbound(struct plan *p, const struct reading *have, const str
 }
 
 /* Other sending services that say for themselves what was just set for all. */
-static void judge_overrides(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_overrides(struct plan *p, const struct wanted_vs *vs, const struct view *after)
 {
 	const struct map_row *row;
 	size_t i;
@@ -216,10 +232,10 @@ static void judge_overrides(struct plan *p, const struct wanted_vs *vs, const st
 	}
 }
 
-static long wait_seconds(const struct view *v, const char *param)
+static long
+wait_seconds(const struct view *v, const char *param)
 {
-	static const struct map_row row = { .setting = "outbound.retry.max", .kind = 0 };
-	const struct map_row *r = map_find(row.setting);
+	const struct map_row *r = map_find("outbound.retry.max");
 	char *native[MAP_PARAMS] = { view_value(v, NULL, param), NULL }, *ours = map_ours(r, native), *unit = NULL;
 	long n = ours ? strtol(ours, &unit, 10) : -1;
 
@@ -230,7 +246,8 @@ static long wait_seconds(const struct view *v, const char *param)
 	return n;
 }
 
-static void judge_times(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_times(struct plan *p, const struct wanted_vs *vs, const struct view *after)
 {
 	long first = wait_seconds(after, "minimal_backoff_time"), longest = wait_seconds(after, "maximal_backoff_time");
 	long scan = wait_seconds(after, "queue_run_delay");
@@ -244,7 +261,8 @@ static void judge_times(struct plan *p, const struct wanted_vs *vs, const struct
 		    scan, first);
 }
 
-static void judge_relay(struct plan *p, const struct view *after)
+static void
+judge_relay(struct plan *p, const struct view *after)
 {
 	const char *relay = pairs_get(&after->expanded, "smtpd_relay_restrictions");
 	const char *recipient = pairs_get(&after->expanded, "smtpd_recipient_restrictions");
@@ -255,7 +273,8 @@ static void judge_relay(struct plan *p, const struct view *after)
 		    "Postfix refuses all mail until one of them is set");
 }
 
-static void judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+static void
+judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *after)
 {
 	char *text;
 
@@ -269,7 +288,8 @@ static void judge_missing(struct plan *p, const struct wanted_vs *vs, const stru
 	free(text);
 }
 
-void plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after)
+void
+plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after)
 {
 	size_t i, k;
 
@@ -312,7 +332,8 @@ static const char check_chain[] =
     "k=$(openssl pkey -in \"$1\" -pubout -passin pass: 2>/dev/null); c=$(openssl x509 -in \"$1\" -noout -pubkey 2>/dev/null); "
     "if [ -z \"$k\" ] || [ \"$k\" != \"$c\" ]; then echo \"the key does not fit the certificate in $1\"; exit 1; fi";
 
-static void command_word(struct command *c, char *word)
+static void
+command_word(struct command *c, char *word)
 {
 	size_t n = 0;
 
@@ -324,7 +345,8 @@ static void command_word(struct command *c, char *word)
 }
 
 /* A dry run of one service: smtpd with its own settings over the staged files, without a listener (smtpd(8), -S). */
-static void add_dry_run(struct plan *p, const struct master_service *s)
+static void
+add_dry_run(struct plan *p, const struct master_service *s)
 {
 	char *name = xasprintf("smtpd starts (%s)", clean(s->name));
 	struct command *c = command_add(&p->checks, name, "sh", "-c", check_starts, "sh", "@STAGED@", (char *)NULL);
@@ -345,7 +367,8 @@ static void add_dry_run(struct plan *p, const struct master_service *s)
 }
 
 /* The unit that really runs the daemons: on Debian 12 postfix@-.service, elsewhere postfix.service. */
-static const char *running_unit(const struct reading *have)
+static const char *
+running_unit(const struct reading *have)
 {
 	static const char *const units[] = { "postfix@-.service", "postfix.service" };
 	const struct section *s = section_find(&have->sections, "units");
@@ -364,7 +387,8 @@ static const char *running_unit(const struct reading *have)
 	return NULL;
 }
 
-void plan_commands(struct plan *p, const struct reading *have, const struct view *after)
+void
+plan_commands(struct plan *p, const struct reading *have, const struct view *after)
 {
 	const char *unit = running_unit(have);
 	size_t i;
@@ -389,13 +413,13 @@ void plan_commands(struct plan *p, const struct reading *have, const struct view
 /* --- listeners --- */
 
 /* The certificate that this service will serve, as SHA-256 of the leaf; "" when it is not known for sure. */
-static const struct certificate *expected(const struct reading *have, const struct wanted_host *want, const struct view *after,
+static const struct certificate *
+expected(const struct reading *have, const struct file_list *files, const struct wanted_host *want, const struct view *after,
         const struct master_service *s, char sha256[65])
 {
 	char *cert, *key, *chain = view_value(after, s, "smtpd_tls_chain_files");
 	char *second = view_value(after, s, "smtpd_tls_eccert_file"), *other = view_value(after, NULL, "smtpd_tls_chain_files");
 	const struct certificate *found = NULL;
-	struct file_list files = { 0 };
 	size_t i;
 
 	sha256[0] = '\0';
@@ -406,12 +430,10 @@ static const struct certificate *expected(const struct reading *have, const stru
 		if (vs->certificate && (vs_service(after, vs) == s || (vs->is_default && *chain && strcmp(chain, other) == 0)))
 			found = vs->certificate;
 	}
-	files_named(after, &files);
 	if (found && found->sha256)
 		snprintf(sha256, 65, "%s", found->sha256);
 	else if (found == NULL && strchr(chain, ',') == NULL && (*chain || *second == '\0'))
-		pem_sha256(file_text(&files, &have->sections, FILE_CERT, cert, "cert"), "CERTIFICATE", sha256);
-	file_list_release(&files);
+		pem_sha256(file_text(files, &have->sections, FILE_CERT, cert, "cert"), "CERTIFICATE", sha256);
 	free(cert);
 	free(key);
 	free(chain);
@@ -420,7 +442,8 @@ static const struct certificate *expected(const struct reading *have, const stru
 	return found;
 }
 
-static void want_add(struct plan *p, const struct proof_want *model, const char *listen)
+static void
+want_add(struct plan *p, const struct proof_want *model, const char *listen)
 {
 	const char *colon = strrchr(listen, ':');
 	struct proof_want w = *model;
@@ -438,11 +461,12 @@ static void want_add(struct plan *p, const struct proof_want *model, const char 
 	p->wants[p->n_wants++] = w;
 }
 
-static void service_wants(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after,
-        const struct master_service *s)
+static void
+service_wants(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        const struct view *after, const struct master_service *s)
 {
 	struct proof_want model = { .implicit_tls = view_yes(after, s, "smtpd_tls_wrappermode") };
-	const struct certificate *c = expected(have, want, after, s, model.sha256);
+	const struct certificate *c = expected(have, files, want, after, s, model.sha256);
 	char *level = view_level(after, s, false), *name = view_value(after, s, "myhostname");
 	bool off = strcmp(level, "none") == 0 && !model.implicit_tls;
 	struct str listen = STR_INIT;
@@ -467,11 +491,13 @@ static void service_wants(struct plan *p, const struct reading *have, const stru
 	free(name);
 }
 
-void plan_listeners(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after)
+void
+plan_listeners(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        const struct view *after)
 {
 	size_t i;
 
 	for (i = 0; i < after->master.n; i++)
 		if (service_is_server(&after->master.v[i]))
-			service_wants(p, have, want, after, &after->master.v[i]);
+			service_wants(p, have, files, want, after, &after->master.v[i]);
 }

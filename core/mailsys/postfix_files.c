@@ -1,5 +1,6 @@
 /* The files on the host that the configuration names: certificates, keys, the administrator's maps. Of a file with a key only
  * the certificate blocks and the public key are ever asked for. Only absolute paths without control characters are. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,7 +13,8 @@
 #define FILES_MAX 200
 #define PATH_MAX_LEN 1024
 
-void file_list_release(struct file_list *l)
+void
+file_list_release(struct file_list *l)
 {
 	size_t i;
 
@@ -22,7 +24,8 @@ void file_list_release(struct file_list *l)
 	*l = (struct file_list){ 0 };
 }
 
-static long file_index(const struct file_list *l, enum file_kind kind, const char *path)
+static long
+file_index(const struct file_list *l, enum file_kind kind, const char *path)
 {
 	size_t i;
 
@@ -32,7 +35,8 @@ static long file_index(const struct file_list *l, enum file_kind kind, const cha
 	return -1;
 }
 
-static void file_add(struct file_list *l, enum file_kind kind, const char *path)
+static void
+file_add(struct file_list *l, enum file_kind kind, const char *path)
 {
 	if (path[0] != '/' || strlen(path) > PATH_MAX_LEN || !clean_is(path, strlen(path)) || l->n >= FILES_MAX
 	    || file_index(l, kind, path) >= 0)
@@ -44,7 +48,8 @@ static void file_add(struct file_list *l, enum file_kind kind, const char *path)
 /* --- certificates --- */
 
 /* The first of a list of files. */
-static char *first_word(char *list)
+static char *
+first_word(char *list)
 {
 	char *start = list + strspn(list, ", \t\r\n");
 
@@ -53,7 +58,8 @@ static char *first_word(char *list)
 	return list;
 }
 
-void service_cert_files(const struct view *v, const struct master_service *s, char **cert, char **key)
+void
+service_cert_files(const struct view *v, const struct master_service *s, char **cert, char **key)
 {
 	static const char *const pairs[][2] = {
 		{ "smtpd_tls_cert_file", "smtpd_tls_key_file" }, { "smtpd_tls_eccert_file", "smtpd_tls_eckey_file" },
@@ -78,7 +84,8 @@ void service_cert_files(const struct view *v, const struct master_service *s, ch
 	*key = xstrdup("");
 }
 
-static void add_service(const struct view *v, const struct master_service *s, struct file_list *out)
+static void
+add_service(const struct view *v, const struct master_service *s, struct file_list *out)
 {
 	char *cert, *key;
 
@@ -93,7 +100,8 @@ static void add_service(const struct view *v, const struct master_service *s, st
 
 static const char *const map_types[] = { "texthash:", "hash:", "btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", NULL };
 
-static void add_maps(const struct view *v, const char *param, struct file_list *out)
+static void
+add_maps(const struct view *v, const char *param, struct file_list *out)
 {
 	char *list = view_value(v, NULL, param);
 	char **words = words_split(list, ", \t\r\n", NULL);
@@ -110,7 +118,8 @@ static void add_maps(const struct view *v, const char *param, struct file_list *
 	free(list);
 }
 
-void files_named(const struct view *v, struct file_list *out)
+void
+files_named(const struct view *v, struct file_list *out)
 {
 	size_t i;
 
@@ -124,7 +133,8 @@ void files_named(const struct view *v, struct file_list *out)
 
 /* --- the second look --- */
 
-int files_more(const struct sections *s, struct command_list *cmds, struct err *e)
+int
+files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 {
 	struct file_list l = { 0 };
 	struct view v;
@@ -162,7 +172,8 @@ int files_more(const struct sections *s, struct command_list *cmds, struct err *
 	return rc;
 }
 
-const char *file_text(const struct file_list *l, const struct sections *s, enum file_kind kind, const char *path,
+const char *
+file_text(const struct file_list *l, const struct sections *s, enum file_kind kind, const char *path,
         const char *what)
 {
 	char name[32];
@@ -179,7 +190,8 @@ const char *file_text(const struct file_list *l, const struct sections *s, enum 
 #define BEGIN_CERT "-----BEGIN CERTIFICATE-----"
 #define END_CERT "-----END CERTIFICATE-----"
 
-size_t pem_certificates(const char *text, struct str *out)
+size_t
+pem_certificates(const char *text, struct str *out)
 {
 	const char *end;
 	size_t n = 0;
@@ -195,7 +207,8 @@ size_t pem_certificates(const char *text, struct str *out)
 	return n;
 }
 
-bool pem_sha256(const char *text, const char *label, char out[65])
+bool
+pem_sha256(const char *text, const char *label, char out[65])
 {
 	char *begin = xasprintf("-----BEGIN %s-----", label), *end = xasprintf("-----END %s-----", label);
 	const char *from = text ? strstr(text, begin) : NULL, *to = from ? strstr(from, end) : NULL;

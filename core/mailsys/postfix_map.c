@@ -2,6 +2,7 @@
  * come in two sets, one for "may" and one for "encrypt" and wrapper mode (postconf(5), smtpd_tls_mandatory_protocols): both are
  * always written, and the laxer of the two is what is found. */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -54,7 +55,8 @@ const struct map_row map_table[] = {
 	{ NULL, false, { NULL }, NULL, 0 }
 };
 
-const struct map_row *map_find(const char *setting)
+const struct map_row *
+map_find(const char *setting)
 {
 	const struct map_row *r;
 
@@ -72,7 +74,8 @@ static const struct { const char *ours, *native; } versions[] = {
 };
 #define VERSIONS ((int)(sizeof(versions) / sizeof(versions[0])))
 
-static int version_of(const char *word, size_t len)
+static int
+version_of(const char *word, size_t len)
 {
 	int i;
 
@@ -83,7 +86,8 @@ static int version_of(const char *word, size_t len)
 }
 
 /* The oldest version that a list lets through (postconf(5), smtpd_tls_protocols): ">=X", "!X", "X". -1: not understood. */
-static int oldest_allowed(const char *list)
+static int
+oldest_allowed(const char *list)
 {
 	unsigned excluded = 0, included = 0;
 	int floor = 0, i;
@@ -113,7 +117,8 @@ static int oldest_allowed(const char *list)
 	return -1;
 }
 
-static char *protocol_native(const char *value, const int version[2])
+static char *
+protocol_native(const char *value, const int version[2])
 {
 	struct str out = STR_INIT;
 	int i, oldest;
@@ -132,7 +137,8 @@ static char *protocol_native(const char *value, const int version[2])
 /* --- times --- */
 
 /* Seconds of a Postfix time; unit: what a bare number means. -1: none. */
-static long seconds(const char *text, long unit)
+static long
+seconds(const char *text, long unit)
 {
 	char *end;
 	long n = strtol(text, &end, 10);
@@ -151,14 +157,16 @@ static long seconds(const char *text, long unit)
 	return end[1] ? -1 : n * unit;
 }
 
-static long time_unit(int kind)
+static long
+time_unit(int kind)
 {
 	return kind == MAP_DAYS ? 86400 : kind == MAP_HOURS ? 3600 : 1;
 }
 
 /* --- both ways --- */
 
-char *map_native(const struct map_row *r, int param, const char *value, const int version[2])
+char *
+map_native(const struct map_row *r, int param, const char *value, const int version[2])
 {
 	const struct map_word *w;
 
@@ -178,7 +186,8 @@ char *map_native(const struct map_row *r, int param, const char *value, const in
 	}
 }
 
-bool map_same(const struct map_row *r, int param, const char *a, const char *b)
+bool
+map_same(const struct map_row *r, int param, const char *a, const char *b)
 {
 	(void)param;
 	switch (r->kind) {
@@ -196,7 +205,8 @@ bool map_same(const struct map_row *r, int param, const char *a, const char *b)
 	}
 }
 
-static int word_rank(const struct map_row *r, int param, const char *native)
+static int
+word_rank(const struct map_row *r, int param, const char *native)
 {
 	int i;
 
@@ -206,7 +216,8 @@ static int word_rank(const struct map_row *r, int param, const char *native)
 	return -1;
 }
 
-static bool word_matches(const struct map_word *w, char *const native[MAP_PARAMS])
+static bool
+word_matches(const struct map_word *w, char *const native[MAP_PARAMS])
 {
 	int i;
 
@@ -217,7 +228,8 @@ static bool word_matches(const struct map_word *w, char *const native[MAP_PARAMS
 }
 
 /* One normal form for what the setting's kind can check; NULL where it would refuse. */
-static char *normal(const struct map_row *r, const char *value)
+static char *
+normal(const struct map_row *r, const char *value)
 {
 	const struct setting *s = setting_find(r->setting);
 	struct str out = STR_INIT;
@@ -229,7 +241,8 @@ static char *normal(const struct map_row *r, const char *value)
 	return str_take(&out);
 }
 
-char *map_ours(const struct map_row *r, char *const native[MAP_PARAMS])
+char *
+map_ours(const struct map_row *r, char *const native[MAP_PARAMS])
 {
 	const struct map_word *w;
 	int i, rank, lowest = -1;
@@ -269,7 +282,8 @@ char *map_ours(const struct map_row *r, char *const native[MAP_PARAMS])
 
 /* --- what Postfix gets, for the line under a field --- */
 
-int map_native_lines(const char *setting, const char *value, bool is_default, struct str *out, struct err *e)
+int
+map_native_lines(const char *setting, const char *value, bool is_default, struct str *out, struct err *e)
 {
 	static const int newest[2] = { 99, 0 };
 	const struct map_row *r = map_find(setting);

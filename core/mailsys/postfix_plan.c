@@ -13,6 +13,7 @@ struct own_file { char *path; struct str text; const struct certificate *certifi
 
 struct render {
 	const struct reading *have;
+	const struct file_list *files_read;
 	const struct wanted_host *want;
 	int64_t generation;
 	struct view v;                    /* edited */
@@ -20,7 +21,8 @@ struct render {
 	struct plan *plan;                /* warnings go here */
 };
 
-static void render_release(struct render *r)
+static void
+render_release(struct render *r)
 {
 	size_t i;
 
@@ -30,9 +32,11 @@ static void render_release(struct render *r)
 	}
 	free(r->files);
 	view_release(&r->v);
+	*r = (struct render){ 0 };
 }
 
-static struct own_file *own_file_add(struct render *r, char *path)
+static struct own_file *
+own_file_add(struct render *r, char *path)
 {
 	ARRAY_GROW(r->files, r->n_files);
 	r->files[r->n_files] = (struct own_file){ .path = path };
@@ -40,7 +44,8 @@ static struct own_file *own_file_add(struct render *r, char *path)
 	return &r->files[r->n_files++];
 }
 
-const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs)
+const struct master_service *
+vs_service(const struct view *v, const struct wanted_vs *vs)
 {
 	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
 
@@ -50,7 +55,8 @@ const struct master_service *vs_service(const struct view *v, const struct wante
 /* --- settings --- */
 
 /* A parameter in main.cf; and where a service says otherwise for itself, there too, or it would change nothing. */
-static int put_main(struct render *r, const struct master_service *service, const struct map_row *row, int i,
+static int
+put_main(struct render *r, const struct master_service *service, const struct map_row *row, int i,
         const char *value, struct err *e)
 {
 	char *now = view_param(&r->v, NULL, row->param[i]), *here = view_param(&r->v, service, row->param[i]);
@@ -71,7 +77,8 @@ static int put_main(struct render *r, const struct master_service *service, cons
 	return rc;
 }
 
-static int put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i,
+static int
+put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i,
         const char *value, struct err *e)
 {
 	char *now = view_param(&r->v, service, row->param[i]), *name = xstrdup(service->name), *type = xstrdup(service->type);
@@ -85,7 +92,8 @@ static int put_service(struct render *r, const struct master_service *service, c
 	return rc;
 }
 
-static int put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w, struct err *e)
+static int
+put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w, struct err *e)
 {
 	const struct map_row *row = map_find(w->name);
 	const struct setting *s = setting_find(w->name);
@@ -117,7 +125,8 @@ out:
 	return rc;
 }
 
-static int put_settings(struct render *r, bool defaults, struct err *e)
+static int
+put_settings(struct render *r, bool defaults, struct err *e)
 {
 	size_t i, k;
 
@@ -136,7 +145,8 @@ static int put_settings(struct render *r, bool defaults, struct err *e)
 /* --- certificates --- */
 
 /* "/etc/mxseal/3/chain-127.0.0.1_10025.pem" */
-static char *chain_path(const struct render *r, const char *name)
+static char *
+chain_path(const struct render *r, const char *name)
 {
 	struct str file = STR_INIT;
 	char hash[65], *path;
@@ -160,7 +170,8 @@ static char *chain_path(const struct render *r, const char *name)
 }
 
 /* A service with a certificate of its own in the older parameters would lose it to a chain file in main.cf. */
-static int keep_others(struct render *r, const struct master_service *standard, struct err *e)
+static int
+keep_others(struct render *r, const struct master_service *standard, struct err *e)
 {
 	static const char *const own[] = { "smtpd_tls_cert_file", "smtpd_tls_eccert_file" };
 	char *skip = xstrdup(standard ? standard->name : "");
@@ -184,7 +195,8 @@ static int keep_others(struct render *r, const struct master_service *standard, 
 	return rc;
 }
 
-static int bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
+static int
+bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
 {
 	static const struct map_row chain = { .setting = "certificate", .param = { "smtpd_tls_chain_files" } };
 	const struct master_service *s = vs_service(&r->v, vs);
@@ -205,7 +217,8 @@ static int bind_certificate(struct render *r, const struct wanted_vs *vs, struct
 	return put_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
 }
 
-static void unbind_certificate(struct render *r, const struct wanted_vs *vs)
+static void
+unbind_certificate(struct render *r, const struct wanted_vs *vs)
 {
 	const struct master_service *s = vs_service(&r->v, vs);
 	size_t i;
@@ -224,7 +237,8 @@ static void unbind_certificate(struct render *r, const struct wanted_vs *vs)
 	}
 }
 
-static int put_certificates(struct render *r, struct err *e)
+static int
+put_certificates(struct render *r, struct err *e)
 {
 	size_t i;
 	int defaults;
@@ -246,7 +260,8 @@ static int put_certificates(struct render *r, struct err *e)
 
 /* --- connectors --- */
 
-static int put_map(struct render *r, const char *param, const char *file, struct str *text, struct err *e)
+static int
+put_map(struct render *r, const char *param, const char *file, struct str *text, struct err *e)
 {
 	char *suffix = xasprintf("/%s", file);
 	char *path = xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file);
@@ -268,7 +283,8 @@ static int put_map(struct render *r, const char *param, const char *file, struct
 }
 
 /* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
-static int put_authorities(struct render *r, struct err *e)
+static int
+put_authorities(struct render *r, struct err *e)
 {
 	const char *found = section_text(&r->have->sections, "ca");
 	char *file;
@@ -289,14 +305,15 @@ static int put_authorities(struct render *r, struct err *e)
 	return rc;
 }
 
-static int put_connectors(struct render *r, struct err *e)
+static int
+put_connectors(struct render *r, struct err *e)
 {
 	struct map_files maps = { STR_INIT, STR_INIT };
 	char *level = NULL;
 	bool ca = false, dnssec = false;
 	int rc = -1;
 
-	if (route_render(&r->v, r->have, &r->want->connectors, &maps, &ca, &dnssec, r->plan, e) != 0
+	if (route_render(&r->v, r->have, r->files_read, &r->want->connectors, &maps, &ca, &dnssec, r->plan, e) != 0
 	    || put_map(r, "smtp_tls_policy_maps", "tls_policy", &maps.policy, e) != 0
 	    || put_map(r, "transport_maps", "transport", &maps.transport, e) != 0)
 		goto out;
@@ -318,10 +335,12 @@ out:
 
 /* --- rendering --- */
 
-static int render(struct render *r, const struct reading *have, const struct wanted_host *want, int64_t generation,
-        struct plan *plan, struct err *e)
+static int
+render(struct render *r, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        int64_t generation, struct plan *plan, struct err *e)
 {
-	*r = (struct render){ .have = have, .want = want, .generation = generation, .plan = plan };
+	render_release(r);
+	*r = (struct render){ .have = have, .files_read = files, .want = want, .generation = generation, .plan = plan };
 	if (view_load(&r->v, &have->sections, e) != 0 || put_settings(r, true, e) != 0 || put_settings(r, false, e) != 0
 	    || put_certificates(r, e) != 0)
 		return -1;
@@ -329,7 +348,8 @@ static int render(struct render *r, const struct reading *have, const struct wan
 }
 
 /* Is this file of ours on the host as it should be? Of one with a key: the same certificates, and the key that fits. */
-static bool on_host(const struct reading *have, const struct file_list *files, const struct own_file *f)
+static bool
+on_host(const struct reading *have, const struct file_list *files, const struct own_file *f)
 {
 	struct str pem = STR_INIT, line = STR_INIT;
 	char hex[65];
@@ -350,26 +370,26 @@ static bool on_host(const struct reading *have, const struct file_list *files, c
 	return same;
 }
 
-static bool same_text(const struct str *a, const struct str *b)
+static bool
+same_text(const struct str *a, const struct str *b)
 {
 	return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
 }
 
-static bool nothing_to_do(const struct render *r)
+static bool
+nothing_to_do(const struct render *r)
 {
 	const struct reading *have = r->have;
-	struct file_list files = { 0 };
 	size_t i;
 	bool same = same_text(&r->v.main.t.text, &have->main_cf) && same_text(&r->v.master.t.text, &have->master_cf);
 
-	files_named(&r->v, &files);
 	for (i = 0; i < r->n_files && same; i++)
-		same = on_host(have, &files, &r->files[i]);
-	file_list_release(&files);
+		same = on_host(have, r->files_read, &r->files[i]);
 	return same;
 }
 
-static void add_edit(struct plan *p, const char *dir, const char *name, const struct str *before, const struct str *after)
+static void
+add_edit(struct plan *p, const char *dir, const char *name, const struct str *before, const struct str *after)
 {
 	char *path = xasprintf("%s/%s", dir, name);
 	struct change *c;
@@ -383,7 +403,8 @@ static void add_edit(struct plan *p, const char *dir, const char *name, const st
 	free(path);
 }
 
-static void add_changes(const struct render *r, struct plan *p)
+static void
+add_changes(const struct render *r, struct plan *p)
 {
 	size_t i;
 
@@ -399,7 +420,8 @@ static void add_changes(const struct render *r, struct plan *p)
 	add_edit(p, p->config_dir, "main.cf", &r->have->main_cf, &r->v.main.t.text);
 }
 
-static int start_plan(struct plan *p, const struct reading *have, struct err *e)
+static int
+start_plan(struct plan *p, const struct reading *have, struct err *e)
 {
 	const char *dir = have->config_dir;
 
@@ -412,26 +434,29 @@ static int start_plan(struct plan *p, const struct reading *have, struct err *e)
 	return 0;
 }
 
-int postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e)
+int
+postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e)
 {
 	int64_t highest = generation_highest(&have->sections);
 	struct plan scratch;
 	struct render r = { 0 };
+	struct file_list files = { 0 };
+	struct view before;
 	bool empty = false;
 	int rc = -1;
 
 	plan_init(out);
 	plan_init(&scratch);
-	if (start_plan(out, have, e) != 0)
+	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0)
 		goto out;
+	files_named(&before, &files);
 	out->generation = have->generation;
-	if (render(&r, have, want, have->generation, &scratch, e) != 0)
+	if (render(&r, have, &files, want, have->generation, &scratch, e) != 0)
 		goto out;
 	empty = nothing_to_do(&r);
 	if (!empty) {
-		render_release(&r);
 		out->generation = (highest > have->generation ? highest : have->generation) + 1;
-		if (render(&r, have, want, out->generation, out, e) != 0)
+		if (render(&r, have, &files, want, out->generation, out, e) != 0)
 			goto out;
 		add_changes(&r, out);
 	} else {
@@ -442,10 +467,12 @@ int postfix_plan(const struct reading *have, const struct wanted_host *want, str
 	}
 	plan_judge(out, have, want, &r.v);
 	plan_commands(out, have, &r.v);
-	plan_listeners(out, have, want, &r.v);
+	plan_listeners(out, have, &files, want, &r.v);
 	rc = 0;
 out:
 	render_release(&r);
+	file_list_release(&files);
+	view_release(&before);
 	plan_release(&scratch);
 	if (rc != 0)
 		plan_release(out);

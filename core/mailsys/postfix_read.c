@@ -11,7 +11,8 @@
 
 /* --- addresses --- */
 
-static void add_listen(struct str *out, const char *address, int port)
+static void
+add_listen(struct str *out, const char *address, int port)
 {
 	bool v6 = strchr(address, ':') != NULL;
 
@@ -19,7 +20,8 @@ static void add_listen(struct str *out, const char *address, int port)
 }
 
 /* An address as it stands in inet_interfaces or a service name; localhost is both loopbacks. */
-static void add_address(const struct view *v, struct str *out, const char *address, int port)
+static void
+add_address(const struct view *v, struct str *out, const char *address, int port)
 {
 	char *protocols = view_value(v, NULL, "inet_protocols");
 	bool v4 = strcasecmp(protocols, "ipv6") != 0, v6 = strcasecmp(protocols, "ipv4") != 0;
@@ -36,7 +38,8 @@ static void add_address(const struct view *v, struct str *out, const char *addre
 	free(protocols);
 }
 
-void service_listen(const struct view *v, const struct master_service *s, struct str *out)
+void
+service_listen(const struct view *v, const struct master_service *s, struct str *out)
 {
 	char address[256], *interfaces, **words;
 	int port = service_port(s->name, address, sizeof(address));
@@ -67,7 +70,8 @@ void service_listen(const struct view *v, const struct master_service *s, struct
 
 /* --- settings found --- */
 
-static void found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, bool is_default,
+static void
+found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, bool is_default,
         bool wrapper, struct found_value *out)
 {
 	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
@@ -102,13 +106,15 @@ static void found_setting(const struct view *v, const struct map_row *r, const s
 
 /* --- certificates found --- */
 
-static void trouble(struct vserver *vs, const char *text)
+static void
+trouble(struct vserver *vs, const char *text)
 {
 	if (vs->cert_trouble == NULL)
 		vs->cert_trouble = xstrdup(text);
 }
 
-static void read_key(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *key)
+static void
+read_key(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *key)
 {
 	const char *cert_key = file_text(files, s, FILE_CERT, vs->cert_file, "certkey");
 	const char *key_key = file_text(files, s, FILE_KEY, key, "key");
@@ -128,7 +134,8 @@ static void read_key(struct vserver *vs, const struct file_list *files, const st
 	free(text);
 }
 
-static void read_certificate(struct vserver *vs, const struct view *v, const struct master_service *service,
+static void
+read_certificate(struct vserver *vs, const struct view *v, const struct master_service *service,
         const struct file_list *files, const struct sections *s)
 {
 	struct str pem = STR_INIT;
@@ -153,7 +160,8 @@ static void read_certificate(struct vserver *vs, const struct view *v, const str
 
 /* --- virtual servers --- */
 
-static void read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
+static void
+read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
         const struct file_list *files)
 {
 	struct vserver *vs = vserver_list_add(&out->vservers);
@@ -178,7 +186,8 @@ static void read_vserver(struct reading *out, const struct view *v, const struct
 	read_certificate(vs, v, s, files, &out->sections);
 }
 
-static void read_vservers(struct reading *out, const struct view *v)
+static void
+read_vservers(struct reading *out, const struct view *v)
 {
 	const struct master_service *standard = view_default_service(v);
 	struct file_list files = { 0 };
@@ -194,7 +203,8 @@ static void read_vservers(struct reading *out, const struct view *v)
 
 /* --- the rest --- */
 
-static int64_t highest_in(const char *text, const char *prefix)
+static int64_t
+highest_in(const char *text, const char *prefix)
 {
 	int64_t highest = 0;
 
@@ -207,7 +217,8 @@ static int64_t highest_in(const char *text, const char *prefix)
 	return highest;
 }
 
-int64_t generation_in_force(const struct view *v)
+int64_t
+generation_in_force(const struct view *v)
 {
 	int64_t highest = 0, n;
 	size_t i, k;
@@ -222,7 +233,8 @@ int64_t generation_in_force(const struct view *v)
 	return highest;
 }
 
-int64_t generation_highest(const struct sections *s)
+int64_t
+generation_highest(const struct sections *s)
 {
 	const struct section *names = section_find(s, "generations");
 	const char *line = names ? names->text.s : "";
@@ -241,7 +253,8 @@ int64_t generation_highest(const struct sections *s)
 }
 
 /* "sha256  path" lines to "path\tsha256" of the generation in force. */
-static void read_our_files(struct reading *out)
+static void
+read_our_files(struct reading *out)
 {
 	const struct section *s = section_find(&out->sections, "ours");
 	char *prefix = xasprintf(OURS_DIR "%lld/", (long long)out->generation);
@@ -255,7 +268,8 @@ static void read_our_files(struct reading *out)
 	free(prefix);
 }
 
-static void read_os(struct reading *out)
+static void
+read_os(struct reading *out)
 {
 	const char *text = section_text(&out->sections, "os"), *p = text ? strstr(text, "PRETTY_NAME=") : NULL;
 	size_t n;
@@ -268,7 +282,8 @@ static void read_os(struct reading *out)
 	out->os = xstrndup(p, n < 200 ? n : 200);
 }
 
-static void read_warnings(struct reading *out)
+static void
+read_warnings(struct reading *out)
 {
 	const struct section *s = section_find(&out->sections, "warnings");
 	const char *line = s ? s->text.s : "", *end, *text;
@@ -287,7 +302,8 @@ static void read_warnings(struct reading *out)
 			str_addf(&out->warnings, "%s: %s\n", clean(out->vservers.v[i].name), out->vservers.v[i].cert_trouble);
 }
 
-static char *make_base(const struct reading *r)
+static char *
+make_base(const struct reading *r)
 {
 	struct str all = STR_INIT;
 	char hex[65];
@@ -301,7 +317,8 @@ static char *make_base(const struct reading *r)
 	return xstrdup(hex);
 }
 
-static char *first_line(const struct sections *s, const char *name, const char *otherwise)
+static char *
+first_line(const struct sections *s, const char *name, const char *otherwise)
 {
 	const char *text = section_text(s, name);
 	size_t n = text ? strcspn(text, "\r\n") : 0;
@@ -309,7 +326,8 @@ static char *first_line(const struct sections *s, const char *name, const char *
 	return n > 0 && n < 1024 ? xstrndup(text, n) : xstrdup(otherwise);
 }
 
-int postfix_read(struct sections *s, struct reading *out, struct err *e)
+int
+postfix_read(struct sections *s, struct reading *out, struct err *e)
 {
 	struct view v;
 	const char *queue;

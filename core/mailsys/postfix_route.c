@@ -15,7 +15,8 @@
 struct row { char *key; const char *level, *match, *connector; long cost; };
 struct rows { struct row *v; size_t n; };
 
-static void rows_release(struct rows *rows)
+static void
+rows_release(struct rows *rows)
 {
 	size_t i;
 
@@ -27,7 +28,8 @@ static void rows_release(struct rows *rows)
 /* --- from connectors to rows --- */
 
 /* One address space "domain", "*.domain", with ",cost", to a key of our maps. */
-static int space_key(const struct connector *c, char *space, char **key, long *cost, struct err *e)
+static int
+space_key(const struct connector *c, char *space, char **key, long *cost, struct err *e)
 {
 	char *comma = strchr(space, ','), *end = NULL;
 	struct str name = STR_INIT;
@@ -56,7 +58,8 @@ static int space_key(const struct connector *c, char *space, char **key, long *c
 	return 0;
 }
 
-static int level_known(const struct connector *c, const char *level, struct err *e)
+static int
+level_known(const struct connector *c, const char *level, struct err *e)
 {
 	const struct choice *l;
 
@@ -67,7 +70,8 @@ static int level_known(const struct connector *c, const char *level, struct err 
 }
 
 /* Names for "match=": host names, ".domain", and the words Postfix has for them. */
-static int match_known(const struct connector *c, struct err *e)
+static int
+match_known(const struct connector *c, struct err *e)
 {
 	const char *p = c->match;
 
@@ -77,7 +81,8 @@ static int match_known(const struct connector *c, struct err *e)
 	    clean(p));
 }
 
-static void row_add(struct rows *rows, struct row new, struct plan *p)
+static void
+row_add(struct rows *rows, struct row new, struct plan *p)
 {
 	size_t i;
 
@@ -99,7 +104,8 @@ static void row_add(struct rows *rows, struct row new, struct plan *p)
 	rows->v[rows->n++] = new;
 }
 
-static int rows_of(const struct connector *c, struct rows *rows, struct plan *p, struct err *e)
+static int
+rows_of(const struct connector *c, struct rows *rows, struct plan *p, struct err *e)
 {
 	char **spaces = words_split(c->domains ? c->domains : "", " \t\n", NULL);
 	size_t i;
@@ -128,7 +134,8 @@ out:
 	return rc;
 }
 
-static int by_key(const void *a, const void *b)
+static int
+by_key(const void *a, const void *b)
 {
 	return strcmp(((const struct row *)a)->key, ((const struct row *)b)->key);
 }
@@ -139,7 +146,8 @@ static int by_key(const void *a, const void *b)
 struct admin_maps { struct pairs rows; bool unreadable; };
 
 /* "key value" lines, also continued, as postmap(1) reads them. */
-static void source_read(struct pairs *out, const char *text)
+static void
+source_read(struct pairs *out, const char *text)
 {
 	struct cf_text t;
 	size_t i;
@@ -160,41 +168,41 @@ static void source_read(struct pairs *out, const char *text)
 	cf_release(&t);
 }
 
-static void admin_maps_read(struct admin_maps *m, const struct view *v, const struct reading *have)
+static void
+admin_maps_read(struct admin_maps *m, const struct view *v, const struct reading *have, const struct file_list *files)
 {
 	char *list = view_value(v, NULL, "transport_maps");
 	char **maps = words_split(list, ", \t\r\n", NULL);
-	struct file_list files = { 0 };
 	size_t i;
 
 	*m = (struct admin_maps){ .unreadable = false };
-	files_named(v, &files);
 	for (i = 0; maps && maps[i]; i++) {
 		const char *map = text_starts(maps[i], "proxy:") ? maps[i] + 6 : maps[i], *path = strchr(map, ':'), *text;
 
 		if (text_starts(map, "texthash:" OURS_DIR))
 			continue;
-		text = path ? file_text(&files, &have->sections, FILE_MAP, path + 1, "map") : NULL;
+		text = path ? file_text(files, &have->sections, FILE_MAP, path + 1, "map") : NULL;
 		if (text)
 			source_read(&m->rows, text);
 		else
 			m->unreadable = true;
 	}
 	pairs_sort(&m->rows);
-	file_list_release(&files);
 	words_free(maps);
 	free(list);
 }
 
 /* Is the administrator's answer for a domain one that means "by DNS, with the domain as next hop"? */
-static bool by_dns(const char *answer, const char *domain)
+static bool
+by_dns(const char *answer, const char *domain)
 {
 	return strcasecmp(answer, "smtp:") == 0
 	    || (strncasecmp(answer, "smtp:", 5) == 0 && strcasecmp(answer + 5, domain) == 0);
 }
 
 /* Would mail for this key not go by DNS? Not sure counts as yes. */
-static bool goes_elsewhere(const struct view *v, const struct admin_maps *admin, const char *key)
+static bool
+goes_elsewhere(const struct view *v, const struct admin_maps *admin, const char *key)
 {
 	static const char *const others[] = { "relayhost", "sender_dependent_relayhost_maps",
 		"sender_dependent_default_transport_maps" };
@@ -223,7 +231,8 @@ static bool goes_elsewhere(const struct view *v, const struct admin_maps *admin,
 }
 
 /* Domains whose mail never leaves this host: a rule for them is dead, and a route would make a loop. */
-static bool is_local(const struct view *v, const char *key)
+static bool
+is_local(const struct view *v, const char *key)
 {
 	static const char *const classes[] = { "mydestination", "virtual_mailbox_domains", "virtual_alias_domains" };
 	bool local = false;
@@ -250,7 +259,8 @@ static const char transport_head[] =
     "# Written by mxseal: routes of connectors (transport_maps). The next push replaces this file;\n"
     "# edit the connectors instead. \"mxseal undo\" puts the former state back.\n";
 
-static void add_policy(struct str *out, const struct row *row)
+static void
+add_policy(struct str *out, const struct row *row)
 {
 	const char *p = row->match;
 
@@ -271,15 +281,16 @@ static void add_policy(struct str *out, const struct row *row)
 	str_addc(out, '\n');
 }
 
-int route_render(const struct view *v, const struct reading *have, const struct connector_list *connectors,
-        struct map_files *out, bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e)
+int
+route_render(const struct view *v, const struct reading *have, const struct file_list *files,
+        const struct connector_list *connectors, struct map_files *out, bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e)
 {
 	struct rows rows = { 0 };
 	struct admin_maps admin;
 	size_t i;
 	int rc = -1;
 
-	admin_maps_read(&admin, v, have);
+	admin_maps_read(&admin, v, have, files);
 	for (i = 0; i < connectors->n; i++)
 		if (rows_of(&connectors->v[i], &rows, p, e) != 0)
 			goto out;

@@ -15,24 +15,28 @@
 
 /* --- "name = value" lists as postconf prints them --- */
 
-static int by_name(const void *a, const void *b)
+static int
+by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
 }
 
-void pairs_add(struct pairs *p, const char *name, const char *value)
+void
+pairs_add(struct pairs *p, const char *name, const char *value)
 {
 	ARRAY_GROW(p->v, p->n);
 	p->v[p->n++] = (struct pair){ xstrdup(name), xstrdup(value) };
 }
 
-void pairs_sort(struct pairs *p)
+void
+pairs_sort(struct pairs *p)
 {
 	if (p->n)
 		qsort(p->v, p->n, sizeof(*p->v), by_name);
 }
 
-void pairs_read(struct pairs *p, const char *text)
+void
+pairs_read(struct pairs *p, const char *text)
 {
 	const char *line, *end, *name_end, *value;
 
@@ -51,7 +55,8 @@ void pairs_read(struct pairs *p, const char *text)
 	pairs_sort(p);
 }
 
-const char *pairs_get(const struct pairs *p, const char *name)
+const char *
+pairs_get(const struct pairs *p, const char *name)
 {
 	struct pair key = { .name = (char *)(uintptr_t)name };
 	const struct pair *found = p->n ? bsearch(&key, p->v, p->n, sizeof(*p->v), by_name) : NULL;
@@ -59,7 +64,8 @@ const char *pairs_get(const struct pairs *p, const char *name)
 	return found ? found->value : NULL;
 }
 
-void pairs_release(struct pairs *p)
+void
+pairs_release(struct pairs *p)
 {
 	size_t i;
 
@@ -73,7 +79,8 @@ void pairs_release(struct pairs *p)
 
 /* --- loading --- */
 
-static int file_section(const struct sections *s, const char *name, const struct section **out, struct err *e)
+static int
+file_section(const struct sections *s, const char *name, const struct section **out, struct err *e)
 {
 	const struct section *f = section_find(s, name);
 
@@ -85,7 +92,8 @@ static int file_section(const struct sections *s, const char *name, const struct
 	return 0;
 }
 
-int view_load(struct view *v, const struct sections *s, struct err *e)
+int
+view_load(struct view *v, const struct sections *s, struct err *e)
 {
 	const char *version = section_text(s, "version");
 	const struct section *main_cf, *master_cf;
@@ -103,7 +111,8 @@ int view_load(struct view *v, const struct sections *s, struct err *e)
 	return master_cf_read(&v->master, master_cf->text.s, master_cf->text.len, e);
 }
 
-void view_release(struct view *v)
+void
+view_release(struct view *v)
 {
 	main_cf_release(&v->main);
 	master_cf_release(&v->master);
@@ -114,7 +123,8 @@ void view_release(struct view *v)
 
 /* --- values --- */
 
-const char *view_raw(const struct view *v, const struct master_service *service, const char *name, const char **source)
+const char *
+view_raw(const struct view *v, const struct master_service *service, const char *name, const char **source)
 {
 	const char *value = service ? master_cf_option(service, name) : NULL, *from = "master.cf";
 
@@ -134,7 +144,8 @@ const char *view_raw(const struct view *v, const struct master_service *service,
 struct expansion { const struct view *v; const struct master_service *service; struct str out; int steps; };
 
 /* One reference at *p (which points behind the '$'); false when it is not a plain name. */
-static bool expand_name(const char **p, char *name, size_t size)
+static bool
+expand_name(const char **p, char *name, size_t size)
 {
 	const char *s = *p, close = *s == '{' ? '}' : *s == '(' ? ')' : '\0';
 	size_t n;
@@ -149,7 +160,8 @@ static bool expand_name(const char **p, char *name, size_t size)
 	return true;
 }
 
-static void expand(struct expansion *x, const char *text, int depth)
+static void
+expand(struct expansion *x, const char *text, int depth)
 {
 	char name[128];
 
@@ -172,7 +184,8 @@ static void expand(struct expansion *x, const char *text, int depth)
 	}
 }
 
-char *view_value(const struct view *v, const struct master_service *service, const char *name)
+char *
+view_value(const struct view *v, const struct master_service *service, const char *name)
 {
 	struct expansion x = { .v = v, .service = service };
 
@@ -181,7 +194,8 @@ char *view_value(const struct view *v, const struct master_service *service, con
 	return str_take(&x.out);
 }
 
-bool view_yes(const struct view *v, const struct master_service *service, const char *name)
+bool
+view_yes(const struct view *v, const struct master_service *service, const char *name)
 {
 	char *value = view_value(v, service, name);
 	bool yes = strcasecmp(value, "yes") == 0;
@@ -190,7 +204,8 @@ bool view_yes(const struct view *v, const struct master_service *service, const 
 	return yes;
 }
 
-bool view_empty(const struct view *v, const struct master_service *service, const char *name)
+bool
+view_empty(const struct view *v, const struct master_service *service, const char *name)
 {
 	char *value = view_value(v, service, name);
 	bool empty = *value == '\0';
@@ -200,7 +215,8 @@ bool view_empty(const struct view *v, const struct master_service *service, cons
 }
 
 /* An empty level means what the parameters of Postfix 2.2 say (postconf(5), smtpd_use_tls). */
-char *view_level(const struct view *v, const struct master_service *service, bool client)
+char *
+view_level(const struct view *v, const struct master_service *service, bool client)
 {
 	char *level = view_value(v, service, client ? "smtp_tls_security_level" : "smtpd_tls_security_level");
 
@@ -212,21 +228,24 @@ char *view_level(const struct view *v, const struct master_service *service, boo
 	return xstrdup(view_yes(v, service, client ? "smtp_use_tls" : "smtpd_use_tls") ? "may" : "none");
 }
 
-char *view_param(const struct view *v, const struct master_service *service, const char *name)
+char *
+view_param(const struct view *v, const struct master_service *service, const char *name)
 {
 	if (strcmp(name, "smtpd_tls_security_level") == 0 || strcmp(name, "smtp_tls_security_level") == 0)
 		return view_level(v, service, strcmp(name, "smtp_tls_security_level") == 0);
 	return view_value(v, service, name);
 }
 
-bool version_at_least(const int version[2], int major, int minor)
+bool
+version_at_least(const int version[2], int major, int minor)
 {
 	return version[0] > major || (version[0] == major && version[1] >= minor);
 }
 
 /* --- services --- */
 
-bool service_is_server(const struct master_service *s)
+bool
+service_is_server(const struct master_service *s)
 {
 	const char *command = strrchr(s->command, '/');
 
@@ -234,7 +253,8 @@ bool service_is_server(const struct master_service *s)
 	return strcmp(s->type, "inet") == 0 && (strcmp(command, "smtpd") == 0 || strcmp(command, "postscreen") == 0);
 }
 
-int service_port(const char *name, char *address, size_t size)
+int
+service_port(const char *name, char *address, size_t size)
 {
 	static const struct { const char *name; int port; } ports[] = {
 		{ "smtp", 25 }, { "mail", 25 }, { "submission", 587 }, { "submissions", 465 }, { "smtps", 465 }, { "urd", 465 },
@@ -258,7 +278,8 @@ int service_port(const char *name, char *address, size_t size)
 }
 
 /* "smtp" itself, else the first on port 25 that the world can reach, else any on port 25. */
-const struct master_service *view_default_service(const struct view *v)
+const struct master_service *
+view_default_service(const struct view *v)
 {
 	const struct master_service *best = NULL;
 	int best_rank = 0;

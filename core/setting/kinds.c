@@ -9,7 +9,8 @@
 
 #define VALUE_MAX 300
 
-const struct setting *setting_find(const char *name)
+const struct setting *
+setting_find(const char *name)
 {
 	const struct setting *s;
 
@@ -21,7 +22,8 @@ const struct setting *setting_find(const char *name)
 
 /* --- choice and bool --- */
 
-static int check_choice(const struct setting *s, const char *value, struct str *normal)
+static int
+check_choice(const struct setting *s, const char *value, struct str *normal)
 {
 	const struct choice *c;
 
@@ -33,7 +35,8 @@ static int check_choice(const struct setting *s, const char *value, struct str *
 	return -1;
 }
 
-static void takes_choice(const struct setting *s, struct str *out)
+static void
+takes_choice(const struct setting *s, struct str *out)
 {
 	const struct choice *c;
 
@@ -41,7 +44,8 @@ static void takes_choice(const struct setting *s, struct str *out)
 		str_addf(out, "%s%s", c == s->choices ? "" : ", ", c->name);
 }
 
-static int check_bool(const struct setting *s, const char *value, struct str *normal)
+static int
+check_bool(const struct setting *s, const char *value, struct str *normal)
 {
 	static const struct { const char *word, *normal; } words[] = {
 		{ "yes", "yes" }, { "no", "no" }, { "true", "yes" }, { "false", "no" }, { "on", "yes" }, { "off", "no" },
@@ -57,7 +61,8 @@ static int check_bool(const struct setting *s, const char *value, struct str *no
 	return -1;
 }
 
-static void takes_bool(const struct setting *s, struct str *out)
+static void
+takes_bool(const struct setting *s, struct str *out)
 {
 	(void)s;
 	str_add(out, "yes, no");
@@ -66,7 +71,8 @@ static void takes_bool(const struct setting *s, struct str *out)
 /* --- number and time --- */
 
 /* Digits only, up to nine: no sign, no blanks, no overflow. Returns what follows, or NULL. */
-static const char *digits(const char *value, long *n)
+static const char *
+digits(const char *value, long *n)
 {
 	const char *p = value;
 
@@ -78,7 +84,8 @@ static const char *digits(const char *value, long *n)
 	return p == value ? NULL : p;
 }
 
-static int check_number(const struct setting *s, const char *value, struct str *normal)
+static int
+check_number(const struct setting *s, const char *value, struct str *normal)
 {
 	long n;
 	const char *rest = digits(value, &n);
@@ -89,7 +96,8 @@ static int check_number(const struct setting *s, const char *value, struct str *
 	return 0;
 }
 
-static void takes_number(const struct setting *s, struct str *out)
+static void
+takes_number(const struct setting *s, struct str *out)
 {
 	str_addf(out, "%ld to %ld%s%s", s->min, s->max, s->unit ? " " : "", s->unit ? s->unit : "");
 }
@@ -99,7 +107,8 @@ static const struct { char letter; long seconds; } time_units[] = {
 };
 #define NORMAL_UNITS 4    /* those that a normal form may end in, longest first */
 
-static void time_text(long seconds, struct str *out)
+static void
+time_text(long seconds, struct str *out)
 {
 	size_t i;
 
@@ -111,7 +120,8 @@ static void time_text(long seconds, struct str *out)
 	str_add(out, "0s");
 }
 
-static int check_time(const struct setting *s, const char *value, struct str *normal)
+static int
+check_time(const struct setting *s, const char *value, struct str *normal)
 {
 	long n;
 	const char *rest = digits(value, &n);
@@ -131,7 +141,8 @@ static int check_time(const struct setting *s, const char *value, struct str *no
 	return 0;
 }
 
-static void takes_time(const struct setting *s, struct str *out)
+static void
+takes_time(const struct setting *s, struct str *out)
 {
 	str_add(out, "a time such as 30s, 5m, 2h or 5d");
 	if (s->max) {
@@ -145,7 +156,8 @@ static void takes_time(const struct setting *s, struct str *out)
 /* --- names and hosts --- */
 
 /* A host name of letters, digits, hyphens and dots (RFC 1123, section 2.1), len bytes long, lower case into out. */
-static int add_name(const char *name, size_t len, struct str *out)
+static int
+add_name(const char *name, size_t len, struct str *out)
 {
 	size_t i, label = 0;
 
@@ -167,12 +179,14 @@ static int add_name(const char *name, size_t len, struct str *out)
 	return label == 0 || name[len - 1] == '-' ? -1 : 0;
 }
 
-static bool all_digits_and_dots(const char *text, size_t len)
+static bool
+all_digits_and_dots(const char *text, size_t len)
 {
 	return strspn(text, "0123456789.") >= len;
 }
 
-static int add_ipv4(const char *text, size_t len, struct str *out)
+static int
+add_ipv4(const char *text, size_t len, struct str *out)
 {
 	size_t i = 0;
 	int part;
@@ -192,7 +206,8 @@ static int add_ipv4(const char *text, size_t len, struct str *out)
 }
 
 /* Only the alphabet and the rough shape: whether such an address exists, the mail system finds out. */
-static int add_ipv6(const char *text, size_t len, struct str *out)
+static int
+add_ipv6(const char *text, size_t len, struct str *out)
 {
 	size_t i, colons = 0;
 
@@ -209,19 +224,22 @@ static int add_ipv6(const char *text, size_t len, struct str *out)
 	return colons >= 2 && colons <= 7 ? 0 : -1;
 }
 
-static int check_name(const struct setting *s, const char *value, struct str *normal)
+static int
+check_name(const struct setting *s, const char *value, struct str *normal)
 {
 	(void)s;
 	return all_digits_and_dots(value, strlen(value)) ? -1 : add_name(value, strlen(value), normal);
 }
 
-static void takes_name(const struct setting *s, struct str *out)
+static void
+takes_name(const struct setting *s, struct str *out)
 {
 	(void)s;
 	str_add(out, "a host name such as mail.example.com");
 }
 
-static int add_port(const char *text, struct str *out)
+static int
+add_port(const char *text, struct str *out)
 {
 	long n;
 	const char *rest = digits(text, &n);
@@ -233,7 +251,8 @@ static int add_port(const char *text, struct str *out)
 }
 
 /* name, name:port, [name], [address], with :port; a bare IPv4 address gets its brackets. */
-static int check_host(const struct setting *s, const char *value, struct str *normal)
+static int
+check_host(const struct setting *s, const char *value, struct str *normal)
 {
 	bool brackets = value[0] == '[';
 	const char *host = brackets ? value + 1 : value, *after;
@@ -263,7 +282,8 @@ static int check_host(const struct setting *s, const char *value, struct str *no
 	return rc == 0 && *after ? add_port(after + 1, normal) : rc;
 }
 
-static void takes_host(const struct setting *s, struct str *out)
+static void
+takes_host(const struct setting *s, struct str *out)
 {
 	(void)s;
 	str_add(out, "none, a name such as relay.example.com, or [host] or [address], each with :port or without");
@@ -283,7 +303,8 @@ static const struct kind {
 	[SETTING_NAME]   = { check_name, takes_name },
 };
 
-int setting_check(const struct setting *s, const char *value, struct str *normal, struct err *e)
+int
+setting_check(const struct setting *s, const char *value, struct str *normal, struct err *e)
 {
 	struct str takes = STR_INIT;
 	size_t start = normal->len;
@@ -300,7 +321,8 @@ int setting_check(const struct setting *s, const char *value, struct str *normal
 	return rc;
 }
 
-void setting_takes(const struct setting *s, struct str *out)
+void
+setting_takes(const struct setting *s, struct str *out)
 {
 	kinds[s->kind].takes(s, out);
 }
