@@ -1,0 +1,631 @@
+/* The stack of views and the frame around the one on top: head line, what is edited and not pushed, message line, keys.
+ * The layout is computed from rows, columns and state alone each time; there is nothing to get out of step. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "tui/console/app.h"
+
+#define MESSAGE_MS 20000
+#define TWICE_MS 2000
+
+/* --- the stack --- */
+
+struct view *
+view_push(struct app *a, const struct view_ops *ops, const void *arg)
+{
+	struct view *v = xcalloc(1, sizeof(*v));
+	struct err e = { .code = RC_OK };
+
+	v->ops = ops;
+	v->app = a;
+	v->serial = ++a->serial;
+	v->data = xcalloc(1, ops->state_size > 0 ? ops->state_size : 1);
+	v->below = a->top;
+	a->top = v;
+	a->dirty = true;
+	if (ops->open != NULL && ops->open(v, arg, &e) != 0) {
+		view_pop(v);
+		app_fail(a, &e);
+		return NULL;
+	}
+	return v;
+}
+
+void
+view_pop(struct view *v)
+{
+	struct app *a = v->app;
+
+	for (struct view **p = &a->top; *p != NULL; p = &(*p)->below)
+		if (*p == v) {
+			*p = v->below;
+			break;
+		}
+	if (v->ops->close != NULL)
+		v->ops->close(v);
+	if (a->top != NULL && a->top->ops->changed != NULL && !a->closing)
+		a->top->ops->changed(a->top);
+	free(v->filter);
+	free(v->data);
+	free(v);
+	a->dirty = true;
+}
+
+struct view *
+view_by_serial(struct app *a, int64_t serial)
+{
+	for (struct view *v = a->top; v != NULL; v = v->below)
+		if (v->serial == serial)
+			return v;
+	return NULL;
+}
+
+struct view *
+view_by_ops(struct app *a, const struct view_ops *ops)
+{
+	for (struct view *v = a->top; v != NULL; v = v->below)
+		if (v->ops == ops)
+			return v;
+	return NULL;
+}
+
+/* --- messages --- */
+
+void
+app_say(struct app *a, enum style s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(a->message, sizeof(a->message), fmt, ap);
+	va_end(ap);
+	a->message_style = s;
+	a->message_err.code = RC_OK;
+	a->message_ms = when_monotonic_ms();
+	a->dirty = true;
+}
+
+void
+app_fail(struct app *a, const struct err *e)
+{
+	if (e == NULL || e->code == RC_OK)
+		return;
+	if (e->code == RC_CANCELLED) {
+		app_say(a, STYLE_NORMAL, "%s", e->text);
+		return;
+	}
+	app_say(a, STYLE_BAD, "! %s%s%s", e->text, e->hint[0] != '\0' ? "  Do: " : "", e->hint);
+	a->message_err = *e;
+}
+
+void
+app_message(struct app *a, const char *title, enum style s, const char *text)
+{
+	struct message_arg arg = { .title = title, .text = text, .style = s };
+
+	view_push(a, &view_message, &arg);
+}
+
+void
+app_copy(struct app *a, const char *text, const char *what)
+{
+	if (text_empty(text)) {
+		app_say(a, STYLE_NORMAL, "Nothing to copy here.");
+		return;
+	}
+	if (a->copy != NULL && strlen(text) <= 74000) {
+		a->copy(a, text);
+		app_say(a, STYLE_NORMAL, "Copied %s to the terminal's clipboard: %.200s", what, clean(text));
+	} else {
+		app_message(a, "To select and copy", STYLE_NORMAL, text);
+	}
+}
+
+const struct sheet *
+sheet_for(enum sheet_object object, enum sheet_kind kind)
+{
+	for (size_t i = 0; sheets[i] != NULL; i++)
+		if (sheets[i]->object == object && sheets[i]->kind == kind)
+			return sheets[i];
+	return NULL;
+}
+
+void
+app_sheet(struct app *a, const char *name, int64_t object, const char *object_name, const char *const *preset)
+{
+	const struct sheet *s = sheet_find(name);
+	struct sheet_arg arg = { .sheet = s, .object = object, .object_name = object_name, .preset = preset };
+
+	if (s == NULL)
+		app_say(a, STYLE_BAD, "! There is no dialog \"%s\".", name);
+	else
+		view_push(a, &view_sheet, &arg);
+}
+
+/* --- reading a server, from any view --- */
+
+static int64_t
+read_start(struct task *t, struct err *e)
+{
+	return server_read(t->app->j, t->server, task_done, t, e);
+}
+
+static void
+read_end(struct task *t, struct view *v, int rc, const struct err *e)
+{
+	struct server s = { 0 };
+
+	(void)v;
+	if (rc != 0) {
+		app_fail(t->app, e);
+	} else if (store_server_get(t->app->st, t->server, &s, NULL) == 0) {
+		app_say(t->app, STYLE_OK, "%s read: %s %s. Nothing was changed there.", s.name,
+		    s.mailsys != NULL ? s.mailsys : "mail system", s.version != NULL ? s.version : "");
+		server_release(&s);
+	}
+}
+
+void
+app_server_read(struct app *a, struct view *v, int64_t server)
+{
+	if (task_of_server(a, server) != NULL) {
+		app_say(a, STYLE_NORMAL, "This server is being worked on already.");
+		return;
+	}
+	struct task t = { .verb = "read", .server = server, .view = v != NULL ? v->serial : 0, .start = read_start,
+	    .end = read_end };
+	task_run(a, &t);
+}
+
+/* --- actions of every view --- */
+
+static void act_help(struct view *v) { view_push(v->app, &view_help, v); }
+static void act_palette(struct view *v) { view_push(v->app, &view_palette, v); }
+static void act_redraw(struct view *v) { v->app->repaint = v->app->dirty = true; }
+static void act_suspend(struct view *v) { v->app->suspend = true; }
+static void act_activity(struct view *v) { view_push(v->app, &view_activity, NULL); }
+
+static void
+act_find(struct view *v)
+{
+	prompt_open(v->app, PROMPT_FIND, v, 0, NULL, "/");
+}
+
+static bool can_find(const struct view *v) { return v->ops->finds; }
+
+static void
+quit_answer(struct app *a, struct view *v, int64_t arg, const char *text)
+{
+	(void)v, (void)arg;
+	a->quit = text != NULL;
+}
+
+static void
+app_quit(struct app *a)
+{
+	if (push_run_busy(a))
+		prompt_open(a, PROMPT_YESNO, NULL, 0, quit_answer,
+		    "A push is running. The host finishes or undoes it by itself. Quit all the same?");
+	else
+		a->quit = true;
+}
+
+static void
+act_back(struct view *v)
+{
+	if (v->filter != NULL) {
+		xset(&v->filter, NULL);
+		if (v->ops->changed != NULL)
+			v->ops->changed(v);
+		return;
+	}
+	if (v->ops->back != NULL && v->ops->back(v))
+		return;
+	if (v->below == NULL)
+		app_say(v->app, STYLE_NORMAL, "This is the first screen; q quits.");
+	else if (v->ops->leave == NULL || v->ops->leave(v))
+		view_pop(v);
+}
+
+static void
+act_close(struct view *v)
+{
+	if (v->below == NULL)
+		app_quit(v->app);
+	else if (v->ops->leave == NULL || v->ops->leave(v))
+		view_pop(v);
+}
+
+static void
+act_copy_value(struct view *v)
+{
+	struct str t = STR_INIT;
+
+	if (v->ops->copy != NULL)
+		v->ops->copy(v, false, &t);
+	app_copy(v->app, t.s, "this");
+	str_release(&t);
+}
+
+static void
+act_copy_command(struct view *v)
+{
+	struct str t = STR_INIT;
+
+	if (v->ops->copy != NULL)
+		v->ops->copy(v, true, &t);
+	app_copy(v->app, t.s, "the command");
+	str_release(&t);
+}
+
+static bool can_copy(const struct view *v) { return v->ops->copy != NULL; }
+
+static void
+act_error(struct view *v)
+{
+	struct app *a = v->app;
+	struct str t = STR_INIT;
+
+	if (a->message[0] == '\0')
+		return;
+	if (a->message_err.code != RC_OK)
+		str_addf(&t, "%s\n%s%s\n\nKind: %s", a->message_err.text,
+		    a->message_err.hint[0] != '\0' ? "\nWhat to do: " : "", a->message_err.hint,
+		    err_name(a->message_err.code));
+	else
+		str_add(&t, a->message);
+	app_message(a, a->message_err.code != RC_OK ? err_title(a->message_err.code) : "Last message", STYLE_NORMAL, t.s);
+	str_release(&t);
+}
+
+static bool can_error(const struct view *v) { return v->app->message[0] != '\0'; }
+
+static const struct action everywhere[] = {
+	{ '?', "help", "help", "Help of the place you are at, made from the keys that work there.", "mxseal help", act_help,
+	  NULL, ACTION_QUIET },
+	{ '/', "find", "find", "Filters the list while you type; Esc clears.", NULL, act_find, can_find, 0 },
+	{ ':', "palette", "command", "Any action, dialog or object by a few of its letters.", NULL, act_palette, NULL, 0 },
+	{ '!', "last message", "whole message", "The last message or error in full, with what to do.", NULL, act_error,
+	  can_error, ACTION_QUIET },
+	{ 'y', "copy", "copy", "Copies the selected value (terminal clipboard, OSC 52).", NULL, act_copy_value, can_copy,
+	  ACTION_QUIET },
+	{ 'Y', "copy as command", "copy command", "Copies the same thing as a command line.", NULL, act_copy_command, can_copy,
+	  ACTION_QUIET },
+	{ 'L', "activity", "activity", "What was done, by whom, when; the chain of records is checked.", "mxseal history",
+	  act_activity, NULL, ACTION_QUIET },
+	{ K_CTRL_L, "redraw", "redraw", "Paints the whole screen again.", NULL, act_redraw, NULL, ACTION_QUIET },
+	{ K_CTRL_Z, "suspend", "suspend", "Puts the program to sleep; fg brings it back.", NULL, act_suspend, NULL,
+	  ACTION_QUIET },
+	{ K_ESC, "back", "back", "One level back; never quits.", NULL, act_back, NULL, ACTION_QUIET },
+	{ 'q', "close", "quit", "Closes this view; quits on the first screen. Drafts are kept.", NULL, act_close, NULL,
+	  ACTION_QUIET },
+	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+};
+
+void
+actions_each(struct view *v, action_fn *fn, void *arg)
+{
+	for (const struct action *t = v->ops->actions; t != NULL && t->name != NULL; t++)
+		if ((t->can == NULL || t->can(v)) && !fn(v, t, arg))
+			return;
+	for (const struct action *t = everywhere; t->name != NULL; t++)
+		if ((t->can == NULL || t->can(v)) && !fn(v, t, arg))
+			return;
+}
+
+struct wanted_key { int key; bool control_only; const struct action *found; };
+
+static bool
+find_key(struct view *v, const struct action *act, void *arg)
+{
+	struct wanted_key *w = arg;
+
+	(void)v;
+	if (act->key != w->key || (w->control_only && key_is_text(act->key)))
+		return true;
+	w->found = act;
+	return false;
+}
+
+/* Ctrl-C: stops what this view runs; at rest says how to quit; twice quits. */
+static void
+interrupt(struct app *a)
+{
+	struct task *t = task_of_view(a->top, NULL);
+	int64_t now = when_monotonic_ms();
+
+	if (t != NULL) {
+		app_say(a, STYLE_NORMAL, "Stopping: %s", t->verb);
+		task_cancel(t);
+	} else if (now - a->interrupted_ms < TWICE_MS) {
+		app_quit(a);
+	} else {
+		app_say(a, STYLE_NORMAL, "Nothing runs here. q quits (or Ctrl-C once more).");
+	}
+	a->interrupted_ms = now;
+}
+
+void
+app_key(struct app *a, int key)
+{
+	struct view *v = a->top;
+
+	a->dirty = true;
+	if (a->prompt.kind != PROMPT_NONE) {
+		if (key == K_CTRL_L)
+			a->repaint = true;
+		else
+			prompt_key(a, key);
+		return;
+	}
+	if (v == NULL)
+		return;
+	if (key == K_CTRL_C) {
+		interrupt(a);
+		return;
+	}
+	if (v->ops->key != NULL && v->ops->key(v, key))
+		return;
+	if (key == K_PASTE)
+		return;                                    /* a paste is text, never commands */
+	bool typing = v->ops->typing != NULL && v->ops->typing(v);
+	struct wanted_key w = { typing && key_is_text(key) ? 0 : key_command(key), typing && key_is_text(key), NULL };
+	if (w.key != 0)
+		actions_each(v, find_key, &w);
+	if (w.found != NULL)
+		w.found->run(v);
+}
+
+/* --- time --- */
+
+static void
+refresh_edits(struct app *a)
+{
+	struct str t = STR_INIT;
+	struct server_list servers = { NULL, 0 };
+	size_t n = pending_edits(a->j, 0, NULL), hosts = 0;
+
+	if (n > 0 && store_servers(a->st, &servers, NULL) == 0)
+		for (size_t i = 0; i < servers.n; i++)
+			hosts += pending_edits(a->j, servers.v[i].id, NULL) > 0;
+	if (n == 0)
+		a->edits[0] = '\0';
+	else
+		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet: P to review", n, n == 1 ? "" : "s",
+		    hosts, hosts == 1 ? "" : "s");
+	server_list_release(&servers);
+	str_release(&t);
+}
+
+void
+app_tick(struct app *a, int64_t now_ms)
+{
+	int64_t version = store_version(a->st);
+
+	if (version != a->store_seen) {
+		a->store_seen = version;
+		refresh_edits(a);
+		for (struct view *v = a->top; v != NULL; v = v->below)
+			if (v->ops->changed != NULL)
+				v->ops->changed(v);
+		a->dirty = true;
+	}
+	for (struct view *v = a->top, *below; v != NULL; v = below) {
+		below = v->below;
+		if (v->ops->tick != NULL)
+			v->ops->tick(v, now_ms);
+	}
+	if (a->message[0] != '\0' && a->message_err.code == RC_OK && now_ms - a->message_ms > MESSAGE_MS) {
+		a->message[0] = '\0';
+		a->dirty = true;
+	}
+	if (a->tasks != NULL || a->push != NULL || a->prompt.kind != PROMPT_NONE)
+		a->dirty = true;
+	tasks_ask(a);
+}
+
+/* --- the frame --- */
+
+static void
+draw_head(struct app *a, struct area line)
+{
+	struct str left = STR_INIT, right = STR_INIT;
+	struct view *v = a->top;
+
+	while (v->ops->overlay && v->below != NULL)
+		v = v->below;
+	str_add(&left, line.w >= 60 ? " mxseal  " : "");
+	if (v->ops->crumb != NULL)
+		v->ops->crumb(v, &left);
+	else
+		str_add(&left, v->ops->title);
+	if (v->filter != NULL)
+		str_addf(&left, "  [filter: %s]", v->filter);
+	if (v->ops->state != NULL)
+		v->ops->state(v, &right);
+	int rw = draw_width(right.s);
+	if (rw + 12 > line.w)
+		rw = 0;
+	draw_row(line, 0, 0, line.w - (rw > 0 ? rw + 2 : 0), STYLE_TITLE, left.s);
+	if (rw > 0) {
+		enum style s = strstr(right.s, "! ") != NULL ? STYLE_BAD : STYLE_NORMAL;
+		draw_put(line, 0, line.w - rw - 1, 0, s, right.s);
+	}
+	str_release(&left);
+	str_release(&right);
+}
+
+struct footer { struct str text; int room, used, items; bool help; };
+
+static bool
+add_key(struct view *v, const struct action *act, void *arg)
+{
+	struct footer *f = arg;
+	struct str item = STR_INIT;
+	int w;
+
+	(void)v;
+	if (act->label == NULL || (act->flags & ACTION_QUIET) != 0 || f->items >= 9)
+		return true;
+	str_addf(&item, "%s %s", key_name(act->key), act->label);
+	w = draw_width(item.s);
+	if (f->used + w + 2 <= f->room) {                  /* a hint is whole or not there */
+		str_addf(&f->text, "%s%s", f->items > 0 ? "  " : "", item.s);
+		f->used += w + (f->items > 0 ? 2 : 0);
+		f->items++;
+	}
+	str_release(&item);
+	return true;
+}
+
+static void
+draw_keys(struct app *a, struct area line)
+{
+	struct footer f = { .text = STR_INIT, .room = line.w - 2 };
+	struct view *v = a->top;
+	bool typing = v->ops->typing != NULL && v->ops->typing(v);
+	char last[32];
+
+	snprintf(last, sizeof(last), "%s%s", v->below == NULL ? "" : "Esc back  ", typing ? "F1 help" : "? help");
+	f.room -= (int)strlen(last) + 2;
+	draw_blank(line, 0, STYLE_NORMAL);
+	if (f.room < 0) {                                  /* the narrowest screens keep the help key */
+		draw_put(line, 0, 0, 0, STYLE_KEY, line.w >= 6 ? "? help" : "?");
+		return;
+	}
+	actions_each(v, add_key, &f);
+	str_addf(&f.text, "%s%s", f.items > 0 ? "  " : "", last);
+	draw_put(line, 0, 1, 0, STYLE_KEY, f.text.s);
+	str_release(&f.text);
+}
+
+/* What is edited and not pushed on the left; what runs on the right. */
+static void
+draw_status(struct app *a, struct area line)
+{
+	struct str right = STR_INIT;
+
+	push_run_line(a, &right);
+	for (struct task *t = a->tasks; t != NULL && right.len == 0; t = t->next) {
+		struct server s = { 0 };
+		int64_t seconds = (when_monotonic_ms() - t->since_ms) / 1000;
+		bool named = t->server != 0 && store_server_get(a->st, t->server, &s, NULL) == 0;
+		str_addf(&right, "%s%s%s%s%s", t->verb, named ? " " : "", named ? s.name : "", t->text[0] != '\0' ? ": " : "",
+		    t->text);
+		if (seconds > 1)
+			str_addf(&right, " (%d s)", (int)seconds);
+		if (named)
+			server_release(&s);
+	}
+	draw_blank(line, 0, STYLE_NORMAL);
+	int lw = draw_put(line, 0, 1, 0, a->edits[0] == '~' ? STYLE_EDITED : STYLE_NORMAL, a->edits);
+	int room = line.w - lw - 4, rw = draw_width(right.s);
+	if (rw > 0 && room > 8)
+		draw_put(line, 0, rw < room ? line.w - rw - 1 : lw + 3, room, STYLE_NORMAL, right.s);
+	str_release(&right);
+}
+
+static void
+draw_message(struct app *a, struct area line)
+{
+	if (a->prompt.kind != PROMPT_NONE) {
+		prompt_draw(a, line);
+		return;
+	}
+	draw_blank(line, 0, STYLE_NORMAL);
+	bool long_one = draw_width(a->message) > line.w - 2;
+	const char *more = long_one && line.w > 40 ? "  ! shows all" : "";
+	draw_put(line, 0, 1, line.w - 2 - (int)strlen(more), a->message_style, a->message);
+	if (*more != '\0')
+		draw_put(line, 0, line.w - 1 - (int)strlen(more), 0, STYLE_KEY, more);
+}
+
+static void
+draw_view(struct view *v, struct area body)
+{
+	if (v->ops->overlay && v->below != NULL)
+		draw_view(v->below, body);
+	v->page = body.h;
+	if (v->ops->draw != NULL)
+		v->ops->draw(v, body);
+}
+
+void
+app_draw(struct app *a)
+{
+	struct area s = draw_screen(), line = { 0, 0, 1, s.w };
+	int head = s.h >= 6, foot = s.h >= 12 ? 3 : s.h >= 6 ? 2 : s.h >= 3 ? 1 : 0;
+	bool prompt = a->prompt.kind != PROMPT_NONE;
+
+	if (s.h < 1 || s.w < 1 || a->top == NULL)
+		return;
+	draw_clear();
+	struct area body = { head, 0, s.h - head - foot, s.w };
+	draw_view(a->top, body);
+	if (head)
+		draw_head(a, line);
+	if (foot == 3) {
+		line.y = s.h - 3;
+		draw_status(a, line);
+	}
+	if (foot >= 2) {
+		line.y = s.h - 2;
+		if (foot == 2 && !prompt && a->message[0] == '\0')
+			draw_status(a, line);
+		else
+			draw_message(a, line);
+	}
+	line.y = s.h - 1;
+	if (foot == 1 || (foot == 0 && prompt)) {
+		if (prompt || a->message[0] != '\0')
+			draw_message(a, line);
+		else
+			draw_keys(a, line);
+	} else if (foot > 0) {
+		draw_keys(a, line);
+	}
+	a->dirty = false;
+}
+
+/* --- open, close --- */
+
+int
+app_open(struct app **out, const char *store_path, bool ascii, struct err *e)
+{
+	struct app *a = xcalloc(1, sizeof(*a));
+
+	str_init(&a->paste, 1024 * 1024);
+	draw_open(ascii);
+	if (journey_open(&a->j, store_path, e) != 0) {
+		free(a);
+		return -1;
+	}
+	a->st = journey_store(a->j);
+	a->q = journey_jobs(a->j);
+	jobq_on_progress(a->q, tasks_progress, a);
+	a->store_seen = -1;
+	view_push(a, &view_main, NULL);
+	app_tick(a, when_monotonic_ms());
+	*out = a;
+	return 0;
+}
+
+void
+app_close(struct app *a)
+{
+	if (a == NULL)
+		return;
+	a->closing = true;
+	prompt_close(a);
+	while (a->top != NULL)
+		view_pop(a->top);
+	journey_close(a->j);
+	push_run_close(a);
+	tasks_close(a);
+	str_wipe(&a->paste);
+	free(a);
+}

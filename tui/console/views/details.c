@@ -1,0 +1,359 @@
+/* The right side of the main screen: facts with their age, why they matter, and the next step with its key. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/certificate.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "tui/console/views/details.h"
+
+static void
+heading(struct lines *l, const char *text)
+{
+	if (l->n > 0)
+		lines_add(l, STYLE_NORMAL, "");
+	lines_add(l, STYLE_TITLE, text);
+}
+
+static void
+next(struct lines *l, int width, const char *key, const char *what)
+{
+	struct str t = STR_INIT;
+
+	str_addf(&t, "  %-6s %s", key, what);
+	lines_wrap(l, STYLE_NORMAL, width, 9, t.s);
+	str_release(&t);
+}
+
+static void
+age(struct lines *l, int width, const char *label, int64_t at, const char *suffix)
+{
+	char ago[16], text[160];
+
+	if (at == 0)
+		return;
+	when_ago(ago, when_now() - at);
+	snprintf(text, sizeof(text), "%s ago%s%s", ago, *suffix != '\0' ? " " : "", suffix);
+	lines_field(l, STYLE_NORMAL, width, label, text);
+}
+
+static void
+certificate_lines(struct lines *l, int width, const char *label, const char *pem)
+{
+	struct certificate c = { 0 };
+	struct err e;
+	char left[48], until[16], text[160];
+
+	if (cert_describe(pem, &c, &e) != 0) {
+		lines_field(l, STYLE_BAD, width, label, e.text);
+		return;
+	}
+	char sign = time_left(c.not_after, left);
+	when_date(until, c.not_after);
+	snprintf(text, sizeof(text), "%s%s (%s)", sign == '!' ? "! " : "", until, left);
+	lines_field(l, STYLE_NORMAL, width, label, c.cn != NULL ? c.cn : c.subject);
+	lines_field(l, STYLE_NORMAL, width, "  issuer", c.issuer);
+	lines_field(l, STYLE_NORMAL, width, "  names", c.san);
+	lines_field(l, sign == '!' ? STYLE_BAD : STYLE_NORMAL, width, "  until", text);
+	snprintf(text, sizeof(text), "%s %d", c.key_type != NULL ? c.key_type : "?", c.key_bits);
+	lines_field(l, STYLE_NORMAL, width, "  key", text);
+	certificate_release(&c);
+}
+
+static void
+edits(struct app *a, int64_t server, int width, struct lines *l)
+{
+	struct str t = STR_INIT;
+
+	if (pending_edits(a->j, server, &t) > 0) {
+		heading(l, "Edited, not pushed yet");
+		lines_wrap(l, STYLE_EDITED, width, 2, t.s);
+	}
+	str_release(&t);
+}
+
+static void
+of_server(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct server s = { 0 };
+	struct err e;
+	char text[256];
+
+	if (store_server_get(a->st, n->id, &s, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	struct task *t = task_of_server(a, n->id);
+	if (t != NULL) {
+		snprintf(text, sizeof(text), "%s: %s", t->verb, t->text[0] != '\0' ? t->text : "...");
+		lines_field(l, STYLE_UNKNOWN, width, "Now", text);
+	}
+	if (s.trouble != NULL) {
+		snprintf(text, sizeof(text), "%c %s", n->sign == '?' ? '?' : '!', s.trouble);
+		lines_field(l, style_of_sign(text[0]), width, "State", text);
+	} else if (s.read_at == 0) {
+		lines_field(l, STYLE_UNKNOWN, width, "State", "? never read: nobody has been contacted yet");
+	}
+	lines_field(l, STYLE_NORMAL, width, "Address", s.target);
+	if (s.mailsys != NULL) {
+		snprintf(text, sizeof(text), "%s %s", s.mailsys, s.version != NULL ? s.version : "");
+		lines_field(l, STYLE_NORMAL, width, "Mail", text);
+	}
+	lines_field(l, STYLE_NORMAL, width, "Says", s.host_name);
+	lines_field(l, STYLE_NORMAL, width, "System", s.os);
+	lines_field(l, STYLE_NORMAL, width, "Settings", s.config_dir);
+	if (s.read_at > 0 && s.queue_messages >= 0) {
+		snprintf(text, sizeof(text), "%lld message%s", (long long)s.queue_messages, s.queue_messages == 1 ? "" : "s");
+		lines_field(l, STYLE_NORMAL, width, "Queue", text);
+	}
+	if (s.transport != NULL) {
+		snprintf(text, sizeof(text), "%s%s%s", s.transport, s.transport_why != NULL ? ": " : "",
+		    s.transport_why != NULL ? s.transport_why : "");
+		lines_field(l, STYLE_NORMAL, width, "Reached", text);
+	}
+	if (s.generation > 0) {
+		snprintf(text, sizeof(text), "generation %lld of mxseal", (long long)s.generation);
+		lines_field(l, STYLE_NORMAL, width, "In force", text);
+	}
+	age(l, width, "Seen", s.read_at, "");
+	edits(a, s.id, width, l);
+	heading(l, "Next step");
+	if (s.read_at == 0)
+		next(l, width, "Enter", s.trouble != NULL ? "try again" : "connect and read; its host key is shown first");
+	else if (pending_edits(a->j, s.id, NULL) > 0)
+		next(l, width, "P", "see the plan: what would change, line by line");
+	next(l, width, "r", "read again (changes nothing there)");
+	if (s.read_at > 0) {
+		next(l, width, "Q", "its queue and why mail waits");
+		next(l, width, "H", "generations: what was pushed, roll back");
+	}
+	server_release(&s);
+}
+
+static void
+of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct vserver v = { 0 };
+	struct err e;
+	const char *state = certificate_state(a->j, n->id);
+
+	if (store_vserver_get(a->st, n->id, &v, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	if (v.served_trouble != NULL) {
+		char *t = xasprintf("! %s", v.served_trouble);
+		lines_field(l, STYLE_BAD, width, "State", t);
+		free(t);
+	}
+	lines_field(l, STYLE_NORMAL, width, "Listens", v.listen);
+	if (v.implicit_tls)
+		lines_field(l, STYLE_NORMAL, width, "TLS", "from the first byte (implicit)");
+	if (v.served_pem != NULL)
+		certificate_lines(l, width, "Serves", v.served_pem);
+	else if (v.cert_pem != NULL)
+		certificate_lines(l, width, "Has", v.cert_pem);
+	lines_field(l, STYLE_NORMAL, width, "File", v.cert_file);
+	if (v.cert_trouble != NULL)
+		lines_field(l, STYLE_BAD, width, "Trouble", v.cert_trouble);
+	for (size_t i = 0; i < v.found.n; i++) {
+		const struct setting *s = setting_find(v.found.v[i].name);
+		if (s != NULL && v.found.v[i].value != NULL && strstr(v.found.v[i].name, ".tls") != NULL) {
+			char *t = xasprintf("%s = %s", s->name, v.found.v[i].value);
+			lines_field(l, STYLE_NORMAL, width, i == 0 ? "Found" : "", t);
+			free(t);
+		}
+	}
+	age(l, width, "Seen", v.served_at, "from the host itself");
+	edits(a, v.server, width, l);
+	if (v.served_pem == NULL && v.certificate == 0) {
+		heading(l, "Why this matters");
+		lines_wrap(l, STYLE_NORMAL, width, 2, "  Mail to this listener crosses the network in the clear: without a "
+		    "certificate there is no STARTTLS to offer.");
+	}
+	heading(l, "Next step");
+	next(l, width, "c", strcmp(state, "pending") == 0 ? "process the pending request" :
+	    strcmp(state, "installed") == 0 ? "certificate wizard: renew, replace, remove" : "certificate wizard: request one");
+	next(l, width, "Enter", "properties");
+	if (v.served_pem != NULL)
+		next(l, width, "v", "the certificate and its chain");
+	next(l, width, "P", "plan: what a push would change");
+	vserver_release(&v);
+}
+
+static void
+of_connector(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct connector c = { 0 };
+	struct err e;
+
+	if (store_connector_get(a->st, n->id, &c, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	lines_field(l, STYLE_NORMAL, width, "Rule", c.tls);
+	lines_field(l, STYLE_NORMAL, width, "Domains", c.domains);
+	lines_field(l, STYLE_NORMAL, width, "Route", c.route);
+	lines_field(l, STYLE_NORMAL, width, "Sent by", c.via);
+	lines_field(l, STYLE_NORMAL, width, "Names", c.match);
+	lines_field(l, STYLE_NORMAL, width, "Why", c.reason);
+	lines_field(l, STYLE_NORMAL, width, "Review", c.review);
+	edits(a, n->server, width, l);
+	heading(l, "Next step");
+	next(l, width, "Enter", "change this connector");
+	next(l, width, "t", "test the destination now");
+	connector_release(&c);
+}
+
+static void
+of_certificate(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct certificate c = { 0 };
+	struct err e;
+
+	if (store_certificate_get(a->st, n->id, &c, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	certificate_lines(l, width, "Subject", c.pem != NULL ? c.pem : "");
+	lines_field(l, STYLE_NORMAL, width, "Key file", c.key_path);
+	lines_field(l, STYLE_NORMAL, width, "Serial", c.serial);
+	lines_field(l, STYLE_NORMAL, width, "SHA-256", c.sha256);
+	heading(l, "Next step");
+	next(l, width, "Enter", "all of it, with its chain");
+	certificate_release(&c);
+}
+
+static void
+of_request(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct request r = { 0 };
+	struct err e;
+
+	if (store_request_get(a->st, n->id, &r, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	lines_field(l, STYLE_EDITED, width, "State", "~ waits for the authority's answer");
+	lines_field(l, STYLE_NORMAL, width, "For", r.subject.cn);
+	lines_field(l, STYLE_NORMAL, width, "Names", r.subject.san);
+	lines_field(l, STYLE_NORMAL, width, "Org", r.subject.o);
+	lines_field(l, STYLE_NORMAL, width, "Key", key_kind_name(r.kind));
+	lines_field(l, STYLE_NORMAL, width, "Key file", r.key_path);
+	lines_field(l, STYLE_NORMAL, width, "Written to", r.out_file);
+	lines_field(l, STYLE_NORMAL, width, "SHA-256", r.sha256);
+	age(l, width, "Made", r.created_at, "");
+	heading(l, "Next step");
+	next(l, width, "Enter", "process the answer: the wizard asks for its file");
+	next(l, width, "y", "copy the request (PEM) to the clipboard");
+	request_release(&r);
+}
+
+static void
+of_authority(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct authority r = { 0 };
+	struct issued_list issued = { NULL, 0 };
+	struct err e;
+	char text[64];
+
+	if (store_authority_get(a->st, n->id, &r, &e) != 0) {
+		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	if (r.pem != NULL)
+		certificate_lines(l, width, "Subject", r.pem);
+	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy);
+	snprintf(text, sizeof(text), "%d days", r.days);
+	lines_field(l, STYLE_NORMAL, width, "Life", text);
+	if (store_issued(a->st, n->id, &issued, NULL) == 0) {
+		snprintf(text, sizeof(text), "%zu certificate%s", issued.n, issued.n == 1 ? "" : "s");
+		lines_field(l, STYLE_NORMAL, width, "Issued", text);
+		issued_list_release(&issued);
+	}
+	heading(l, "Next step");
+	next(l, width, "y", "copy its certificate, for those who shall trust it");
+	authority_release(&r);
+}
+
+static void
+of_attention(const struct node *n, int width, struct lines *l)
+{
+	lines_wrap(l, style_of_sign(n->sign), width, 2, n->name);
+	heading(l, "Next step");
+	next(l, width, "Enter", n->next != NULL ? n->next : "go there");
+}
+
+static void
+of_group(const struct node *n, int width, struct lines *l)
+{
+	lines_add(l, STYLE_TITLE, n->name);
+	heading(l, "Next step");
+	next(l, width, "Enter", n->open ? "fold" : "unfold");
+	next(l, width, "n", strncmp(n->key, "authorit", 8) == 0 ? "set up an own authority" :
+	    strncmp(n->key, "connector", 9) == 0 ? "make a connector" : "add a server");
+}
+
+void
+details_of(struct app *a, const struct node *n, int width, struct lines *out)
+{
+	if (n == NULL)
+		return;
+	switch (n->kind) {
+	case NODE_GROUP: of_group(n, width, out); break;
+	case NODE_ATTENTION: of_attention(n, width, out); break;
+	case NODE_SERVER: of_server(a, n, width, out); break;
+	case NODE_VSERVER: of_vserver(a, n, width, out); break;
+	case NODE_CONNECTOR: of_connector(a, n, width, out); break;
+	case NODE_CERTIFICATE: of_certificate(a, n, width, out); break;
+	case NODE_REQUEST: of_request(a, n, width, out); break;
+	case NODE_AUTHORITY: of_authority(a, n, width, out); break;
+	}
+}
+
+void
+details_welcome(int width, struct lines *l)
+{
+	lines_wrap(l, STYLE_TITLE, width, 0, "Which mail servers do you look after?");
+	lines_add(l, STYLE_NORMAL, "");
+	lines_wrap(l, STYLE_NORMAL, width, 0, "No server is known yet, and nobody has been contacted.");
+	lines_add(l, STYLE_NORMAL, "");
+	lines_wrap(l, STYLE_KEY, width, 9, "  Enter  add a mail server (name and SSH address)");
+	lines_wrap(l, STYLE_NORMAL, width, 9, "  ?      help          :  all commands          q  quit");
+	lines_add(l, STYLE_NORMAL, "");
+	lines_wrap(l, STYLE_NORMAL, width, 0, "What happens then: you see the host key and confirm it; mxseal logs in with "
+	    "your own SSH key and reads the settings of the mail system, certificates (never private keys) and queue counts. It "
+	    "writes nothing on the server.");
+	lines_add(l, STYLE_NORMAL, "");
+	lines_wrap(l, STYLE_NORMAL, width, 0, "A server changes only on the plan's screen, after you have seen every line, and "
+	    "it puts the old state back by itself unless you keep the new one.");
+	lines_add(l, STYLE_NORMAL, "");
+	lines_wrap(l, STYLE_NORMAL, width, 0, "Keys: arrows or hjkl move, Enter acts, Esc goes back. Screen reader or Braille: "
+	    "mxseal help (all of it is on the command line). Colours off: NO_COLOR=1");
+}
+
+void
+details_command(struct app *a, const struct node *n, struct str *out)
+{
+	struct server s = { 0 };
+
+	if (n == NULL)
+		return;
+	switch (n->kind) {
+	case NODE_SERVER: str_addf(out, "mxseal server show %s", n->object_name); break;
+	case NODE_VSERVER: str_addf(out, "mxseal vs show %s", n->object_name); break;
+	case NODE_CONNECTOR: str_addf(out, "mxseal connector show %s", n->object_name); break;
+	case NODE_CERTIFICATE: str_addf(out, "mxseal cert show %lld", (long long)n->id); break;
+	case NODE_REQUEST: str_add(out, "mxseal cert requests"); break;
+	case NODE_AUTHORITY: str_addf(out, "mxseal authority show %s", n->object_name); break;
+	case NODE_ATTENTION:
+		str_add(out, "mxseal check");
+		if (n->server != 0 && store_server_get(a->st, n->server, &s, NULL) == 0) {
+			str_reset(out);
+			str_addf(out, "mxseal server show %s", s.name);
+			server_release(&s);
+		}
+		break;
+	case NODE_GROUP: str_add(out, "mxseal server list"); break;
+	}
+}

@@ -1,0 +1,410 @@
+/* Builds the tree: Needs attention, then servers with their virtual servers, connectors and certificates, then authorities.
+ * The whole of it is read from the store; a fleet of hundreds is milliseconds. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/certificate.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "tui/console/views/tree.h"
+
+#define SOON_DAYS 30
+#define DAY 86400
+
+char
+time_left(int64_t not_after, char out[48])
+{
+	int64_t left = not_after - when_now();
+	char ago[16];
+
+	if (not_after == 0) {
+		snprintf(out, 48, "?");
+		return '?';
+	}
+	when_ago(ago, left < 0 ? -left : left);
+	if (left < 0) {
+		snprintf(out, 48, "expired %s ago", ago);
+		return '!';
+	}
+	snprintf(out, 48, "%s left", ago);
+	return left < (int64_t)SOON_DAYS * DAY ? '!' : '+';
+}
+
+static int
+folded(const struct tree *t, const char *key)
+{
+	for (size_t i = 0; i < t->n_folded; i++)
+		if (strcmp(t->folded[i] + 1, key) == 0)
+			return t->folded[i][0];
+	return 0;
+}
+
+void
+tree_fold(struct tree *t, const char *key, bool open)
+{
+	for (size_t i = 0; i < t->n_folded; i++)
+		if (strcmp(t->folded[i] + 1, key) == 0) {
+			t->folded[i][0] = open ? '+' : '-';
+			return;
+		}
+	ARRAY_GROW(t->folded, t->n_folded);
+	t->folded[t->n_folded++] = xasprintf("%c%s", open ? '+' : '-', key);
+}
+
+static struct node *
+add(struct tree *t, enum node_kind kind, int depth, const char *type, int64_t id, char sign, const char *name)
+{
+	ARRAY_GROW(t->v, t->n);
+	struct node *n = &t->v[t->n++];
+
+	memset(n, 0, sizeof(*n));
+	n->kind = kind;
+	n->depth = depth;
+	n->id = id;
+	n->sign = sign;
+	n->name = xstrdup(name);
+	snprintf(n->key, sizeof(n->key), "%s %lld", type, (long long)id);
+	return n;
+}
+
+static void
+fold(struct tree *t, struct node *n, bool open)
+{
+	int told = folded(t, n->key);
+
+	n->folds = true;
+	n->open = told == 0 ? open : told == '+';
+}
+
+static struct node *
+group(struct tree *t, int depth, const char *key, int64_t id, const char *title, size_t count, bool open)
+{
+	char *name = xasprintf("%s (%zu)", title, count);
+	struct node *n = add(t, NODE_GROUP, depth, key, id, 0, name);
+
+	free(name);
+	fold(t, n, open);
+	return n;
+}
+
+static int
+add_attention(struct tree *t, struct app *a, struct err *e)
+{
+	struct attention_list l = { NULL, 0 };
+	struct node *g;
+
+	if (attention(a->j, &l, e) != 0)
+		return -1;
+	t->problems = t->unknown = 0;
+	g = group(t, 0, "attention", 0, "Needs attention", l.n, true);
+	g->sign = l.n > 0 ? '!' : 0;
+	for (size_t i = 0; i < l.n; i++) {
+		struct attention *r = &l.v[i];
+		struct node *n = add(t, NODE_ATTENTION, 1, "attention", (int64_t)i + 1, r->sign, r->text);
+		n->server = r->server;
+		n->id = r->vserver;
+		n->next = xstrdup(r->next);
+		*(r->sign == '?' ? &t->unknown : &t->problems) += 1;
+	}
+	attention_list_release(&l);
+	return 0;
+}
+
+static void
+vserver_state(struct app *a, const struct vserver *v, struct node *n)
+{
+	struct certificate c = { 0 };
+	const char *level = NULL, *state = certificate_state(a->j, v->id);
+	char left[48];
+
+	for (size_t i = 0; i < v->found.n; i++)
+		if (strcmp(v->found.v[i].name, "inbound.tls") == 0)
+			level = v->found.v[i].value;
+	if (!v->present && v->listen == NULL) {
+		n->sign = '?', n->state = xstrdup("? not read");
+	} else if (v->served_trouble != NULL && v->served_pem == NULL && (level == NULL || strcmp(level, "off") != 0)) {
+		n->sign = '!', n->state = xstrdup("! no TLS");
+	} else if (v->served_pem != NULL && cert_describe(v->served_pem, &c, NULL) == 0) {
+		n->sign = time_left(c.not_after, left);
+		n->state = xasprintf("%s%s", n->sign == '!' ? "! " : "", n->sign == '!' ? left : "ok");
+		certificate_release(&c);
+	} else {
+		n->state = xstrdup(strcmp(state, "pending") == 0 ? "~ request waits" : "no TLS");
+		n->sign = strcmp(state, "pending") == 0 ? '~' : 0;
+	}
+}
+
+static void
+add_vservers(struct tree *t, struct app *a, const struct server *s, const struct vserver_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct vserver *v = &l->v[i];
+		char *name = xasprintf("%s :%d", v->name, v->port);
+		struct node *n = add(t, NODE_VSERVER, 2, "vs", v->id, 0, v->port > 0 ? name : v->name);
+		free(name);
+		n->server = s->id;
+		n->object_name = xasprintf("%s/%s", s->name, v->name);
+		vserver_state(a, v, n);
+		t->listeners++;
+	}
+}
+
+static bool
+sends_for(const struct connector *c, const char *server)
+{
+	size_t n;
+	char **via = words_split(c->via != NULL ? c->via : "", " ", &n);
+	bool hit = false;
+
+	for (size_t i = 0; i < n && !hit; i++) {
+		size_t k = strcspn(via[i], "/");
+		hit = strncmp(via[i], server, k) == 0 && server[k] == '\0';
+	}
+	words_free(via);
+	return hit;
+}
+
+/* Does this connector stand below s? s NULL: below no server, because no known one sends for it. */
+static bool
+stands_below(const struct connector *c, const struct server *s, const struct server_list *servers)
+{
+	if (s != NULL)
+		return sends_for(c, s->name);
+	for (size_t i = 0; i < servers->n; i++)
+		if (sends_for(c, servers->v[i].name))
+			return false;
+	return true;
+}
+
+static void
+add_connectors(struct tree *t, const struct server_list *servers, const struct server *s, const struct connector_list *l)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		count += stands_below(&l->v[i], s, servers);
+	if (count == 0)
+		return;
+	group(t, s != NULL ? 2 : 0, "connectors", s != NULL ? s->id : 0, "Connectors", count, count <= 6);
+	for (size_t i = 0; i < l->n; i++) {
+		if (!stands_below(&l->v[i], s, servers))
+			continue;
+		struct node *n = add(t, NODE_CONNECTOR, s != NULL ? 3 : 1, "connector", l->v[i].id, 0, l->v[i].name);
+		snprintf(n->key, sizeof(n->key), "connector %lld %lld", (long long)(s != NULL ? s->id : 0),
+		    (long long)l->v[i].id);
+		n->server = s != NULL ? s->id : 0;
+		n->object_name = xstrdup(l->v[i].name);
+		n->state = xstrdup(l->v[i].tls);
+	}
+}
+
+static int64_t
+server_of_request(struct app *a, const struct request *r)
+{
+	struct vserver v = { 0 };
+	int64_t server = r->key_server;
+
+	if (server == 0 && store_vserver_get(a->st, r->vserver, &v, NULL) == 0) {
+		server = v.server;
+		vserver_release(&v);
+	}
+	return server;
+}
+
+static bool
+waits(const struct request *r)
+{
+	return r->state != NULL && strcmp(r->state, "pending") == 0;
+}
+
+/* Certificates whose key is on this server, and requests that wait. */
+static void
+add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const struct certificate_list *certs,
+    const struct request_list *requests)
+{
+	size_t count = 0;
+	char left[48];
+
+	for (size_t i = 0; i < certs->n; i++)
+		count += certs->v[i].key_server == server;
+	for (size_t i = 0; i < requests->n; i++)
+		count += waits(&requests->v[i]) && server_of_request(a, &requests->v[i]) == server;
+	if (count == 0)
+		return;
+	group(t, depth, "certificates", server, "Certificates", count, count <= 6);
+	for (size_t i = 0; i < requests->n; i++) {
+		const struct request *r = &requests->v[i];
+		if (!waits(r) || server_of_request(a, r) != server)
+			continue;
+		struct node *n = add(t, NODE_REQUEST, depth + 1, "request", r->id, '~', r->subject.cn);
+		n->server = server;
+		n->state = xstrdup("~ waits");
+	}
+	for (size_t i = 0; i < certs->n; i++) {
+		const struct certificate *c = &certs->v[i];
+		if (c->key_server != server)
+			continue;
+		char sign = time_left(c->not_after, left);
+		char *name = xasprintf("#%lld %s", (long long)c->id, c->cn != NULL ? c->cn : c->name);
+		struct node *n = add(t, NODE_CERTIFICATE, depth + 1, "certificate", c->id, sign, name);
+		free(name);
+		n->server = server;
+		n->state = xasprintf("%s%s", sign == '!' ? "! " : "", left);
+		t->certificates++;
+	}
+}
+
+/* What a server's row says: what runs, else what is wrong, else what is edited, else ok. */
+static void
+server_state(struct app *a, const struct server *s, struct node *n)
+{
+	struct task *task = task_of_server(a, s->id);
+
+	if (task != NULL) {
+		n->sign = '?';
+		n->state = xasprintf("%s ...", task->verb);
+	} else if (s->trouble != NULL) {
+		n->sign = s->trouble_code != NULL && strcmp(s->trouble_code, "net") != 0
+		    && strcmp(s->trouble_code, "timeout") != 0 ? '!' : '?';
+		n->state = xasprintf("%c %s", n->sign, s->trouble_code != NULL ? s->trouble_code : "trouble");
+	} else if (s->read_at == 0) {
+		n->sign = '?';
+		n->state = xstrdup("? not read");
+	} else if (pending_edits(a->j, s->id, NULL) > 0) {
+		n->sign = '~';
+		n->state = xstrdup("~ edited");
+	} else {
+		n->sign = '+';
+		n->state = xstrdup("ok");
+	}
+}
+
+static int
+add_servers(struct tree *t, struct app *a, const struct server_list *servers, const struct connector_list *connectors,
+    const struct certificate_list *certs, const struct request_list *requests, struct err *e)
+{
+	t->servers = servers->n;
+	group(t, 0, "servers", 0, "Servers", servers->n, true);
+	for (size_t i = 0; i < servers->n; i++) {
+		const struct server *s = &servers->v[i];
+		struct vserver_list vs = { NULL, 0 };
+		struct node *n = add(t, NODE_SERVER, 1, "server", s->id, 0, s->name);
+		n->server = s->id;
+		n->object_name = xstrdup(s->name);
+		server_state(a, s, n);
+		if (store_vservers(a->st, s->id, &vs, e) != 0)
+			return -1;
+		if (vs.n > 0)
+			fold(t, n, servers->n <= 3);
+		add_vservers(t, a, s, &vs);
+		vserver_list_release(&vs);
+		add_connectors(t, servers, s, connectors);
+		add_certificates(t, a, s->id, 2, certs, requests);
+	}
+	return 0;
+}
+
+static int
+add_authorities(struct tree *t, struct app *a, struct err *e)
+{
+	struct authority_list l = { NULL, 0 };
+	char left[48];
+
+	if (store_authorities(a->st, &l, e) != 0)
+		return -1;
+	group(t, 0, "authorities", 0, "Authorities", l.n, true);
+	t->authorities = l.n;
+	for (size_t i = 0; i < l.n; i++) {
+		char sign = time_left(l.v[i].not_after, left);
+		struct node *n = add(t, NODE_AUTHORITY, 1, "authority", l.v[i].id, sign, l.v[i].name);
+		n->object_name = xstrdup(l.v[i].name);
+		n->state = xasprintf("%s%s", sign == '!' ? "! " : "", left);
+	}
+	authority_list_release(&l);
+	return 0;
+}
+
+/* With a filter: rows that match, and the rows they stand below. Without: what no fold hides. */
+static void
+hide(struct tree *t, const char *filter)
+{
+	int closed = 1 << 20, need[8] = { 0 };
+
+	if (filter == NULL) {
+		for (size_t i = 0; i < t->n; i++) {
+			struct node *n = &t->v[i];
+			if (n->depth <= closed)
+				closed = 1 << 20;
+			n->hidden = n->depth > closed;
+			if (n->folds && !n->open && !n->hidden)
+				closed = n->depth;
+		}
+		return;
+	}
+	for (size_t i = t->n; i-- > 0; ) {
+		struct node *n = &t->v[i];
+		bool hit = match_words(n->name, filter) || (n->state != NULL && match_words(n->state, filter));
+		n->hidden = !hit && !need[n->depth + 1];
+		for (int d = n->depth + 1; d < 8; d++)
+			need[d] = 0;
+		if (!n->hidden)
+			need[n->depth] = 1;
+		if (n->folds)
+			n->open = true;
+	}
+}
+
+static void
+release_rows(struct tree *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->v[i].name);
+		free(t->v[i].state);
+		free(t->v[i].object_name);
+		free(t->v[i].next);
+	}
+	free(t->v);
+	t->v = NULL;
+	t->n = 0;
+}
+
+int
+tree_build(struct tree *t, struct app *a, const char *filter, struct err *e)
+{
+	struct server_list servers = { NULL, 0 };
+	struct connector_list connectors = { NULL, 0 };
+	struct certificate_list certs = { NULL, 0 };
+	struct request_list requests = { NULL, 0 };
+	int rc = -1;
+
+	release_rows(t);
+	t->listeners = t->certificates = 0;
+	if (store_servers(a->st, &servers, e) != 0 || store_connectors(a->st, &connectors, e) != 0
+	    || store_certificates(a->st, &certs, e) != 0 || store_requests(a->st, 0, &requests, e) != 0)
+		goto out;
+	t->connectors = connectors.n;
+	if (add_attention(t, a, e) != 0 || add_servers(t, a, &servers, &connectors, &certs, &requests, e) != 0)
+		goto out;
+	add_connectors(t, &servers, NULL, &connectors);
+	add_certificates(t, a, 0, 0, &certs, &requests);
+	if (add_authorities(t, a, e) != 0)
+		goto out;
+	hide(t, filter);
+	rc = 0;
+out:
+	server_list_release(&servers);
+	connector_list_release(&connectors);
+	certificate_list_release(&certs);
+	request_list_release(&requests);
+	return rc;
+}
+
+void
+tree_release(struct tree *t)
+{
+	release_rows(t);
+	for (size_t i = 0; i < t->n_folded; i++)
+		free(t->folded[i]);
+	free(t->folded);
+	*t = (struct tree){ .v = NULL };
+}

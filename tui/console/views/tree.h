@@ -1,0 +1,39 @@
+/* The rows of the main screen's tree, made anew from the store whenever that changed. */
+#ifndef TUI_CONSOLE_VIEWS_TREE_H
+#define TUI_CONSOLE_VIEWS_TREE_H
+
+#include "tui/console/app.h"
+
+enum node_kind {
+	NODE_GROUP, NODE_ATTENTION, NODE_SERVER, NODE_VSERVER, NODE_CONNECTOR, NODE_CERTIFICATE, NODE_REQUEST, NODE_AUTHORITY
+};
+
+struct node {
+	enum node_kind kind;
+	int depth;
+	char key[96];             /* stays the same when rows come and go: selection and folds are kept by it */
+	bool folds, open;
+	char sign;                /* '!' '?' '~' '+' (ok) or 0 */
+	char *name;               /* as shown on the left */
+	char *state;              /* as shown on the right, a word or sign first */
+	char *object_name;        /* for sheets: "mx1/smtp" */
+	char *next;               /* NODE_ATTENTION: what mends it */
+	int64_t id, server;
+	bool hidden;              /* below a fold or not matching the filter */
+};
+
+struct tree {
+	struct node *v;
+	size_t n;
+	char **folded;            /* keys the person folded or unfolded, with '-' or '+' in front */
+	size_t n_folded;
+	size_t servers, listeners, certificates, problems, unknown, connectors, authorities;
+};
+
+int  tree_build(struct tree *t, struct app *a, const char *filter, struct err *e);
+void tree_fold(struct tree *t, const char *key, bool open);
+void tree_release(struct tree *t);
+/* "ends in 6 d", "expired 2 d ago"; sign '!' when that is soon. */
+char time_left(int64_t not_after, char out[48]);
+
+#endif
