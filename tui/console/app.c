@@ -626,6 +626,7 @@ app_close(struct app *a)
 	journey_close(a->j);
 	push_run_close(a);
 	tasks_close(a);
+	secret_release(&a->first);
 	str_wipe(&a->paste);
 	free(a);
 }

@@ -144,6 +144,7 @@ struct app {
 	struct prompt prompt;
 	struct push_run *push;
 	struct str paste;         /* of K_PASTE */
+	struct secret first;      /* a new passphrase, until it was typed twice */
 	char message[1024];
 	enum style message_style;
 	struct err message_err;   /* code RC_OK: the message is no error */
@@ -180,6 +181,7 @@ struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: c
 typedef void chooser_fn(struct app *a, struct view *v, size_t index, const char *name);
 struct chooser_arg { const char *title; const struct choice_list *list; const char *current; struct view *v; chooser_fn *fn; };
 void app_message(struct app *a, const char *title, enum style s, const char *text);
+void main_select(struct app *a, const char *key);      /* "server 3": the row of the main screen */
 void app_server_read(struct app *a, struct view *v, int64_t server);
 
 #endif

@@ -43,9 +43,9 @@ task_again(struct task *t)
 	r = t->start(t, &e);
 	t->starting = false;
 	t->job = r > 0 ? r : 0;
-	if (r < 0 && !t->finished) {
+	if (r <= 0 && !t->finished) {                      /* refused, or there was nothing to do */
 		t->finished = true;
-		t->rc = -1;
+		t->rc = r < 0 ? -1 : 0;
 		t->err = e;
 	}
 	if (t->finished)
@@ -166,6 +166,30 @@ tasks_progress(const struct job_progress *p, void *arg)
 
 /* --- the questions --- */
 
+static void answered(struct app *a, struct view *v, int64_t serial, const char *text);
+
+/* The first passphrase of a store is typed twice: a slip would lock away the keys it seals. */
+static bool
+repeated(struct app *a, struct task *t, const char *text)
+{
+	char *fact = NULL;
+	bool known = store_fact_get(a->st, "seal-check", &fact, NULL) == 0, same;
+
+	free(fact);
+	if (known || journey_has_passphrase(a->j))
+		return true;
+	if (!secret_is_set(&a->first)) {
+		secret_set(&a->first, text, strlen(text));
+		prompt_open(a, PROMPT_SECRET, NULL, t->serial, answered, "The same passphrase once more");
+		return false;
+	}
+	same = strcmp(a->first.mem, text) == 0;
+	secret_release(&a->first);
+	if (!same)
+		app_say(a, STYLE_BAD, "! The two passphrases differ. Try again.");
+	return same;
+}
+
 static void
 answered(struct app *a, struct view *v, int64_t serial, const char *text)
 {
@@ -176,9 +200,12 @@ answered(struct app *a, struct view *v, int64_t serial, const char *text)
 	if (t == NULL)
 		return;
 	if (text == NULL) {
+		secret_release(&a->first);
 		task_give_up(t);
 		return;
 	}
+	if (t->err.code == RC_PASSPHRASE && !repeated(a, t, text))
+		return;
 	secret_set(&s, text, strlen(text));
 	if (t->err.code == RC_PASSPHRASE)
 		journey_passphrase(a->j, &s);

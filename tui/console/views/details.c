@@ -77,7 +77,7 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct server s = { 0 };
 	struct err e;
-	char text[256];
+	char text[800];
 
 	if (store_server_get(a->st, n->id, &s, &e) != 0) {
 		lines_wrap(l, STYLE_BAD, width, 0, e.text);

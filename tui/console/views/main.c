@@ -93,6 +93,17 @@ main_close(struct view *v)
 	tree_release(&data_of(v)->tree);
 }
 
+void
+main_select(struct app *a, const char *key)
+{
+	struct view *v = view_by_ops(a, &view_main);
+
+	if (v == NULL)
+		return;
+	snprintf(data_of(v)->selected, sizeof(data_of(v)->selected), "%s", key);
+	rebuild(v);
+}
+
 /* --- drawing --- */
 
 static void
@@ -303,14 +314,12 @@ on_read_server(const struct view *v)
 
 static bool has_servers(const struct view *v) { return !is_empty(v); }
 
+/* The sheet for this kind of object, by kind or, for new things, by name. */
 static void
-open_sheet(struct view *v, enum sheet_object object, enum sheet_kind kind, int64_t id, const char *name)
+open_sheet(struct view *v, const char *sheet, enum sheet_object object, enum sheet_kind kind, int64_t id, const char *name)
 {
-	const struct sheet *s = sheet_for(object, kind);
+	const struct sheet *s = sheet != NULL ? sheet_find(sheet) : sheet_for(object, kind);
 
-	for (int k = 0; s == NULL && k <= SHEET_WIZARD; k++)
-		if (k != SHEET_WIZARD)
-			s = sheet_for(object, (enum sheet_kind)k);
 	if (s != NULL)
 		app_sheet(v->app, s->name, id, name, NULL);
 }
@@ -343,7 +352,7 @@ act_wizard(struct view *v)
 	int64_t id = vserver_for(v, &name);
 
 	if (id != 0)
-		open_sheet(v, OBJECT_VSERVER, SHEET_WIZARD, id, name);
+		open_sheet(v, NULL, OBJECT_VSERVER, SHEET_WIZARD, id, name);
 	else
 		app_say(v->app, STYLE_NORMAL, "Choose a virtual server first (read the server with r if it shows none).");
 	free(name);
@@ -358,16 +367,12 @@ act_properties(struct view *v)
 	if (n == NULL)
 		return;
 	if (n->kind == NODE_CONNECTOR) {
-		open_sheet(v, OBJECT_CONNECTOR, SHEET_DIALOG, n->id, n->object_name);
-		return;
-	}
-	if (n->kind == NODE_SERVER && !on_read_server(v)) {
-		open_sheet(v, OBJECT_SERVER, SHEET_DIALOG, n->id, n->object_name);
+		open_sheet(v, "connector", OBJECT_CONNECTOR, SHEET_TABS, n->id, n->object_name);
 		return;
 	}
 	int64_t id = vserver_for(v, &name);
 	if (id != 0)
-		open_sheet(v, OBJECT_VSERVER, SHEET_TABS, id, name);
+		open_sheet(v, NULL, OBJECT_VSERVER, SHEET_TABS, id, name);
 	free(name);
 }
 
@@ -375,12 +380,23 @@ static bool
 can_properties(const struct view *v)
 {
 	struct node *n = selected(v);
-	return n != NULL && (n->kind == NODE_CONNECTOR || n->server != 0);
+	return n != NULL && (n->kind == NODE_CONNECTOR || on_read_server(v));
 }
 
-static void act_new_server(struct view *v) { open_sheet(v, OBJECT_SERVER, SHEET_DIALOG, 0, NULL); }
-static void act_new_connector(struct view *v) { open_sheet(v, OBJECT_CONNECTOR, SHEET_DIALOG, 0, NULL); }
-static void act_new_authority(struct view *v) { open_sheet(v, OBJECT_AUTHORITY, SHEET_DIALOG, 0, NULL); }
+static void act_new_server(struct view *v) { open_sheet(v, "server", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
+
+/* Opened on a virtual server, which then sends for it. */
+static void
+act_new_connector(struct view *v)
+{
+	char *name = NULL;
+
+	(void)vserver_for(v, &name);
+	open_sheet(v, "connector", OBJECT_CONNECTOR, SHEET_TABS, 0, name);
+	free(name);
+}
+
+static void act_new_authority(struct view *v) { open_sheet(v, "authority", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
 
 static void
 act_new(struct view *v)

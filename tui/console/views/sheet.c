@@ -1,0 +1,816 @@
+/* One view for every sheet: dialog, property tabs, wizard. It draws and edits the table's fields, keeps a draft in the store
+ * while you type, and does nothing by itself until the last button; Back and Esc lose nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "tui/console/views/sheet.h"
+
+#define DRAFT_MS 1500
+
+static struct sheet_data *
+data_of(const struct view *v)
+{
+	return v->data;
+}
+
+static void
+unhold(void *p)
+{
+	struct held_form *h = p;
+
+	if (--h->refs > 0)
+		return;
+	form_close(h->form);
+	free(h);
+}
+
+/* --- what is on the page --- */
+
+const struct field *
+sheet_field(const struct sheet_data *d, size_t item)
+{
+	return item < d->n_items && d->items[item] != ITEM_BUTTON ? &d->form->sheet->fields[d->items[item]] : NULL;
+}
+
+bool
+sheet_is_choice(const struct form *f, const struct field *fd)
+{
+	const struct setting *s = fd->kind == FIELD_SETTING ? setting_find(fd->name) : NULL;
+
+	(void)f;
+	return fd->kind == FIELD_CHOICE || (s != NULL && (s->kind == SETTING_CHOICE || s->kind == SETTING_BOOL));
+}
+
+bool
+sheet_is_text(const struct form *f, const struct field *fd)
+{
+	return fd->kind != FIELD_NOTE && fd->kind != FIELD_CHECK && (fd->flags & FIELD_READONLY) == 0
+	    && !sheet_is_choice(f, fd);
+}
+
+bool
+sheet_on_review(const struct sheet_data *d)
+{
+	return d->page >= d->pages;
+}
+
+int
+sheet_page_number(const struct sheet_data *d, size_t page)
+{
+	int n = 1;
+
+	for (size_t i = 0; i < page && i < d->pages; i++)
+		n += page_shown(d->form, &d->form->sheet->pages[i]);
+	if (page < d->pages && !page_shown(d->form, &d->form->sheet->pages[page]))
+		return 0;
+	return n;
+}
+
+int
+sheet_page_count(const struct sheet_data *d)
+{
+	return sheet_page_number(d, d->pages) - (d->form->sheet->kind == SHEET_WIZARD ? 0 : 1);
+}
+
+const char *
+sheet_button(const struct sheet_data *d)
+{
+	if (d->form->sheet->kind == SHEET_WIZARD && !sheet_on_review(d))
+		return "Next";
+	return d->form->sheet->act != NULL ? d->form->sheet->act : "Finish";
+}
+
+static bool
+stands_here(const struct sheet_data *d, const struct field *fd)
+{
+	return d->page < d->pages && strcmp(fd->page, d->form->sheet->pages[d->page].name) == 0
+	    && (fd->flags & FIELD_NO_SCREEN) == 0 && field_shown(d->form, fd);
+}
+
+/* Fields come and go with the values of others: the focus stays on its field where it can. */
+static void
+collect(struct sheet_data *d)
+{
+	int was = d->focus < d->n_items ? d->items[d->focus] : 0;
+	bool any = d->n_items > 0;
+
+	d->n_items = 0;
+	for (int i = 0; d->form->sheet->fields[i].name != NULL && d->n_items < SHEET_ITEMS - 1; i++)
+		if (stands_here(d, &d->form->sheet->fields[i]))
+			d->items[d->n_items++] = i;
+	d->items[d->n_items++] = ITEM_BUTTON;
+	for (size_t i = 0; any && i < d->n_items; i++)
+		if (d->items[i] == was)
+			d->focus = i;
+	if (d->focus >= d->n_items)
+		d->focus = d->n_items - 1;
+}
+
+/* Puts the focused field's value into the line editor. */
+static void
+load_edit(struct sheet_data *d)
+{
+	const struct field *fd = sheet_field(d, d->focus);
+
+	edit_close(&d->edit);
+	edit_open(&d->edit, fd != NULL && sheet_is_text(d->form, fd) ? form_get(d->form, fd->name) : "");
+}
+
+static size_t
+index_of(const struct sheet_data *d, const struct field *fd)
+{
+	return (size_t)(fd - d->form->sheet->fields);
+}
+
+static void
+check_now(struct sheet_data *d, const struct field *fd)
+{
+	struct err e = { .code = RC_OK };
+	char **error = &d->error[index_of(d, fd)];
+
+	xset(error, NULL);
+	if (form_check_field(d->form, fd, &e) != 0)
+		*error = xasprintf("%s%s%s", e.text, e.hint[0] != '\0' ? ": " : "", e.hint);
+}
+
+static void
+set_value(struct view *v, const struct field *fd, const char *value)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (strcmp(form_get(d->form, fd->name), value) == 0)
+		return;
+	if (form_set(d->form, fd->name, value, &d->last) != 0)
+		return;
+	err_clear(&d->last);
+	form_note(d->form, fd->name, "%s", "");
+	if (*value != '\0')
+		check_now(d, fd);
+	else
+		xset(&d->error[index_of(d, fd)], NULL);    /* an empty field is complained about when it is left */
+	d->draft_dirty = true;
+	d->draft_ms = when_monotonic_ms();
+	collect(d);
+}
+
+/* --- drafts --- */
+
+static void
+save_draft(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	struct str json = STR_INIT;
+	struct err e = { .code = RC_OK };
+
+	if (!d->draft_dirty || d->done)
+		return;
+	d->draft_dirty = false;
+	form_draft(d->form, &json);
+	if (store_draft_set(v->app->st, d->draft_key, form_edited(d->form) ? json.s : NULL, &e) != 0)
+		app_fail(v->app, &e);
+	else
+		d->draft_at = form_edited(d->form) ? when_now() : 0;
+	str_release(&json);
+}
+
+static void
+act_drop_draft(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++) {
+		form_set(d->form, d->form->sheet->fields[i].name, d->form->was[i], NULL);
+		form_note(d->form, d->form->sheet->fields[i].name, "%s", "");
+		xset(&d->error[i], NULL);
+	}
+	d->draft_dirty = true;
+	save_draft(v);
+	collect(d);
+	load_edit(d);
+	app_say(v->app, STYLE_NORMAL, "The draft is dropped: the values are as they were.");
+}
+
+static void
+act_drop_field(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	const struct field *fd = sheet_field(d, d->focus);
+
+	if (fd != NULL) {
+		set_value(v, fd, d->form->was[index_of(d, fd)]);
+		load_edit(d);
+	}
+}
+
+/* --- live checks --- */
+
+static int64_t
+look_start(struct task *t, struct err *e)
+{
+	struct held_form *h = t->data;
+	struct view *v = view_by_serial(t->app, t->view);
+	struct sheet_data *d = v != NULL ? data_of(v) : NULL;
+
+	(void)e;
+	if (d == NULL || d->page >= d->pages)
+		return 0;
+	return h->form->sheet->look(h->form, h->form->sheet->pages[d->page].name, task_done, t);
+}
+
+static void look(struct view *v);
+
+static void
+look_end(struct task *t, struct view *v, int rc, const struct err *e)
+{
+	(void)t, (void)rc, (void)e;
+	if (v == NULL || !data_of(v)->look_again)
+		return;
+	data_of(v)->look_again = false;
+	t->verb = "looked";                                /* this one is over: the next may begin */
+	look(v);
+}
+
+static void
+look(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (d->form->sheet->look == NULL || d->page >= d->pages)
+		return;
+	if (task_of_view(v, "look") != NULL) {
+		d->look_again = true;
+		return;
+	}
+	d->held->refs++;
+	struct task t = { .verb = "look", .view = v->serial, .start = look_start, .end = look_end, .data = d->held,
+	    .drop = unhold };
+	task_run(v->app, &t);
+}
+
+/* --- moving --- */
+
+/* Leaving a field: now an empty one that is needed is complained about, and the network is asked. */
+static void
+leave_field(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	const struct field *fd = sheet_field(d, d->focus);
+
+	if (fd == NULL)
+		return;
+	if (d->draft_dirty) {
+		check_now(d, fd);
+		save_draft(v);
+		look(v);
+	}
+}
+
+static void
+focus_on(struct view *v, size_t item)
+{
+	struct sheet_data *d = data_of(v);
+
+	leave_field(v);
+	d->focus = item < d->n_items ? item : d->n_items - 1;
+	load_edit(d);
+}
+
+static void
+go_page(struct view *v, size_t page)
+{
+	struct sheet_data *d = data_of(v);
+
+	leave_field(v);
+	d->page = page;
+	d->top = 0;
+	d->focus = 0;
+	d->n_items = 0;
+	err_clear(&d->last);
+	collect(d);
+	while (sheet_field(d, d->focus) != NULL && sheet_field(d, d->focus)->kind == FIELD_NOTE && d->focus + 1 < d->n_items)
+		d->focus++;
+	load_edit(d);
+	look(v);
+}
+
+/* Goes to the page and field with this name. */
+static void
+go_field(struct view *v, const char *name)
+{
+	struct sheet_data *d = data_of(v);
+	const struct field *fd = form_field(d->form, name, NULL);
+
+	for (size_t p = 0; fd != NULL && p < d->pages; p++)
+		if (strcmp(d->form->sheet->pages[p].name, fd->page) == 0 && p != d->page)
+			go_page(v, p);
+	for (size_t i = 0; i < d->n_items; i++)
+		if (fd != NULL && sheet_field(d, i) == fd)
+			focus_on(v, i);
+}
+
+/* Checks one page (NULL: all); on refusal goes to the field. */
+static bool
+accept(struct view *v, const char *page)
+{
+	struct sheet_data *d = data_of(v);
+	struct err e = { .code = RC_OK };
+	const char *name = NULL;
+
+	if (form_check(d->form, page, &name, &e) == 0)
+		return true;
+	if (name != NULL) {
+		const struct field *fd = form_field(d->form, name, NULL);
+		go_field(v, name);
+		if (fd != NULL)
+			xset(&d->error[index_of(d, fd)], e.text);
+	}
+	d->last = e;
+	app_fail(v->app, &e);
+	return false;
+}
+
+static void
+next_page(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	const struct sheet *s = d->form->sheet;
+	size_t p = d->page + 1;
+
+	if (sheet_on_review(d))
+		return;
+	if (s->kind == SHEET_WIZARD && !accept(v, s->pages[d->page].name))
+		return;
+	while (p < d->pages && !page_shown(d->form, &s->pages[p]))
+		p++;
+	if (p < d->pages || s->kind == SHEET_WIZARD)
+		go_page(v, p);
+}
+
+static void
+previous_page(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	size_t p = d->page;
+
+	while (p > 0)
+		if (page_shown(d->form, &d->form->sheet->pages[--p])) {
+			go_page(v, p);
+			return;
+		}
+}
+
+/* In a wizard a page may be jumped to when all before it are in order. */
+static void
+jump(struct view *v, int number)
+{
+	struct sheet_data *d = data_of(v);
+
+	for (size_t p = 0; p <= d->pages; p++) {
+		if (p == d->pages && d->form->sheet->kind != SHEET_WIZARD)
+			return;
+		if (p < d->pages && !page_shown(d->form, &d->form->sheet->pages[p]))
+			continue;
+		if (sheet_page_number(d, p) == number) {
+			if (p != d->page)
+				go_page(v, p);
+			return;
+		}
+		if (d->form->sheet->kind == SHEET_WIZARD && p >= d->page && p < d->pages
+		    && !accept(v, d->form->sheet->pages[p].name))
+			return;
+	}
+}
+
+/* --- doing it --- */
+
+static int64_t
+do_start(struct task *t, struct err *e)
+{
+	struct held_form *h = t->data;
+
+	str_reset(&h->form->result);
+	return h->form->sheet->start(h->form, task_done, t, e);
+}
+
+static void
+do_end(struct task *t, struct view *v, int rc, const struct err *e)
+{
+	struct held_form *h = t->data;
+	struct app *a = t->app;
+	char key[48];
+
+	if (rc != 0) {
+		if (v != NULL)
+			data_of(v)->last = *e;
+		app_fail(a, e);
+		return;
+	}
+	if (v == NULL)
+		return;
+	store_draft_set(a->st, data_of(v)->draft_key, NULL, NULL);
+	data_of(v)->draft_dirty = false;
+	data_of(v)->done = true;
+	if (h->form->sheet->kind == SHEET_WIZARD) {
+		data_of(v)->top = 0;
+		app_say(a, STYLE_OK, "Done.");
+		return;
+	}
+	char *first = xstrndup(h->form->result.s, strcspn(h->form->result.s, "\n"));
+	app_say(a, STYLE_OK, "%s", *first != '\0' ? first : "Kept here. P shows what a push would change.");
+	free(first);
+	if (h->form->result_id > 0) {
+		snprintf(key, sizeof(key), "%s %lld", h->form->sheet->name, (long long)h->form->result_id);
+		main_select(a, key);
+	}
+	view_pop(v);
+}
+
+static void
+act_finish(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (task_of_view(v, "work") != NULL)
+		return;
+	leave_field(v);
+	if (!accept(v, NULL))
+		return;
+	d->draft_dirty = form_edited(d->form);
+	save_draft(v);
+	d->held->refs++;
+	struct task t = { .verb = "work", .view = v->serial, .start = do_start, .end = do_end, .data = d->held,
+	    .drop = unhold };
+	task_run(v->app, &t);
+}
+
+/* --- keys --- */
+
+static void
+cycle(struct view *v, const struct field *fd, int by)
+{
+	struct sheet_data *d = data_of(v);
+	struct choice_list l = { NULL, 0 };
+	const char *value = form_get(d->form, fd->name);
+	size_t at = 0;
+
+	field_choices(d->form, fd, &l);
+	for (size_t i = 0; i < l.n; i++)
+		if (strcmp(l.v[i].name, value) == 0)
+			at = i;
+	if (l.n > 0)
+		set_value(v, fd, l.v[(at + l.n + (size_t)by) % l.n].name);
+	choice_list_release(&l);
+}
+
+/* True when there is one more choice in this direction: arrows walk through radio buttons before they leave the field. */
+static bool
+walk(struct view *v, const struct field *fd, int by)
+{
+	struct sheet_data *d = data_of(v);
+	struct choice_list l = { NULL, 0 };
+	const char *value = form_get(d->form, fd->name);
+	bool moved = false;
+
+	if (d->form->sheet->kind == SHEET_TABS)
+		return false;
+	field_choices(d->form, fd, &l);
+	for (size_t i = 0; i < l.n && l.n <= 6; i++)
+		if (strcmp(l.v[i].name, value) == 0 && (by > 0 ? i + 1 < l.n : i > 0)) {
+			set_value(v, fd, l.v[by > 0 ? i + 1 : i - 1].name);
+			moved = true;
+			break;
+		}
+	choice_list_release(&l);
+	return moved;
+}
+
+static void
+chosen(struct app *a, struct view *v, size_t index, const char *name)
+{
+	const struct field *fd = sheet_field(data_of(v), data_of(v)->focus);
+
+	(void)a, (void)index;
+	if (fd != NULL)
+		set_value(v, fd, name);
+}
+
+static void
+choose(struct view *v, const struct field *fd)
+{
+	struct sheet_data *d = data_of(v);
+	struct choice_list l = { NULL, 0 };
+
+	field_choices(d->form, fd, &l);
+	struct chooser_arg arg = { .title = field_label(fd), .list = &l, .current = form_get(d->form, fd->name), .v = v,
+	    .fn = chosen };
+	if (l.n > 6)
+		view_push(v->app, &view_chooser, &arg);
+	else
+		cycle(v, fd, 1);
+	choice_list_release(&l);
+}
+
+static void
+button(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (d->form->sheet->kind == SHEET_WIZARD && !sheet_on_review(d))
+		next_page(v);
+	else
+		act_finish(v);
+}
+
+static bool
+field_key(struct view *v, const struct field *fd, int key)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (sheet_is_text(d->form, fd)) {
+		if (key == K_PASTE)
+			edit_paste(&d->edit, v->app->paste.s);
+		else if (key == K_UP || key == K_DOWN || !edit_key(&d->edit, key))
+			return false;
+		set_value(v, fd, d->edit.text.s);
+		return true;
+	}
+	key = key_command(key);
+	if (fd->kind == FIELD_CHECK && (key == ' ' || key == K_LEFT || key == K_RIGHT)) {
+		set_value(v, fd, form_yes(d->form, fd->name) ? "no" : "yes");
+		return true;
+	}
+	if (!sheet_is_choice(d->form, fd) || (fd->flags & FIELD_READONLY) != 0)
+		return false;
+	switch (key) {
+	case ' ': choose(v, fd); return true;
+	case K_RIGHT: case 'l': cycle(v, fd, 1); return true;
+	case K_LEFT: case 'h': cycle(v, fd, -1); return true;
+	case K_DOWN: case 'j': return walk(v, fd, 1);
+	case K_UP: case 'k': return walk(v, fd, -1);
+	default: return false;
+	}
+}
+
+static bool
+move_key(struct view *v, int key)
+{
+	struct sheet_data *d = data_of(v);
+
+	switch (key) {
+	case K_TAB: case K_DOWN: case 'j': focus_on(v, key == K_TAB && d->focus + 1 == d->n_items ? 0 : d->focus + 1); return true;
+	case K_BACKTAB: case K_UP: case 'k':
+		focus_on(v, d->focus > 0 ? d->focus - 1 : key == K_BACKTAB ? d->n_items - 1 : 0);
+		return true;
+	case K_CTRL_N: case K_PGDN: next_page(v); return true;
+	case K_CTRL_P: case K_PGUP: previous_page(v); return true;
+	case K_ENTER:
+		if (d->focus + 1 >= d->n_items)
+			button(v);
+		else
+			focus_on(v, d->focus + 1);
+		return true;
+	default: return false;
+	}
+}
+
+static bool
+sheet_key(struct view *v, int key)
+{
+	struct sheet_data *d = data_of(v);
+	const struct field *fd = sheet_field(d, d->focus);
+	bool busy = task_of_view(v, "work") != NULL, text = fd != NULL && sheet_is_text(d->form, fd);
+
+	if (busy)
+		return key != K_ESC && key != K_F1;        /* what is being done is not edited */
+	if (d->done) {
+		if (lines_key(&d->top, key_command(key), v->page))
+			return true;
+		if (key != K_ENTER)
+			return false;
+		view_pop(v);
+		return true;
+	}
+	if (key >= K_ALT_0 + 1 && key <= K_ALT_9) {
+		jump(v, key - K_ALT_0);
+		return true;
+	}
+	if (!text && key >= '1' && key <= '9') {
+		jump(v, key - '0');
+		return true;
+	}
+	if (fd != NULL && field_key(v, fd, key))
+		return true;
+	if (!text)
+		key = key_command(key);
+	if (sheet_on_review(d) && (key == K_DOWN || key == K_UP || key == 'j' || key == 'k') && lines_key(&d->top, key, v->page))
+		return true;
+	return move_key(v, key);
+}
+
+static bool
+sheet_typing(const struct view *v)
+{
+	const struct sheet_data *d = data_of(v);
+	const struct field *fd = sheet_field(d, d->focus);
+
+	return !d->done && fd != NULL && sheet_is_text(d->form, fd);
+}
+
+static bool is_done(const struct view *v) { return data_of(v)->done; }
+static bool is_open(const struct view *v) { return !data_of(v)->done; }
+
+static bool
+is_paged(const struct view *v)
+{
+	return is_open(v) && (data_of(v)->pages > 1);
+}
+
+static bool
+on_choice(const struct view *v)
+{
+	const struct field *fd = sheet_field(data_of(v), data_of(v)->focus);
+	return is_open(v) && fd != NULL && (sheet_is_choice(data_of(v)->form, fd) || fd->kind == FIELD_CHECK);
+}
+
+static void act_ok(struct view *v) { view_pop(v); }
+static void act_next(struct view *v) { next_page(v); }
+static void act_previous(struct view *v) { previous_page(v); }
+static void act_none(struct view *v) { (void)v; }
+
+static void
+act_plan(struct view *v)
+{
+	struct plan_arg arg = { .server = 0 };
+	struct app *a = v->app;
+
+	view_pop(v);
+	view_push(a, &view_plan, &arg);
+}
+
+static bool
+can_plan(const struct view *v)
+{
+	return is_done(v) && pending_edits(v->app->j, 0, NULL) > 0;
+}
+
+static const struct action sheet_actions[] = {
+	{ K_ENTER, "ok", "ok", "Closes the result.", NULL, act_ok, is_done, 0 },
+	{ 'P', "plan", "plan", "What a push would change now.", "mxseal plan", act_plan, can_plan, 0 },
+	{ K_ENTER, "go on", "next field / button", "Goes to the next field; on the button does what it says.", NULL, act_none,
+	  is_open, ACTION_QUIET },
+	{ ' ', "choose", "choose", "The next choice, or a list when there are many.", NULL, act_none, on_choice, 0 },
+	{ K_TAB, "next field", "field", "The next field; Shift-Tab goes back.", NULL, act_none, is_open, 0 },
+	{ K_CTRL_N, "next page", "next", "The next page; a wizard checks this one first.", NULL, act_next, is_paged, 0 },
+	{ K_CTRL_P, "previous page", "prev", "The page before; every value is kept.", NULL, act_previous, is_paged, 0 },
+	{ K_ALT_0 + 1, "jump to a page", NULL, "Alt and a digit jump to that page; outside text fields the digit alone.", NULL,
+	  act_none, is_paged, 0 },
+	{ 'D', "drop this change", "drop change", "The field's value as it was.", NULL, act_drop_field, is_open, ACTION_QUIET },
+	{ 0, "drop the draft", NULL, "All values as they were; the saved draft goes.", NULL, act_drop_draft, is_open, 0 },
+	{ 0, "finish", NULL, "Checks all pages and carries the dialog out.", NULL, act_finish, is_open, 0 },
+	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+};
+
+/* --- the view --- */
+
+static void
+restore(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	char *json = NULL;
+	struct err e;
+
+	if (store_draft_get(v->app->st, d->draft_key, &json, NULL) != 0)
+		return;
+	if (form_restore(d->form, json, &e) != 0)
+		app_fail(v->app, &e);
+	else if (form_edited(d->form))
+		app_say(v->app, STYLE_EDITED, "~ Your draft of this dialog is back.  : drop the draft  starts over");
+	free(json);
+}
+
+static int
+sheet_open(struct view *v, const void *p, struct err *e)
+{
+	const struct sheet_arg *arg = p;
+	struct sheet_data *d = data_of(v);
+
+	edit_open(&d->edit, "");
+	d->held = xcalloc(1, sizeof(*d->held));
+	d->held->refs = 1;
+	if (form_open(&d->held->form, arg->sheet, v->app->j, arg->object, arg->object_name, e) != 0)
+		return -1;
+	d->form = d->held->form;
+	d->draft_key = xasprintf("%s %s", arg->sheet->name, arg->object_name != NULL ? arg->object_name : "new");
+	while (arg->sheet->pages[d->pages].name != NULL)
+		d->pages++;
+	size_t fields = 0;
+	while (arg->sheet->fields[fields].name != NULL)
+		fields++;
+	d->error = xcalloc(fields + 1, sizeof(*d->error));
+	restore(v);
+	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2)
+		form_set(d->form, set[0], set[1], NULL);
+	size_t first = 0;
+	while (first < d->pages && !page_shown(d->form, &arg->sheet->pages[first]))
+		first++;
+	go_page(v, first);
+	return 0;
+}
+
+static void
+sheet_close(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	if (d->form != NULL && !v->app->closing) {
+		save_draft(v);
+		struct task *t = task_of_view(v, "look");
+		if (t != NULL)
+			task_cancel(t);
+	}
+	if (d->form != NULL)
+		for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++)
+			free(d->error[i]);
+	free(d->error);
+	free(d->draft_key);
+	edit_close(&d->edit);
+	if (d->held != NULL)
+		unhold(d->held);
+}
+
+static bool
+sheet_leave(struct view *v)
+{
+	struct task *t = task_of_view(v, "work");
+
+	if (t != NULL) {
+		app_say(v->app, STYLE_NORMAL, "Stopping it first; nothing that is in use has been changed.");
+		task_cancel(t);
+		return false;
+	}
+	if (!data_of(v)->done && form_edited(data_of(v)->form))
+		app_say(v->app, STYLE_NORMAL, "The draft is kept: open the dialog again to go on.");
+	return true;
+}
+
+static void
+sheet_tick(struct view *v, int64_t now_ms)
+{
+	if (data_of(v)->draft_dirty && now_ms - data_of(v)->draft_ms > DRAFT_MS) {
+		save_draft(v);
+		look(v);
+	}
+}
+
+static void
+sheet_crumb(const struct view *v, struct str *out)
+{
+	const struct form *f = data_of(v)->form;
+
+	if (f->object_name != NULL)
+		str_addf(out, "%s > ", f->object_name);
+	str_add(out, f->sheet->title);
+}
+
+static void
+sheet_state(const struct view *v, struct str *out)
+{
+	const struct sheet_data *d = data_of(v);
+	char ago[16];
+
+	if (d->done) {
+		str_add(out, "done");
+	} else if (form_edited(d->form) && d->draft_at > 0) {
+		when_ago(ago, when_now() - d->draft_at);
+		str_addf(out, "draft saved %s ago", ago);
+	} else if (form_edited(d->form)) {
+		str_add(out, "~ edited");
+	}
+}
+
+static void
+sheet_copy(const struct view *v, bool command, struct str *out)
+{
+	const struct sheet_data *d = data_of(v);
+	const struct field *fd = sheet_field(d, d->focus);
+
+	if (command && d->form->sheet->command != NULL)
+		d->form->sheet->command(d->form, out);
+	else if (d->done)
+		str_add(out, d->form->result.s);
+	else if (fd != NULL && fd->kind != FIELD_SECRET)
+		str_add(out, form_get(d->form, fd->name));
+	else if (fd == NULL && d->form->sheet->command != NULL)
+		d->form->sheet->command(d->form, out);
+}
+
+const struct view_ops view_sheet = {
+	.name = "sheet", .title = "Dialog",
+	.about = "A dialog. It is kept as a draft while you type: Back and Esc lose nothing, and nothing happens before the last "
+	    "button. In a text field letters are text; F1 is help, F9 the palette, Alt-digit a page.",
+	.state_size = sizeof(struct sheet_data), .actions = sheet_actions, .open = sheet_open, .close = sheet_close,
+	.draw = sheet_draw, .key = sheet_key, .tick = sheet_tick, .crumb = sheet_crumb, .state = sheet_state,
+	.typing = sheet_typing, .copy = sheet_copy, .leave = sheet_leave,
+};

@@ -1,0 +1,43 @@
+/* Between the two halves of the sheet view: its state, and its drawing. */
+#ifndef TUI_CONSOLE_VIEWS_SHEET_H
+#define TUI_CONSOLE_VIEWS_SHEET_H
+
+#include "tui/console/app.h"
+
+#define SHEET_ITEMS 48      /* fields of one page, and the button */
+#define ITEM_BUTTON (-1)
+
+/* A form that background verbs may still be filling when its view is closed. */
+struct held_form { struct form *form; int refs; };
+
+struct sheet_data {
+	struct held_form *held;
+	struct form *form;        /* = held->form */
+	char *draft_key;
+	size_t pages;             /* in the table, hidden ones too */
+	size_t page;              /* index; == pages: the review of a wizard */
+	int items[SHEET_ITEMS];   /* what stands on the page: indices of fields, then the button */
+	size_t n_items, focus;
+	struct edit edit;         /* of the focused text field */
+	char **error;             /* per field, or NULL */
+	struct err last;          /* refused by the rules across fields, or by start */
+	bool done;                /* it was carried out: the result is shown */
+	bool draft_dirty, look_again;
+	int64_t draft_ms, draft_at;
+	size_t top;               /* of the review, the result */
+};
+
+/* --- sheet.c --- */
+const struct field *sheet_field(const struct sheet_data *d, size_t item);     /* NULL: the button */
+bool sheet_is_choice(const struct form *f, const struct field *fd);
+bool sheet_is_text(const struct form *f, const struct field *fd);
+bool sheet_on_review(const struct sheet_data *d);
+/* Shown pages are numbered from 1; 0: this one is not shown. The review counts as the last. */
+int  sheet_page_number(const struct sheet_data *d, size_t page);
+int  sheet_page_count(const struct sheet_data *d);
+const char *sheet_button(const struct sheet_data *d);
+
+/* --- sheet_draw.c --- */
+void sheet_draw(struct view *v, struct area a);
+
+#endif
