@@ -261,16 +261,22 @@ open_certificate(const struct authority *a, int64_t now, struct err *e)
 	return NULL;
 }
 
-/* The request's subject and names, checked as if they had been typed. */
+/* The request's subject and names; they are checked as if they had been typed when the certificate is made. Programs that
+ * follow the times ask without a common name: then the first name is it. */
 static int
 wanted_subject(const char *csr_pem, struct request *request, X509_REQ **req, struct err *e)
 {
 	size_t len = csr_pem != NULL ? strlen(csr_pem) : 0;
+	struct subject *s = &request->subject;
 
 	*req = x509_request_read(csr_pem, len, e);
-	if (*req == NULL)
+	if (*req == NULL || csr_read(csr_pem, len, request, e) != 0)
 		return -1;
-	return csr_read(csr_pem, len, request, e);
+	if (text_empty(s->cn) && !text_empty(s->san)) {
+		free(s->cn);
+		s->cn = xstrndup(s->san, strcspn(s->san, " "));
+	}
+	return 0;
 }
 
 static int
