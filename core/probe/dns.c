@@ -246,7 +246,7 @@ ask_here(void *arg, const char *name, int type, struct answers *out, struct err 
 	else if (w.result->nxdomain)
 		err_set(e, RC_NOTFOUND, "DNS knows no %s.", clean(name));
 	else if (w.result->rcode != ns_r_noerror)
-		err_set(e, RC_NET, "DNS fails for %s (answer code %d%s).", clean(name), w.result->rcode,
+		err_set(e, RC_REMOTE, "DNS fails for %s (answer code %d%s).", clean(name), w.result->rcode,
 		    w.result->rcode == ns_r_servfail ? ", server failure" : "");
 	else {
 		take(w.result, type, out);
@@ -269,6 +269,10 @@ here_open(struct here *h, struct err *e)
 		return err_set(e, RC_NET, "This machine's resolver settings (/etc/resolv.conf) cannot be read.");
 	}
 	ub_ctx_hosts(h->ub, NULL);             /* a machine without /etc/hosts is fine */
+	/* the library answers some private domains by itself; the system's resolver may know them. After all else: it ends
+	 * the time of settings. */
+	ub_ctx_zone_remove(h->ub, "test.");
+	ub_ctx_zone_remove(h->ub, "home.arpa.");
 	h->until = when_monotonic_ms() + 2 * QUESTION_MS;
 	return 0;
 }

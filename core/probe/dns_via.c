@@ -146,7 +146,7 @@ read_reply(const unsigned char *reply, size_t len, const unsigned char *query, c
 	case ns_r_nxdomain:
 		return err_set(e, RC_NOTFOUND, "DNS of the mail host knows no %s.", clean(name));
 	default:
-		return err_set(e, RC_NET, "DNS of the mail host fails for %s (answer code %d%s).", clean(name),
+		return err_set(e, RC_REMOTE, "DNS of the mail host fails for %s (answer code %d%s).", clean(name),
 		    ns_msg_getflag(msg, ns_f_rcode), ns_msg_getflag(msg, ns_f_rcode) == ns_r_servfail ? ", server failure" : "");
 	}
 }

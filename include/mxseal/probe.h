@@ -53,7 +53,8 @@ int probe_smtp(const struct dialer *d, const char *host, const char *address, in
 struct mx { char *name; int preference; char **addresses; size_t n_addresses; };
 struct mx_list { struct mx *v; size_t n; bool implicit; /* no MX: the domain itself (RFC 5321 5.1) */ bool null_mx; /* RFC 7505 */ };
 void mx_list_release(struct mx_list *l);
-/* From here, by libunbound with the system's resolvers. RC_NOTFOUND: no such domain. RC_NET: no answer. */
+/* From here, by libunbound with the system's resolvers. RC_NOTFOUND: no such domain. RC_NET: no answer.
+ * RC_REMOTE: the resolver says that it fails (SERVFAIL). */
 int dns_mx(const char *domain, struct mx_list *out, struct err *e);
 /* From a host: DNS over TCP (RFC 7766) to its own resolver through d. resolv_conf: text of its /etc/resolv.conf. */
 int dns_mx_via(const struct dialer *d, const char *resolv_conf, const char *domain, struct mx_list *out, struct err *e);
@@ -70,7 +71,7 @@ struct probe_report {
 };
 void probe_report_release(struct probe_report *r);
 /* All MX of a domain (or the one host when port is given or it is an address), from where d looks. resolv_conf NULL: from here.
- * At most 16 endpoints. RC_NOTFOUND: no such domain. */
+ * At most 16 endpoints. RC_NOTFOUND: no such domain. A resolver that says "failure" is a report of class "dns". */
 int probe_destination(const struct dialer *d, const char *resolv_conf, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 

@@ -53,12 +53,14 @@ void queue_groups_merge(struct queue_groups *a, const struct queue_groups *b);
 struct diagnosis {
 	char *destination;
 	const struct failure *failure;
+	enum failure_side side;         /* as seen from both ends: SIDE_PATH when only the mail host meets the failure */
 	char *confidence;               /* "high" "medium" "low" */
 	struct str evidence;            /* one sentence per line */
 };
 void diagnosis_release(struct diagnosis *d);
 struct probe_report;
-/* level: outbound level in force for the destination. from_host may be NULL, from_here may be NULL. */
+/* g: the destination's group in the queue, NULL: nothing waits. level: outbound level in force for the destination, may be
+ * NULL. from_host may be NULL, from_here may be NULL. */
 void diagnose(const char *destination, const struct queue_group *g, const char *level, const struct probe_report *from_host,
         const struct probe_report *from_here, struct diagnosis *out);
 

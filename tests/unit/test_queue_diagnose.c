@@ -1,0 +1,90 @@
+/* The reason and two looks make one answer: class, side, confidence. One row per case. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "mxseal/probe.h"
+#include "mxseal/queue.h"
+
+static const struct row {
+	const char *reason, *level, *host, *here;            /* classes; NULL: no look */
+	const char *class_name;
+	enum failure_side side;
+	const char *confidence;
+} rows[] = {
+	/* the looks tell apart what the reason does not */
+	{ "cert-not-verified", "verify", "cert-expired", "cert-expired", "cert-expired", SIDE_THEIRS, "high" },
+	{ "cert-not-verified", "verify", "cert-name-mismatch", "cert-name-mismatch", "cert-name-mismatch", SIDE_THEIRS, "high" },
+	{ "cert-not-verified", "secure", "self-signed", "self-signed", "self-signed", SIDE_THEIRS, "high" },
+	{ "cert-not-verified", "verify", "cert-untrusted", "cert-untrusted", "cert-untrusted", SIDE_THEIRS, "high" },
+	{ "cert-not-verified", "verify", "cert-untrusted", "tls-ok", "cert-untrusted", SIDE_OURS, "high" },
+	{ "cert-not-verified", "verify", NULL, "cert-expired", "cert-expired", SIDE_THEIRS, "medium" },
+	{ "handshake-failed", "encrypt", "protocol-version", "protocol-version", "protocol-version", SIDE_THEIRS, "high" },
+	/* who is to blame */
+	{ "tls-not-offered", "encrypt", "tls-not-offered", "tls-not-offered", "tls-not-offered", SIDE_THEIRS, "high" },
+	{ "tls-not-offered", "encrypt", "tls-not-offered", "tls-ok", "tls-not-offered", SIDE_PATH, "high" },
+	{ "tls-not-offered", "encrypt", "tls-not-offered", "cert-expired", "tls-not-offered", SIDE_PATH, "high" },
+	{ "timeout-in-handshake", "may", "timeout-in-handshake", "timeout-in-handshake", "timeout-in-handshake", SIDE_THEIRS,
+	    "high" },
+	{ "connect-timeout", "may", "connect-timeout", "tls-ok", "connect-timeout", SIDE_PATH, "high" },
+	{ "connect-refused", "may", "connect-refused", "connect-refused", "connect-refused", SIDE_THEIRS, "high" },
+	{ "local-policy-problem", "encrypt", "tls-ok", "tls-ok", "local-policy-problem", SIDE_OURS, "low" },
+	/* repaired since, or not about TLS at all */
+	{ "tls-not-offered", "encrypt", "tls-ok", "tls-ok", "tls-not-offered", SIDE_THEIRS, "low" },
+	{ "greylist", "may", "tls-ok", "tls-ok", "greylist", SIDE_THEIRS, "high" },
+	{ "greylist", "may", "cert-expired", "cert-expired", "greylist", SIDE_THEIRS, "medium" },
+	{ "remote-4xx", "encrypt", "self-signed", "self-signed", "remote-4xx", SIDE_THEIRS, "medium" },
+	/* no reason, no look */
+	{ NULL, "may", "starttls-refused", "starttls-refused", "unknown", SIDE_NONE, "low" },
+	{ NULL, "encrypt", "starttls-refused", "starttls-refused", "starttls-refused", SIDE_THEIRS, "medium" },
+	{ "lost-connection-after-starttls", "may", NULL, NULL, "lost-connection-after-starttls", SIDE_THEIRS, "high" },
+	{ "cert-not-verified", "verify", NULL, NULL, "cert-not-verified", SIDE_THEIRS, "medium" },
+	{ NULL, NULL, NULL, NULL, "unknown", SIDE_NONE, "low" },
+};
+
+static char word_host[] = "mx1", word_here[] = "here", verdict[] = "a verdict\033[2J", reason[] = "a reason\033[2J";
+
+static struct probe_report *
+report(struct probe_report *r, const char *class_name, char *from)
+{
+	*r = (struct probe_report){ .from = from, .class_name = (char *)class_name, .verdict = verdict };
+	return class_name != NULL ? r : NULL;
+}
+
+static void
+every_row(void **state)
+{
+	size_t i;
+	int failed = 0;
+	(void)state;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct probe_report host, here;
+		struct queue_group g = { .messages = 3, .recipients = 4, .failure_recipients = 4, .reason = reason,
+			.failure = rows[i].reason != NULL ? failure_find(rows[i].reason) : NULL };
+		struct diagnosis d;
+
+		diagnose("x.test", i % 2 || rows[i].reason != NULL ? &g : NULL, rows[i].level, report(&host, rows[i].host, word_host),
+		    report(&here, rows[i].here, word_here), &d);
+		if (strcmp(d.failure->name, rows[i].class_name) != 0 || d.side != rows[i].side ||
+		    strcmp(d.confidence, rows[i].confidence) != 0) {
+			printf("row %zu: %s %s %s\n%s", i, d.failure->name, failure_side_name(d.side), d.confidence, d.evidence.s);
+			failed++;
+		}
+		assert_true(d.evidence.len > 0);
+		assert_null(strchr(d.evidence.s, '\033'));
+		diagnosis_release(&d);
+	}
+	assert_int_equal(failed, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
