@@ -100,12 +100,16 @@ struct known_hosts;
 struct known_hosts *known_hosts_new(void);
 /* Reads text of a file; lines that are none are counted, not fatal. name is for messages. */
 void known_hosts_read(struct known_hosts *k, const char *text, size_t len, const char *name);
-/* blob: the raw public key; host as ssh would look it up ("mx1", "[mx1]:2222"), address may be NULL. where (may be NULL):
- * file and line of the entry that decided. */
-enum hostkey_verdict known_hosts_verdict(const struct known_hosts *k, const char *host, const char *address,
-    const char *type, const unsigned char *blob, size_t len, struct str *where);
+/* blob: the raw public key; host as ssh would look it up ("mx1", "[mx1]:2222"; of the latter a key known for "mx1" is good
+ * too, as in ssh). The address is not looked up beside the name (CheckHostIP no, the default). where (may be NULL): file,
+ * line and type of the entry that decided. */
+enum hostkey_verdict known_hosts_verdict(const struct known_hosts *k, const char *host, const unsigned char *blob,
+    size_t len, struct str *where);
 /* Key types known for the host, comma separated in file order, for the order of the handshake. */
-void known_hosts_types(const struct known_hosts *k, const char *host, const char *address, struct str *out);
+void known_hosts_types(const struct known_hosts *k, const char *host, struct str *out);
+/* Is there an authority (@cert-authority) for the host? We check no host certificates, the ssh program does. */
+bool known_hosts_authority(const struct known_hosts *k, const char *host);
+size_t known_hosts_broken(const struct known_hosts *k);    /* lines that were none */
 void known_hosts_free(struct known_hosts *k);
 
 #endif

@@ -31,6 +31,7 @@ struct stream_ops {
 struct stream {
 	const struct stream_ops *ops;
 	struct str errors;          /* what a command wrote to its standard error so far, at most 64 KiB */
+	bool errors_wake;           /* read also gives up, with RC_FINDINGS, when errors grew: to answer a prompt there */
 	char peek[4096];            /* read but not yet given out: stream_line */
 	size_t peek_at, peek_len;
 };
