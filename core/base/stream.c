@@ -229,6 +229,12 @@ stream_from_fds(int in, int out)
 	return &fd_new(in, out)->s;
 }
 
+int
+stream_fd(const struct stream *s)
+{
+	return s != NULL && s->ops == &fd_ops ? ((const struct fd_stream *)s)->in : -1;
+}
+
 /* One address. The stream, or NULL with why in e. */
 static struct fd_stream *
 connect_one(const struct addrinfo *ai, const char *name, int port, int64_t until, int cancel_fd, struct err *e)

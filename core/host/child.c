@@ -27,8 +27,8 @@ struct child {
 	int in, out, err;        /* -1: closed */
 	int cancel_fd;
 	int lost_status;
-	bool eof;
-	char name[32];
+	bool eof, any;           /* any: it has said something */
+	char name[128];
 };
 
 static void
@@ -100,6 +100,7 @@ child_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
 
 	for (;;) {
 		got = read(c->out, mem, n);
+		c->any = c->any || got > 0;
 		if (got > 0)
 			return got;
 		if (got == 0) {
@@ -107,6 +108,8 @@ child_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
 			for (until = when_monotonic_ms() + 200; c->err >= 0 && child_wait(c, -1, 0, until, NULL) == 0;)
 				;
 			c->eof = true;
+			if (!c->any && c->lost_status >= 0 && s->errors.len > 0)
+				return err_set(e, RC_NET, "%s: %s", c->name, clean(text_trim(s->errors.s)));
 			return 0;
 		}
 		if (errno == EINTR)
@@ -334,6 +337,14 @@ child_open(struct stream **out, const char *const argv[], const char *const env[
 	fcntl(c->err, F_SETFL, O_NONBLOCK);
 	*out = &c->s;
 	return 0;
+}
+
+void
+child_rename(struct stream *s, const char *name)
+{
+	struct child *c = (struct child *)s;
+
+	snprintf(c->name, sizeof(c->name), "%s", name);
 }
 
 int

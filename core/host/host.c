@@ -20,8 +20,8 @@
 	"case $s in *\"#mxseal end\") eval \"$s\";; *) exit 97;; esac' mxseal %zu"
 
 /* Who are we there, and does sudo let us through without a question? */
-#define WHO "exec sh -c 'LC_ALL=C; export LC_ALL; u=$(id -u); echo; echo \"#uid $u\"; [ \"$u\" = 0 ] || %s 2>&1; " \
-	"echo; echo \"#= $?\"'"
+#define WHO "exec sh -c 'LC_ALL=C; export LC_ALL; u=$(id -u); echo; echo \"#uid $u\"; [ \"$u\" = 0 ] || %s 2>&1; r=$?; " \
+	"echo; echo \"#= $r\"'"
 #define WHO_SUDO "sudo -n env LC_ALL=C sh -c :"
 
 void
@@ -384,6 +384,7 @@ host_connect(struct host *h, struct hostkey *key, bool look, struct err *e)
 		return err_set(e, RC_IO, "no more files can be opened: %s", strerror(errno));
 	if (route_find(&h->route, &h->login, h->wake[0], e) < 0)
 		return -1;
+	xset(&h->name, clean(h->route.typed.local ? "this machine" : h->route.typed.host));
 	if (h->route.typed.local)
 		return open_by(h, &transport_local, key, look, e);
 	h->why = why_not_libssh2(h);
@@ -393,14 +394,14 @@ host_connect(struct host *h, struct hostkey *key, bool look, struct err *e)
 	}
 	if (h->why != NULL)
 		return open_by(h, &transport_openssh, key, look, e);
-	rc = open_by(h, &transport_ssh, key, look, &first);
-	if (rc < 0 && h->other && h->route.have_ssh)
-		return open_by(h, &transport_openssh, key, look, e);
-	if (rc < 0) {
-		err_set(e, first.code, "%s", first.text);
-		return err_hint(e, "%s", first.hint);
-	}
-	return 0;
+	rc = open_by(h, &transport_ssh, key, look, e);
+	if (rc == 0 || !h->other || !h->route.have_ssh)
+		return rc;
+	first = *e;
+	rc = open_by(h, &transport_openssh, key, look, e);
+	if (rc < 0 && first.code == RC_PASSWORD && e->code == RC_AUTH)
+		*e = first;
+	return rc;
 }
 
 static int
@@ -462,6 +463,10 @@ host_key_look(const struct login *l, struct job_ctx *ctx, struct hostkey *key, s
 int
 host_tunnel(struct host *h, const char *address, int port, int timeout_ms, struct stream **out, struct err *e)
 {
+	struct err mine;
+
+	if (e == NULL)
+		e = &mine;
 	*out = NULL;
 	if (!host_alive(h))
 		return err_set(e, RC_NET, "the connection to %s is gone", h->name);

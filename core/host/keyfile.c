@@ -68,11 +68,30 @@ broken:
 	return rc;
 }
 
+/* "type base64 comment", as in a .pub file. */
+static bool
+parse_public(struct keyfile *k, const char *text)
+{
+	char **words;
+	unsigned char blob[16384];
+	size_t n, len;
+
+	words = words_split(text, " \t\r\n", &n);
+	if (n >= 2 && base64_decode(words[1], strlen(words[1]), blob, sizeof(blob), &len) == 0)
+		take_blob(k, blob, len);
+	words_free(words);
+	return k->blob != NULL;
+}
+
 int
 keyfile_parse(struct keyfile *k, struct err *e)
 {
 	const char *p = strstr(k->text.s, "-----BEGIN ");
 
+	if (p == NULL && parse_public(k, k->text.s)) {
+		k->kind = KEYFILE_PUBLIC;
+		return 0;
+	}
 	if (p == NULL || strlen(k->text.s) != k->text.len)
 		return err_set(e, RC_AUTH, "the file %s is no private key", clean(k->path));
 	if (text_starts(p, OPENSSH_BEGIN)) {
@@ -98,19 +117,21 @@ keyfile_parse(struct keyfile *k, struct err *e)
 static void
 read_public(struct keyfile *k)
 {
-	char *path = xasprintf("%s.pub", k->path), **words;
+	char *path = xasprintf("%s.pub", k->path);
 	struct str text = STR_INIT;
-	unsigned char blob[16384];
-	size_t n, len;
 
-	if (str_read_file(&text, path, FILE_LIMIT, NULL) == 0) {
-		words = words_split(text.s, " \t\r\n", &n);
-		if (n >= 2 && base64_decode(words[1], strlen(words[1]), blob, sizeof(blob), &len) == 0)
-			take_blob(k, blob, len);
-		words_free(words);
-	}
+	if (str_read_file(&text, path, FILE_LIMIT, NULL) == 0)
+		parse_public(k, text.s);
 	str_release(&text);
 	free(path);
+}
+
+static bool
+is_public(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 4 && strcmp(path + n - 4, ".pub") == 0;
 }
 
 int
@@ -126,7 +147,7 @@ keyfile_read(struct keyfile *out, const char *path, struct err *e)
 		    clean(path), strerror(errno));
 		goto bad;
 	}
-	if (S_ISREG(st.st_mode) && st.st_uid == getuid() && (st.st_mode & 077) != 0) {
+	if (S_ISREG(st.st_mode) && st.st_uid == getuid() && (st.st_mode & 077) != 0 && !is_public(path)) {
 		err_set(e, RC_AUTH, "the key file %s may be read by others and is not used", clean(path));
 		err_hint(e, "chmod 600 %s", clean(path));
 		goto bad;

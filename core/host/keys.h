@@ -31,7 +31,7 @@ int  agent_sign(struct agent *g, const unsigned char *blob, size_t blob_len, con
 void agent_close(struct agent *g);
 
 /* --- keyfile.c: what kind of file is this, before libssh2 says "wrong passphrase or invalid" to everything --- */
-enum keyfile_kind { KEYFILE_OPENSSH, KEYFILE_PEM };
+enum keyfile_kind { KEYFILE_OPENSSH, KEYFILE_PEM, KEYFILE_PUBLIC };   /* public: the agent has the other half */
 struct keyfile {
 	char *path;
 	enum keyfile_kind kind;

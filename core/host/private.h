@@ -37,6 +37,7 @@ struct route {
 	char **known;             /* known_hosts files: the user's, the system's, NULL-ended */
 	size_t known_user;        /* how many of them are the user's */
 	int connect_timeout_ms;   /* 0: not said */
+	char *home;
 	bool have_ssh;            /* there is an ssh program */
 	struct known_hosts *keys; /* all files of known and login.known_hosts, read */
 };
@@ -53,6 +54,8 @@ void route_release(struct route *r);
  * (ssh: 255), or -1. Closing it ends the program. */
 int  child_open(struct stream **out, const char *const argv[], const char *const env[], int cancel_fd, int lost_status,
          struct err *e);
+/* What to call it in error sentences instead of the program's name. */
+void child_rename(struct stream *s, const char *name);
 /* Runs a program to its end with empty input; at most max bytes of output. */
 int  child_run(const char *const argv[], struct str *out, struct str *errors, int *status, int timeout_ms, int cancel_fd,
          struct err *e);

@@ -272,6 +272,7 @@ route_release(struct route *r)
 	free(r->lookup);
 	free(r->agent);
 	free(r->proxy);
+	free(r->home);
 	list_free(r->identities);
 	list_free(r->known);
 	known_hosts_free(r->keys);
@@ -391,6 +392,8 @@ route_find(struct route *r, const struct login *l, int cancel_fd, struct err *e)
 		goto out;
 	}
 	keys_read(r, l);
+	r->home = home;
+	home = NULL;
 	rc = 0;
 out:
 	free(home);

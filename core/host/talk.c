@@ -28,7 +28,10 @@ talk_open(struct talk **out, struct host *h, struct err *e)
 {
 	struct stream *s;
 	struct talk *t;
+	struct err mine;
 
+	if (e == NULL)
+		e = &mine;
 	*out = NULL;
 	if (host_shell(h, &s, e) < 0)
 		return -1;

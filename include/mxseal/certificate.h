@@ -60,6 +60,17 @@ int seal(const struct secret *plain, const struct secret *passphrase, struct str
 /* RC_PASSPHRASE when the passphrase is wrong. */
 int unseal(const char *sealed, const struct secret *passphrase, struct secret *plain, struct err *e);
 
+/* --- rsasign.c: RSA user keys of SSH with SHA-2 signatures (RFC 8332) --- */
+struct rsa_key;
+/* A private key as PEM, PKCS#8 (also encrypted) or OpenSSH's own form (unencrypted only). RC_PASSPHRASE: wrong passphrase or
+ * damaged; RC_INVALID: no RSA key. passphrase may be NULL. */
+int  rsa_key_read(struct rsa_key **out, const void *mem, size_t len, const struct secret *passphrase, struct err *e);
+void rsa_key_public(const struct rsa_key *k, struct str *blob);     /* appended in SSH's form (RFC 4253 6.6) */
+/* algorithm: "rsa-sha2-512" or "rsa-sha2-256". Appends the bare signature. */
+int  rsa_key_sign(const struct rsa_key *k, const char *algorithm, const void *mem, size_t len, struct str *signature,
+         struct err *e);
+void rsa_key_free(struct rsa_key *k);
+
 /* --- digest.c --- */
 void sha256_hex(const void *mem, size_t len, char out[65]);
 void sha256_base64(const void *mem, size_t len, char out[48]);      /* without padding, as ssh shows fingerprints */

@@ -51,5 +51,7 @@ int     stream_connect(struct stream **out, const char *address, int port, int t
             struct err *e);
 /* A socket or pipe pair as a stream (both closed with it; the same number twice is fine). */
 struct stream *stream_from_fds(int in, int out);
+/* The descriptor behind a stream of the two kinds above, lent; -1 for others. */
+int     stream_fd(const struct stream *s);
 
 #endif
