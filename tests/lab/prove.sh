@@ -68,11 +68,13 @@ foreign_client() { # HOST: a TLS client that knows nothing of us, beside the mai
 served_sha256() { # HOST: of the leaf that a foreign client gets
 	foreign_client "$1" | openssl x509 -outform DER 2> /dev/null | sha256sum | cut -d' ' -f1
 }
+# shellcheck disable=SC2016 # expanded by the shell inside
 offers_starttls() { # HOST
 	"$lab" ctl timeout 10 bash -c 'exec 3<> "/dev/tcp/$1.lab.test/25"; printf "EHLO demo\r\nQUIT\r\n" >&3; cat <&3' - "$1" |
 		grep -q STARTTLS
 }
 no_starttls() { ! offers_starttls "$1"; }
+# shellcheck disable=SC2016 # expanded in the host
 configuration() { # HOST: every file a push may touch, with owner and mode
 	"$lab" exec "$1" sh -c 'cd / && for f in etc/postfix/main.cf etc/postfix/master.cf; do stat -c "%n %U %G %a" "$f"; sha256sum "$f"; done'
 }

@@ -9,11 +9,12 @@ known_host mx1
 own_ca_certificate mx1
 quiet vs set mx1 inbound.tls=offer
 before=$(configuration mx1)
-# the service itself is broken in a way that no check of files can see: smtpd's port is taken away from it
-"$lab" exec mx1 iptables -V > /dev/null 2>&1
-"$lab" exec mx1 sh -c 'mv /usr/sbin/postconf /usr/sbin/postconf.real; mv /usr/lib/postfix/sbin/smtpd /usr/lib/postfix/sbin/smtpd.real
-printf "#!/bin/sh\nif grep -q mxseal /etc/postfix/main.cf; then sleep 2; exit 1; fi\nexec /usr/lib/postfix/sbin/smtpd.real \"\$@\"\n" > /usr/lib/postfix/sbin/smtpd
-chmod 755 /usr/lib/postfix/sbin/smtpd; mv /usr/sbin/postconf.real /usr/sbin/postconf'
+# an smtpd that works with the old files and dies with ours: no check of files can see that
+"$lab" exec mx1 sh -c 'cd /usr/lib/postfix/sbin && mv smtpd smtpd.real && cat > smtpd && chmod 755 smtpd' << 'END'
+#!/bin/sh
+if grep -q /etc/mxseal/ /etc/postfix/main.cf; then exit 1; fi
+exec /usr/lib/postfix/sbin/smtpd.real "$@"
+END
 prove "a service that does not greet with the new files ends with status 5" status_is 5 push mx1 --yes
 prove "the old files are back, byte for byte, with owner and mode" is "$(configuration mx1)" "$before"
 greets() { "$lab" ctl timeout 5 bash -c 'exec 3<> /dev/tcp/mx1.lab.test/25; head -1 <&3' | grep -q '^220 '; }
@@ -22,11 +23,9 @@ said() { grep -qi "$1" "$work/err" "$work/out"; }
 prove "it says that it was undone" said undone
 
 chapter "nobody confirms"
-known_host_again() { "$lab" reset mx1 > /dev/null 2>&1; }
-known_host_again
+"$lab" reset mx1 > /dev/null 2>&1 || fail "the lab cannot reset mx1"
 quiet server read mx1
 before=$(configuration mx1)
-"$lab" exec mx1 true
 quiet cert request mx1 --cn mx1.lab.test --authority ca
 show push mx1 --yes --no-keep --confirm-within 6
 prove "the new files are in force" offers_starttls mx1
