@@ -4,12 +4,14 @@
 
 #include "mxseal/certificate.h"
 
-/* Makes a root: subject CN, days of life; the key is sealed with the passphrase. out is ready for the store. */
+/* Makes a root: subject CN, days of life; the key is sealed with the passphrase. out is ready for the store: policy is
+ * "always", out->days (life of what it issues) a year or the life of the root. RSA keys take up to a second: in a worker. */
 int authority_make(const char *name, const char *cn, enum key_kind kind, int days, const struct secret *passphrase, int64_t now,
         struct authority *out, struct err *e);
 /* Issues a server certificate for a PKCS#10: subject and names of the request (its signature is checked, its extensions
- * are not trusted: only DNS and IP names are taken over), serverAuth, random 128-bit serial, a->days or less.
- * pem gets leaf and authority certificate. RC_PASSPHRASE when the passphrase is wrong. */
+ * are not trusted: only DNS and IP names are taken over), serverAuth, random 128-bit serial, a->days or less, never longer
+ * than the authority itself. pem gets leaf and authority certificate, row->pem the leaf. RC_CERT: a request with a weak key
+ * or a wrong signature, an expired authority; RC_INVALID: no usable names; RC_PASSPHRASE when the passphrase is wrong. */
 int authority_issue(const struct authority *a, const struct secret *passphrase, const char *csr_pem, int64_t now,
         struct str *pem, struct issued *row, struct err *e);
 

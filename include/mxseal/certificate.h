@@ -16,29 +16,36 @@
 /* --- subject fields (X.520 upper bounds, RFC 5280 appendix A.1) --- */
 /* field: "cn" "o" "ou" "c" "st" "l" "san". RC_INVALID with what is wrong and what it takes. Empty is fine for all but cn. */
 int subject_field_check(const char *field, const char *value, struct err *e);
-/* IDN to A-labels (libidn2), lower case; refuses empty labels, bad characters. "*." is allowed in front. IP addresses pass. */
+/* Appends the name as A-labels (libidn2), lower case, without a dot at the end; refuses empty labels and characters that no
+ * host name has (also the underscore). "*." is allowed in front. IP addresses pass, in their shortest form. */
 int name_to_ascii(const char *name, struct str *out, struct err *e);
-/* Does pattern (from a certificate) cover name (RFC 6125: one left-most label per wildcard)? */
+/* Does pattern (from a certificate) cover name (RFC 6125: one left-most label per wildcard, and two labels at least behind
+ * it)? Answers as OpenSSL's X509_check_host does without partial wildcards. name may be an IDN as people write it. */
 bool name_covers(const char *pattern, const char *name);
 struct country { const char *code, *name; };
 extern const struct country countries[];          /* ISO 3166-1, by name, ended by NULL */
 
 /* --- requests: the key is elsewhere, so the request is built in two halves --- */
-/* The CertificationRequestInfo (RFC 2986) as DER, to be signed (SHA-256; SHA-384 for P-384) where the key lives. */
+/* The CertificationRequestInfo (RFC 2986) as DER, to be signed (SHA-256; SHA-384 for P-384) where the key lives. Subject in
+ * the order C, ST, L, O, OU, CN. A common name that is a host name is written as its A-label and is the first alternative
+ * name. RC_INVALID: a field is refused; RC_PARSE: no public key; RC_CERT: a key that authorities refuse. */
 int csr_to_sign(const struct subject *s, const char *public_key_pem, struct str *der, struct err *e);
-/* Puts the signature in and checks it: PEM out. digest: "sha256" or "sha384", as signed. */
+/* Puts the signature in and checks it: PEM out. RC_CERT when it was not made with this key and csr_digest(). */
 int csr_finish(const struct str *der, const char *public_key_pem, const void *signature, size_t len, struct str *pem,
         struct err *e);
 const char *csr_digest(enum key_kind k);          /* "sha256", "sha384" */
-/* Reads a PKCS#10 (PEM or DER): subject, names, public key hash. Its signature is checked. */
+/* Reads a PKCS#10 (PEM or DER): subject, names, kind, public key hash, PEM. Its signature is checked: RC_CERT when it is
+ * wrong or the key is weak. */
 int csr_read(const void *mem, size_t len, struct request *out, struct err *e);
 
 /* --- certificates --- */
 /* Everything that can be certificates: PEM (with text around), DER, PKCS#7 in both; sorted leaf first, then issuers.
  * Duplicates dropped. out->pem has leaf and chain without a self-signed root; other fields are of the leaf.
- * spki_sha256 (may be NULL): the leaf is the one with this key. */
+ * spki_sha256 (may be NULL): the leaf is the one with this key, RC_CERT when there is none. Without it the leaf is the first
+ * that is no CA and issued none of the others. RC_PARSE: no certificate in it (says when it is a request, a key, a PKCS#12
+ * file); RC_LIMIT. */
 int cert_read(const void *mem, size_t len, const char *spki_sha256, struct certificate *out, struct err *e);
-/* Same for one certificate that is known to be a leaf or a CA, from PEM text. */
+/* Same for the first certificate of a PEM text, whatever it is; out->pem is that one alone. */
 int cert_describe(const char *pem, struct certificate *out, struct err *e);
 int cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type, int *bits, struct err *e);
 struct cert_line { char *subject, *issuer, *sha256; int64_t not_before, not_after; bool is_ca, self_signed; };
@@ -47,17 +54,22 @@ void cert_line_list_release(struct cert_line_list *l);
 int cert_chain_lines(const char *pem, struct cert_line_list *out, struct err *e);
 
 /* Does this answer fit this request? names: what must be covered (blank between). roots: extra trust anchors as PEM, may be
- * NULL. Refused with RC_CERT and the reason: other key, CA certificate, expired, not yet valid, name not covered, weak
- * signature or key. warnings (one per line): issuer unknown here, ends soon, chain incomplete. */
+ * NULL. Refused with RC_CERT and the reason: other key, altered, critical extension unknown, CA certificate, expired, not
+ * yet valid, weak key, weak signature, not for servers, name not covered. warnings (may be NULL; one per line): issuer
+ * unknown here, chain incomplete, signed by itself, ends soon (under 30 days and a third of its life), an issuer that is
+ * weak, has expired or ends earlier, no alternative names. */
 int cert_fits(const struct certificate *c, const char *spki_sha256, const char *names, const char *roots, int64_t now,
         struct str *warnings, struct err *e);
-/* Chain and name verdict in words, as a peer would see it. trusted: by system roots or roots. */
+/* Chain and name verdict in words, as a peer would see it that verifies. trusted: by system roots or roots, dates aside;
+ * in_time: the whole chain; name_ok: also when name is NULL. code: of X509_V_..., 0 when all three are true, else of the
+ * gravest. text is clean. Takes a few milliseconds; safe in any thread. */
 struct cert_verdict { bool trusted, name_ok, in_time; int code; char text[256]; };
 void cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
 
 /* --- seal.c: secrets at rest: scrypt (N=2^15, r=8, p=1) and AES-256-GCM, as one line of text --- */
+/* RC_PASSPHRASE when none is given. Takes about 0.1 s and 32 MB, as unseal does. Appends to out. */
 int seal(const struct secret *plain, const struct secret *passphrase, struct str *out, struct err *e);
-/* RC_PASSPHRASE when the passphrase is wrong. */
+/* RC_PASSPHRASE when the passphrase is missing or wrong, RC_PARSE when the line is damaged. */
 int unseal(const char *sealed, const struct secret *passphrase, struct secret *plain, struct err *e);
 
 /* --- rsasign.c: RSA user keys of SSH with SHA-2 signatures (RFC 8332) --- */
