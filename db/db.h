@@ -121,6 +121,8 @@ int db_fail(struct store *st, struct err *e, const char *doing);
 struct migration { int version; const char *name; const char *sql; };
 extern const struct migration migration_table[];   /* ended by a row without sql */
 int migrations_newest(void);
+/* Refuses what is not ours or newer than we are, without writing. */
+int migrations_check(struct store *st, struct err *e);
 /* Brings the store to version upto (tests stop early; store_open goes to the newest). */
 int migrations_run(struct store *st, int upto, struct err *e);
 

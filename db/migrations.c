@@ -258,6 +258,14 @@ undo:
 }
 
 int
+migrations_check(struct store *st, struct err *e)
+{
+	int64_t version = 0;
+
+	return version_read(st, &version, e);
+}
+
+int
 migrations_run(struct store *st, int upto, struct err *e)
 {
 	int64_t version = 0;

@@ -241,7 +241,8 @@ out:
 
 /* --- opening --- */
 
-/* Every connection needs these again; SQLite keeps only WAL in the file. */
+/* Every connection needs these again; SQLite keeps only WAL in the file. What is not ours is found out before the first
+ * pragma that writes. */
 static int
 configure(struct store *st, struct err *e)
 {
@@ -264,6 +265,8 @@ configure(struct store *st, struct err *e)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (sqlite3_db_config(st->db, options[i].option, options[i].value, NULL) != SQLITE_OK)
 			return db_fail(st, e, "opening the store");
+	if (migrations_check(st, e) < 0)
+		return -1;
 	for (size_t i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
 		if (sqlite3_exec(st->db, pragmas[i], NULL, NULL, NULL) != SQLITE_OK)
 			return db_fail(st, e, "opening the store");
