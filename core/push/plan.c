@@ -251,6 +251,13 @@ compare_middle(struct edits *e, const struct line *a, size_t na, const struct li
 	free(t);
 }
 
+/* No lines at all have no array, and NULL + 0 is undefined. */
+static const struct line *
+lines_from(const struct lines *l, size_t at)
+{
+	return l->v != NULL ? l->v + at : NULL;
+}
+
 static struct edits
 compare(const struct lines *a, const struct lines *b)
 {
@@ -261,7 +268,7 @@ compare(const struct lines *a, const struct lines *b)
 		edit_add(&e, ' ', &a->v[head++]);
 	while (tail < a->n - head && tail < b->n - head && line_eq(&a->v[a->n - 1 - tail], &b->v[b->n - 1 - tail]))
 		tail++;
-	compare_middle(&e, a->v + head, a->n - head - tail, b->v + head, b->n - head - tail);
+	compare_middle(&e, lines_from(a, head), a->n - head - tail, lines_from(b, head), b->n - head - tail);
 	for (size_t i = a->n - tail; i < a->n; i++)
 		edit_add(&e, ' ', &a->v[i]);
 	return e;
