@@ -96,7 +96,7 @@ int
 view_load(struct view *v, const struct sections *s, struct err *e)
 {
 	const char *version = section_text(s, "version");
-	const struct section *main_cf, *master_cf;
+	const struct section *main_cf = NULL, *master_cf = NULL;
 
 	memset(v, 0, sizeof(*v));
 	if (version == NULL || sscanf(version, "%d.%d", &v->version[0], &v->version[1]) != 2)
