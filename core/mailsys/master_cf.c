@@ -222,16 +222,19 @@ setting_text(const char *param, const char *value, struct str *out, struct err *
 }
 
 int
-master_cf_set(struct master_cf *m, const char *name, const char *type, const char *param, const char *value,
+master_cf_set(struct master_cf *m, const char *service, const char *service_type, const char *param, const char *value,
         struct err *e)
 {
+	char *name = xstrdup(service), *type = xstrdup(service_type);     /* they may be the service's own, read anew below */
 	const struct master_service *s = master_cf_find(m, name, type);
 	const struct master_option *o = s ? find(s, param) : NULL;
 	struct str text = STR_INIT, line = STR_INIT, before = STR_INIT;
 	int rc = -1;
 
-	if (s == NULL)
-		return err_set(e, RC_NOTFOUND, "master.cf has no service \"%s %s\"", clean(name), clean(type));
+	if (s == NULL) {
+		err_set(e, RC_NOTFOUND, "master.cf has no service \"%s %s\"", clean(name), clean(type));
+		goto out;
+	}
 	if (setting_text(param, value, &text, e) != 0)
 		goto out;
 	if (o && strcmp(o->value, value) == 0) {
@@ -258,6 +261,8 @@ master_cf_set(struct master_cf *m, const char *name, const char *type, const cha
 		    clean(type));
 	}
 out:
+	free(name);
+	free(type);
 	str_release(&text);
 	str_release(&line);
 	str_release(&before);

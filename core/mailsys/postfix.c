@@ -22,7 +22,7 @@ static const struct host_cmd look[] = {
 	{ "main.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/main.cf\"") },
 	{ "master.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/master.cf\"") },
 	{ "defaults", SH("postconf -d 2>/dev/null") },
-	{ "expanded", SH("postconf -x smtpd_relay_restrictions smtpd_recipient_restrictions 2>/dev/null") },
+	{ "expanded", SH("postconf -x myhostname mydomain smtpd_relay_restrictions smtpd_recipient_restrictions 2>/dev/null") },
 	{ "warnings", SH("postconf -n 2>&1 >/dev/null; postconf -M 2>&1 >/dev/null") },
 	{ "hostname", ARGV("hostname") },
 	{ "os", ARGV("cat", "/etc/os-release") },
@@ -35,7 +35,7 @@ static const struct host_cmd look[] = {
 	{ "generations", SH("ls -1 /etc/mxseal /var/lib/mxseal 2>/dev/null") },
 	{ "keys", SH("for f in /var/lib/mxseal/keys/*; do if [ -f \"$f\" ]; then echo \"key $f\"; "
 	    "openssl pkey -in \"$f\" -pubout -passin pass: 2>/dev/null; fi; done") },
-	{ "queue", SH("cd \"$(postconf -h queue_directory)\" && "
+	{ "queue", SH("cd \"$(postconf -h queue_directory 2>/dev/null)\" && "
 	    "find active deferred hold incoming maildrop -type f 2>/dev/null | wc -l") },
 	{ NULL, NULL }
 };

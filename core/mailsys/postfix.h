@@ -17,7 +17,7 @@ struct view {
 	struct main_cf main;
 	struct master_cf master;
 	struct pairs defaults;           /* postconf -d */
-	struct pairs expanded;           /* postconf -x of a few whose defaults are formulas */
+	struct pairs expanded;           /* postconf -x of those that are computed when nobody sets them */
 	int version[2];                  /* 3, 7 */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */

@@ -324,7 +324,7 @@ static const char check_unused[] =
     "if [ -n \"$new\" ]; then echo \"Postfix does not know: $new\"; exit 1; fi";
 
 static const char check_starts[] =
-    "d=$(postconf -h daemon_directory) || exit 1; c=$1; shift; "
+    "d=$(postconf -h daemon_directory 2>/dev/null) || exit 1; c=$1; shift; "
     "printf 'EHLO localhost\\r\\nQUIT\\r\\n' | MAIL_CONFIG=\"$c\" \"$d/smtpd\" -S \"$@\" >/dev/null || "
     "{ echo \"smtpd does not start with this configuration; the mail log says why\"; exit 1; }";
 

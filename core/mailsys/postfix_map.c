@@ -140,21 +140,23 @@ protocol_native(const char *value, const int version[2])
 static long
 seconds(const char *text, long unit)
 {
+	static const struct { char letter; long seconds; } units[] = {
+		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 },
+	};
 	char *end;
 	long n = strtol(text, &end, 10);
+	size_t i;
 
-	if (end == text || n < 0 || n > 1000000000L / 604800)
+	if (end == text)
 		return -1;
-	switch (tolower((unsigned char)*end)) {
-	case '\0': return n * unit;
-	case 's': unit = 1; break;
-	case 'm': unit = 60; break;
-	case 'h': unit = 3600; break;
-	case 'd': unit = 86400; break;
-	case 'w': unit = 604800; break;
-	default: return -1;
+	if (*end) {
+		for (i = 0; i < 5 && tolower((unsigned char)*end) != units[i].letter; i++)
+			;
+		if (i == 5 || end[1])
+			return -1;
+		unit = units[i].seconds;
 	}
-	return end[1] ? -1 : n * unit;
+	return n < 0 || n > 1000000000L / unit ? -1 : n * unit;
 }
 
 static long

@@ -60,20 +60,17 @@ put_main(struct render *r, const struct master_service *service, const struct ma
         const char *value, struct err *e)
 {
 	char *now = view_param(&r->v, NULL, row->param[i]), *here = view_param(&r->v, service, row->param[i]);
-	char *name = service ? xstrdup(service->name) : NULL, *type = service ? xstrdup(service->type) : NULL;
 	int rc = 0;
 
 	if (!map_same(row, i, now, value))
 		rc = main_cf_set(&r->v.main, row->param[i], value, e);
 	if (rc == 0 && service && master_cf_option(service, row->param[i]) && !map_same(row, i, here, value)) {
 		plan_warn(r->plan, "master.cf sets %s for the service %s %s itself: changed there as well", row->param[i],
-		    clean(name), clean(type));
-		rc = master_cf_set(&r->v.master, name, type, row->param[i], value, e);
+		    clean(service->name), clean(service->type));
+		rc = master_cf_set(&r->v.master, service->name, service->type, row->param[i], value, e);
 	}
 	free(now);
 	free(here);
-	free(name);
-	free(type);
 	return rc;
 }
 
@@ -81,14 +78,12 @@ static int
 put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i,
         const char *value, struct err *e)
 {
-	char *now = view_param(&r->v, service, row->param[i]), *name = xstrdup(service->name), *type = xstrdup(service->type);
+	char *now = view_param(&r->v, service, row->param[i]);
 	int rc = 0;
 
 	if (!map_same(row, i, now, value))
-		rc = master_cf_set(&r->v.master, name, type, row->param[i], value, e);
+		rc = master_cf_set(&r->v.master, service->name, service->type, row->param[i], value, e);
 	free(now);
-	free(name);
-	free(type);
 	return rc;
 }
 

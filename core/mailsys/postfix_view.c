@@ -133,7 +133,9 @@ view_raw(const struct view *v, const struct master_service *service, const char 
 		from = "main.cf";
 	}
 	if (value == NULL) {
-		value = pairs_get(&v->defaults, name);
+		value = pairs_get(&v->expanded, name);
+		if (value == NULL)
+			value = pairs_get(&v->defaults, name);
 		from = "default";
 	}
 	if (source)
