@@ -402,3 +402,14 @@ out:
 		route_release(r);
 	return rc;
 }
+
+int
+login_check_target(const char *target, struct err *e)
+{
+	struct target t;
+
+	if (target_parse(&t, target, e) == -1)
+		return -1;
+	target_release(&t);
+	return 0;
+}
