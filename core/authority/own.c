@@ -303,7 +303,7 @@ make_leaf(X509 *issuer, EVP_PKEY *issuer_key, const struct subject *s, EVP_PKEY 
 	X509 *x = NULL;
 	bool ok = false;
 
-	if (subject == NULL || x509_subject_names(s, &names, e) != 0)
+	if (subject == NULL || subject_names(s, &names, e) != 0)
 		goto out;
 	if (names.len == 0) {
 		err_set(e, RC_INVALID, "the request has no host name, neither as common name nor as alternative name");

@@ -4,21 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 #include "private.h"
-
-static void
-other_key(STACK_OF(X509) *all, struct err *e)
-{
-	X509 *x = chain_leaf(all, NULL);
-	char *subject = x509_name_text(X509_get_subject_name(x));
-
-	err_set(e, RC_CERT, "no certificate in it is for this key; the server certificate in it is %s, for another key",
-	    clean(subject));
-	err_hint(e, "it answers another request, or was made from another one than this");
-	free(subject);
-}
 
 static int
 chain_pem(STACK_OF(X509) *chain, struct certificate *out, struct err *e)
@@ -46,15 +33,9 @@ cert_read(const void *mem, size_t len, const char *spki_sha256, struct certifica
 	if (all == NULL)
 		return -1;
 	leaf = chain_leaf(all, spki_sha256);
-	if (leaf == NULL) {
-		other_key(all, e);
-		goto out;
-	}
 	chain = chain_order(all, leaf);
-	if (x509_describe(leaf, out, e) != 0)
-		goto out;
-	rc = chain_pem(chain, out, e);
-out:
+	if (x509_describe(leaf, out, e) == 0)
+		rc = chain_pem(chain, out, e);
 	x509_stack_free(chain);
 	x509_stack_free(all);
 	ERR_clear_error();

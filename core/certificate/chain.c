@@ -102,7 +102,9 @@ leaf_by_place(STACK_OF(X509) *all)
 X509 *
 chain_leaf(STACK_OF(X509) *all, const char *spki)
 {
-	return spki != NULL ? leaf_by_key(all, spki) : leaf_by_place(all);
+	X509 *leaf = spki != NULL ? leaf_by_key(all, spki) : NULL;
+
+	return leaf != NULL ? leaf : leaf_by_place(all);
 }
 
 /* Where a root also came signed by an older one, that certificate is taken: it serves peers who know only the older root,

@@ -100,7 +100,7 @@ names_have(const struct str *names, const char *name)
 }
 
 int
-x509_subject_names(const struct subject *s, struct str *out, struct err *e)
+subject_names(const struct subject *s, struct str *out, struct err *e)
 {
 	struct str one = STR_INIT;
 	char **words = NULL;
@@ -205,7 +205,7 @@ csr_to_sign(const struct subject *s, const char *public_key_pem, struct str *der
 	if (key == NULL || x509_key_kind(key, NULL, e) != 0)
 		goto out;
 	subject = x509_subject_build(s, e);
-	if (subject == NULL || x509_subject_names(s, &names, e) != 0
+	if (subject == NULL || subject_names(s, &names, e) != 0
 	    || x509_server_extensions(&extensions, names.s, key, e) != 0)
 		goto out;
 	req = X509_REQ_new();

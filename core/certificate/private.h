@@ -24,7 +24,7 @@ bool  chain_issued(X509 *issuer, X509 *x);                       /* names, ident
 bool  chain_signed(X509 *issuer, X509 *x);                       /* the signature only */
 bool  chain_claims(X509 *issuer, X509 *x);                       /* names and identifiers only */
 bool  chain_is_ca(X509 *x);
-X509 *chain_leaf(STACK_OF(X509) *all, const char *spki);         /* lent; NULL when none has this key */
+X509 *chain_leaf(STACK_OF(X509) *all, const char *spki);         /* lent; the one with this key, if any */
 STACK_OF(X509) *chain_order(STACK_OF(X509) *all, X509 *leaf);    /* x509_stack_free() */
 
 #endif

@@ -22,6 +22,9 @@ int name_to_ascii(const char *name, struct str *out, struct err *e);
 /* Does pattern (from a certificate) cover name (RFC 6125: one left-most label per wildcard, and two labels at least behind
  * it)? Answers as OpenSSL's X509_check_host does without partial wildcards. name may be an IDN as people write it. */
 bool name_covers(const char *pattern, const char *name);
+/* The names that a certificate for this subject has to have: its common name when that is a host name, then its alternative
+ * names; A-labels, no doubles, blank between. out is emptied first. RC_INVALID when a field is refused. */
+int subject_names(const struct subject *s, struct str *out, struct err *e);
 struct country { const char *code, *name; };
 extern const struct country countries[];          /* ISO 3166-1, by name, ended by NULL */
 
@@ -41,8 +44,8 @@ int csr_read(const void *mem, size_t len, struct request *out, struct err *e);
 /* --- certificates --- */
 /* Everything that can be certificates: PEM (with text around), DER, PKCS#7 in both; sorted leaf first, then issuers.
  * Duplicates dropped. out->pem has leaf and chain without a self-signed root; other fields are of the leaf.
- * spki_sha256 (may be NULL): the leaf is the one with this key, RC_CERT when there is none. Without it the leaf is the first
- * that is no CA and issued none of the others. RC_PARSE: no certificate in it (says when it is a request, a key, a PKCS#12
+ * spki_sha256 (may be NULL): the leaf is the one with this key. When there is none, and without a key, it is the first that is
+ * no CA and issued none of the others: whether it is for another key is a question for cert_fits. RC_PARSE: no certificate in it (says when it is a request, a key, a PKCS#12
  * file); RC_LIMIT. */
 int cert_read(const void *mem, size_t len, const char *spki_sha256, struct certificate *out, struct err *e);
 /* Same for the first certificate of a PEM text, whatever it is; out->pem is that one alone. */

@@ -36,8 +36,6 @@ void x509_stack_free(STACK_OF(X509) *s);
 
 /* --- csr.c: what a request and an issued certificate have in common --- */
 X509_NAME *x509_subject_build(const struct subject *s, struct err *e);
-/* Names from the subject's san and, when it is a host name, its cn: A-labels, no doubles. NULL with e set; "" when none. */
-int x509_subject_names(const struct subject *s, struct str *out, struct err *e);
 /* SAN (names: blank between), key usage and server authentication. */
 int x509_server_extensions(STACK_OF(X509_EXTENSION) **out, const char *names, EVP_PKEY *key, struct err *e);
 /* PEM or DER; its signature is checked. NULL with e set. */

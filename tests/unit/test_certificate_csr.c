@@ -212,7 +212,7 @@ names_of_the_request(void **state)
 		{ "The Bank", "a.test, b.test", "a.test b.test" },
 		{ "The Bank", NULL, NULL },
 	};
-	struct str public_pem = STR_INIT, pem = STR_INIT;
+	struct str public_pem = STR_INIT, pem = STR_INIT, names = STR_INIT;
 	struct request r;
 	struct err e;
 	size_t i;
@@ -228,8 +228,11 @@ names_of_the_request(void **state)
 		assert_int_equal(csr_read(pem.s, pem.len, &r, &e), 0);
 		if (!text_eq(r.subject.san, rows[i].names))
 			fail_msg("%s + %s gives %s", rows[i].cn, rows[i].san, r.subject.san);
+		assert_int_equal(subject_names(&s, &names, &e), 0);
+		assert_string_equal(names.s, rows[i].names != NULL ? rows[i].names : "");
 		request_release(&r);
 	}
+	str_release(&names);
 	str_release(&public_pem);
 	str_release(&pem);
 }
