@@ -351,9 +351,9 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 	int64_t other;
 	int rc = -1;
 
-	if (find_request(j, vserver, request, mem, len, &r, e) == -1 || cert_read(mem, len, r.spki_sha256, &c, e) == -1)
+	if (find_request(j, vserver, request, mem, len, &r, e) == -1 || cert_read(mem, len, r.spki_sha256, &c, e) == -1 ||
+	    subject_names(&r.subject, &names, e) == -1)
 		goto out;
-	str_addf(&names, "%s %s", r.subject.cn, r.subject.san ? r.subject.san : "");
 	if (cert_fits(&c, r.spki_sha256, names.s, roots, when_now(), &warnings, e) == -1) {
 		other = request_with_key(j, c.spki_sha256);
 		if (other != 0 && other != r.id)
