@@ -140,8 +140,8 @@ connect_trouble(struct look *l, int ms)
 	name = c.failure->name;
 	if (l->e.code == RC_TIMEOUT)
 		name = "connect-timeout";
-	else if (strcmp(name, "unknown") == 0 && strstr(l->e.text, "connect failed") != NULL)
-		/* all that an SSH server says: refusals come at once, missing routes after some seconds */
+	else if (strcmp(name, "unknown") == 0 && strstr(l->e.text, "refused, unreachable") != NULL)
+		/* all that an SSH server says: a refusal comes at once, a missing neighbour shows after some seconds */
 		name = ms < 2000 ? "connect-refused" : "network-unreachable";
 	return trouble(l, name, xstrdup(l->e.text));
 }
