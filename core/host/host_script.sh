@@ -16,6 +16,9 @@
 #
 #     BOOT: LC_ALL=C sh -c 'echo "#ready"; s=$(dd bs=1 count=$1 2>/dev/null); case $s in *"#mxseal end") eval "$s";; *) exit 97;; esac' mxseal BYTES
 
+# "A && B || return" is meant as it stands: C is to run when A or B fails.
+# shellcheck disable=SC2015
+
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
 umask 077
 
@@ -54,6 +57,1190 @@ verb_stream() {
 	return "$1"
 }
 
+# --- the push: a transaction on this host ---------------------------------------------------------------------------------
+#
+# State: /var/lib/mxseal (0700): lock, lock.owner, lock.seen, journal, keys/, and one directory N per generation:
+#     conf, who, as            configuration directory; who pushed; which generation it makes be in force
+#     f/I/                     one for each live file that is switched: kind (edit create remove restore), name (as asked),
+#                              live (where it really is), mode, sum (of the old one), old, new
+#     chains, reload, restart, wants, before, script, timer*, staged/, parked/
+# What the mail system reads lies in /etc/mxseal/N/. Beside a live file there are, during a push only, .NAME.mxseal-N.new and
+# .old, ready to be renamed, so that neither switch nor undo needs space.
+#
+# Only the journal decides. Its last line is one of
+#     begun armed              nothing live is touched: recovery removes what is there           -> dropped
+#     switching undoing        live files may be mixed: recovery puts all old ones back          -> undone
+#     switched                 new files are live; the timer undoes them unless kept             -> kept or undone
+#     kept undone dropped      nothing to do
+# A line is "TIME N STATE ..."; armed, switched: deadline; kept: generation in force; begun: who; undone: what the listeners say.
+#
+# Answers: 10 not as it was, 11 locked, 12 a check failed, 13 no space, 14 no such thing, 15 a tool is missing, 16 wrong question,
+# 1 failed otherwise. Foreign output is given out behind "| ", so that no line of it looks like an answer.
+#
+# For tests: MXSEAL_ROOT goes in front of all paths; MXSEAL_FAULT names a point where the script kills itself.
+
+root=${MXSEAL_ROOT-}
+state=$root/var/lib/mxseal
+etc=$root/etc/mxseal
+gen='' dir='' locked='' why='' recovered='' timing='' limit=unknown
+keep_generations=10
+lease=300          # seconds without a question after which a lock may be taken away
+nl='
+'
+
+fault() {
+	[ "${MXSEAL_FAULT-}" != "$1" ] || kill -9 $$
+}
+
+refuse() {
+	why=$2
+	return "$1"
+}
+
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+# Runs a command or function; when it fails, says on what and why.
+attempt() {
+	a_what=$1
+	shift
+	a_err=$("$@" 2>&1 >/dev/null) && return 0
+	a_err=$(printf '%s' "$a_err" | tail -n 1 | tr -c '[:print:]' ' ')
+	case $a_err in
+	*"No space left"* | *"isk quota"* | *"quota exceeded"*) refuse 13 "no space left on this host for $a_what" ;;
+	*"Read-only file system"*) refuse 13 "the file system of $a_what is read-only" ;;
+	*) refuse 1 "$a_what: ${a_err:-failed}" ;;
+	esac
+}
+
+durable() {
+	sync "$@" 2>/dev/null || sync
+}
+
+# The blob of this question, into a file. It is read to its end even when it cannot be written.
+take_blob() {
+	dd bs=1 count="$blob_bytes" 2>/dev/null | { cat >"$1" || { cat >/dev/null; false; }; }
+}
+
+# take_blob FILE SHA256 WHAT: and it must be what was sent.
+blob() {
+	attempt "$3" take_blob "$1"
+	b_rc=$?
+	blob_bytes=0
+	[ $b_rc -eq 0 ] || return $b_rc
+	[ "$(sum_of "$1")" = "$2" ] || refuse 1 "$3 did not arrive whole"
+}
+
+sum_of() {
+	if [ -f "$1" ] && su_sum=$(sha256sum <"$1" 2>/dev/null); then
+		echo "${su_sum%% *}"
+	else
+		echo -
+	fi
+}
+
+same() {
+	[ -f "$1" ] && [ -f "$2" ] && [ "$(sum_of "$1")" = "$(sum_of "$2")" ]
+}
+
+copy() {
+	rm -f "$2"
+	cp -p --preserve=all "$1" "$2" 2>/dev/null || { rm -f "$2"; cp -p "$1" "$2"; }
+}
+
+# write FILE TEXT: a small file of ours, at once.
+write() {
+	printf '%s\n' "$2" >"$1.part" && durable "$1.part" && mv -f "$1.part" "$1"
+}
+
+first_line() {
+	fl=
+	[ ! -f "$1" ] || IFS= read -r fl <"$1"
+	printf '%s\n' "$fl"
+}
+
+number() {
+	case $1 in
+	'' | 0* | *[!0-9]* | ???????????????*) refuse 16 "not a generation: $1" ;;
+	esac
+}
+
+path_ok() {
+	case $1 in
+	*/../* | */.. | */./* | */) refuse 16 "not a plain path: $1" ;;
+	/*) ;;
+	*) refuse 16 "not a whole path: $1" ;;
+	esac
+}
+
+need_lock() {
+	[ -n "$locked" ] || refuse 16 "the lock is not held"
+}
+
+# ... and a generation begun in this conversation.
+need_generation() {
+	need_lock || return
+	[ -n "$gen" ] && [ -d "$dir" ] || refuse 16 "no generation was begun"
+}
+
+# Runs a command of the mail system: no input, no lock, our file mode mask not inherited, at most so many seconds. What it
+# says goes to ran_text. Its output is a file, as a daemon it starts may keep the channel open.
+run_for() {
+	r_secs=$1 r_file=$state/out.$$
+	shift
+	(true >"$r_file") 2>/dev/null || r_file=/dev/null
+	if [ "$limit" = unknown ]; then
+		limit=
+		if timeout -k 1 5 true 2>/dev/null; then
+			limit="timeout -k 5"
+		elif timeout 5 true 2>/dev/null; then
+			limit=timeout
+		fi
+	fi
+	# shellcheck disable=SC2086  # $limit is words of ours
+	(
+		umask 022
+		[ -z "$limit" ] || exec $limit "$r_secs" "$@"
+		exec "$@"
+	) </dev/null >"$r_file" 2>&1 9>&- 8>&-
+	ran_rc=$?
+	ran_text=
+	if [ "$r_file" != /dev/null ]; then
+		ran_text=$(tail -n 60 "$r_file" | cut -c 1-500)
+		rm -f "$r_file"
+	fi
+	[ $ran_rc -ne 124 ] || ran_text="no end within $r_secs s$nl$ran_text"
+	return $ran_rc
+}
+
+say_ran() {
+	[ -z "$ran_text" ] || printf '%s\n' "$ran_text" | sed 's/^/| /'
+}
+
+# --- journal
+
+# The journal is replaced as a whole, never added to in place: a cut leaves the old one or the new one.
+journal_try() {
+	{ [ ! -f "$state/journal" ] || cat "$state/journal"; } >"$state/journal.new" &&
+		echo "$(date +%s) $*" >>"$state/journal.new" &&
+		durable "$state/journal.new" && mv -f "$state/journal.new" "$state/journal" && durable "$state"
+}
+
+# A full disk must not keep the journal from saying what was done: a reserve is kept for it.
+journal() {
+	attempt "/var/lib/mxseal/journal" journal_try "$@" || {
+		rm -f "$state/reserve"
+		attempt "/var/lib/mxseal/journal" journal_try "$@" || return
+	}
+	[ -f "$state/reserve" ] || dd if=/dev/zero of="$state/reserve" bs=1024 count=64 2>/dev/null || rm -f "$state/reserve"
+	fault "$2"
+	return 0
+}
+
+# What the journal says: its last line (j_time j_gen j_state j_rest), the generation in force, the highest number kept.
+journal_read() {
+	j_time=0 j_gen=0 j_state=none j_rest='' j_force=0 j_top=0
+	[ -f "$state/journal" ] || return 0
+	while read -r j_time j_gen j_state j_rest; do
+		if [ "$j_state" = kept ]; then
+			j_force=${j_rest%% *}
+			[ "$j_gen" -le "$j_top" ] || j_top=$j_gen
+		fi
+	done <"$state/journal"
+	# read at end of file empties its variables
+	read -r j_time j_gen j_state j_rest <<-END
+		$(tail -n 1 "$state/journal")
+	END
+}
+
+# The last state of one generation.
+state_of() {
+	so_state=
+	[ ! -f "$state/journal" ] || while read -r _ so_gen so_word _; do
+		[ "$so_gen" != "$1" ] || so_state=$so_word
+	done <"$state/journal"
+	echo "$so_state"
+}
+
+# Numbers that have a directory, lowest first.
+numbers() {
+	for nu in "$state"/* "$etc"/*; do
+		nu=${nu##*/}
+		case $nu in '' | 0* | *[!0-9]*) ;; *) echo "$nu" ;; esac
+	done | sort -n -u
+}
+
+next_number() {
+	nn=$j_top
+	[ "$j_gen" -le "$nn" ] || nn=$j_gen
+	for nu in $(numbers); do
+		[ "$nu" -le "$nn" ] || nn=$nu
+	done
+	echo $((nn + 1))
+}
+
+# --- lock
+
+lock_owner() {
+	o_pid='' o_since='' o_who=''
+	[ ! -f "$state/lock.owner" ] || read -r o_pid o_since o_who <"$state/lock.owner"
+}
+
+# Takes the lock from a conversation whose time is over. Only a process that has our lock file open is ended.
+evict() {
+	lock_owner
+	case $(readlink "/proc/$o_pid/fd/9" 2>/dev/null) in
+	*/mxseal/lock) kill -9 "$o_pid" ;;
+	esac
+}
+
+lock_is_stale() {
+	ls_seen=$(first_line "$state/lock.seen")
+	case $ls_seen in '' | *[!0-9]*) return 1 ;; esac
+	[ $(($(date +%s) - ls_seen)) -gt "$lease" ]
+}
+
+own_lock() {
+	locked=1
+	date +%s >"$state/lock.seen"
+	attempt "/var/lib/mxseal/lock.owner" write "$state/lock.owner" "$$ $(date +%s) $1"
+}
+
+# lock WHO: and finishes or reverses what a broken push left.
+verb_lock() {
+	[ -z "$locked" ] || return 0
+	have flock || { refuse 15 "this host has no flock (package util-linux): pushes could not be kept apart"; return; }
+	have sha256sum || { refuse 15 "this host has no sha256sum (package coreutils)"; return; }
+	attempt "/var/lib/mxseal" mkdir -p "$state/keys" || return
+	attempt "/var/lib/mxseal" chmod 0700 "$state" "$state/keys" || return
+	attempt "/var/lib/mxseal/lock" touch "$state/lock" || return
+	exec 9>>"$state/lock"
+	lo=0
+	until flock -n 9; do                    # who only looks whether it is held has it for a moment too
+		lo=$((lo + 1))
+		[ $lo -ne 3 ] || ! lock_is_stale || evict
+		[ $lo -lt 5 ] || {
+			exec 9>&-
+			lock_owner
+			echo "owner ${o_since:-0} ${o_who:-somebody}"
+			refuse 11 "${o_who:-somebody} is pushing to this host"
+			return
+		}
+		sleep 0.1 2>/dev/null || sleep 1
+	done
+	own_lock "$1" || return
+	fault lock
+	recover || return
+	[ -z "$recovered" ] || echo "recovered $recovered"
+}
+
+# --- before the switch
+
+# base PATH...: "SHA256 PATH" of each live file, - for one that is not there.
+verb_base() {
+	for b_path; do
+		echo "$(sum_of "$root$b_path") $b_path"
+	done
+}
+
+# begin N WHO CONFIG-DIRECTORY
+verb_begin() {
+	need_lock && number "$1" && path_ok "$3" || return
+	journal_read
+	case $j_state in
+	begun | armed | switching | switched | undoing)
+		refuse 11 "generation $j_gen on this host waits to be kept or undone"
+		return
+		;;
+	esac
+	[ "$1" -gt "$j_top" ] || { refuse 10 "generation $j_top is on this host already"; return; }
+	if [ -e "$state/$1" ] || [ -e "$etc/$1" ]; then
+		case $(state_of "$1") in
+		undone | dropped) rm -rf "${state:?}/$1" "${etc:?}/$1" ;;
+		*) refuse 10 "there is a directory of generation $1 on this host that nothing is known about"; return ;;
+		esac
+	fi
+	journal "$1" begun "$2" || return
+	gen=$1 dir=$state/$1
+	attempt "/var/lib/mxseal/$gen" mkdir "$dir" "$dir/f" || return
+	attempt "/etc/mxseal/$gen" mkdir -p "$etc/$gen" || return
+	attempt "/etc/mxseal/$gen" chmod 0755 "$etc" "$etc/$gen" || return
+	durable "$etc" "$state"
+	attempt "/var/lib/mxseal/$gen" write "$dir/conf" "$3" || return
+	attempt "/var/lib/mxseal/$gen" write "$dir/who" "$2" || return
+	attempt "/var/lib/mxseal/$gen" write "$dir/as" "$gen" || return
+	fault begin
+}
+
+# The entry of a live file, by the name it was asked for.
+entry_of() {
+	for en in "$dir"/f/*; do
+		if [ -f "$en/name" ] && [ "$(first_line "$en/name")" = "$1" ]; then
+			echo "$en"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# Where a file really is: links are followed, so that the file is replaced and not the link to it.
+real_path() {
+	if [ -e "$1" ] || [ -L "$1" ]; then
+		readlink -f "$1"
+	else
+		rp_dir=$(readlink -f "${1%/*}") && echo "$rp_dir/${1##*/}"
+	fi
+}
+
+save_entry() {
+	mkdir "$1" && printf '%s\n' "$2" >"$1/kind" && printf '%s\n' "$3" >"$1/name" && printf '%s\n' "$4" >"$1/live" &&
+		printf '%s\n' "$5" >"$1/mode" || return
+	[ ! -f "$4" ] || copy "$4" "$1/old" || return
+	sum_of "$1/old" >"$1/sum" && durable "$1"/* && durable "$1"
+}
+
+# save KIND PATH SHA256 MODE: a live file that will be switched; it must be as the plan knew it (- for not there).
+verb_save() {
+	need_generation && path_ok "$2" || return
+	sv_live=$(real_path "$root$2") && [ -d "${sv_live%/*}" ] || { refuse 10 "there is no directory for $2"; return; }
+	if [ -e "$sv_live" ] && [ ! -f "$sv_live" ]; then
+		refuse 10 "$2 is not a plain file"
+		return
+	fi
+	[ "$(sum_of "$sv_live")" = "$3" ] || { refuse 10 "$2 is not as it was when the plan was made"; return; }
+	case $1 in
+	edit | remove) [ "$3" != - ] ;;
+	create) [ "$3" = - ] ;;
+	restore) true ;;
+	*) false ;;
+	esac || { refuse 10 "$2 cannot be saved as \"$1\""; return; }
+	sv_i=1
+	while [ -e "$dir/f/$sv_i" ]; do sv_i=$((sv_i + 1)); done
+	fault save
+	attempt "the saved copy of $2" save_entry "$dir/f/$sv_i" "$1" "$root$2" "$sv_live" "${4:-0644}" || return
+	[ "$(sum_of "$dir/f/$sv_i/old")" = "$3" ] || { refuse 10 "$2 is being changed by somebody else"; return; }
+	# all that was ever switched, for prune
+	attempt "/var/lib/mxseal/paths" remember_path "$sv_live" || return
+	fault "saved"
+}
+
+remember_path() {
+	[ -f "$state/paths" ] && grep -F -x -q -e "$1" "$state/paths" && return 0
+	{ [ ! -f "$state/paths" ] || cat "$state/paths"; printf '%s\n' "$1"; } >"$state/paths.part" &&
+		durable "$state/paths.part" && mv -f "$state/paths.part" "$state/paths"
+}
+
+# A file of the new generation: nothing outside /etc/mxseal/N/.
+part_path() {
+	path_ok "$1" || return
+	case $1 in
+	/etc/mxseal/"$gen"/*) ;;
+	*) refuse 16 "$1 is not in /etc/mxseal/$gen" ; return ;;
+	esac
+	pp=$root$1
+	[ -d "${pp%/*}" ] || {
+		attempt "${1%/*}" mkdir -p "${pp%/*}" || return
+		attempt "${1%/*}" chmod 0755 "${pp%/*}"
+	}
+}
+
+settle() {
+	chmod "$2" "$1.part" && durable "$1.part" && mv -f "$1.part" "$1" && durable "${1%/*}"
+}
+
+# put PATH MODE SHA256 + blob: a new file, or the new text of a saved one.
+verb_put() {
+	need_generation && path_ok "$1" || return
+	case $2 in
+	0[0-7][0-7][0-7]) ;;
+	*) refuse 16 "not a file mode: $2"; return ;;
+	esac
+	if pu=$(entry_of "$root$1"); then
+		pu=$pu/new
+	else
+		part_path "$1" || return
+		pu=$root$1
+	fi
+	fault put
+	blob "$pu.part" "$3" "$1" || return
+	fault putting
+	attempt "$1" settle "$pu" "$2" || return
+	fault put-done
+}
+
+# chain PATH KEY-PATH SHA256 + blob: the key, which never left this host, then the certificates, in one file.
+verb_chain() {
+	need_generation && part_path "$1" && path_ok "$2" || return
+	have openssl || { refuse 15 "this host has no openssl, so the key cannot be held against the certificate"; return; }
+	blob "$dir/certs" "$3" "$1" || return
+	[ -f "$root$2" ] || { refuse 12 "the key $2 is not on this host"; return; }
+	fault chain
+	openssl pkey -passin pass: -in "$root$2" -noout 2>/dev/null || {
+		refuse 12 "the key $2 cannot be read: it is encrypted or not a key"
+		return
+	}
+	attempt "$1" chain_write "$root$2" "$dir/certs" "$root$1.part" || return
+	rm -f "$dir/certs"
+	attempt "$1" settle "$root$1" 0600 || return
+	printf '%s\n' "$1" >>"$dir/chains"
+	chain_good "$1" || return
+	fault chain-done
+}
+
+# Only the key itself is taken from its file, which may hold more. cat names a full disk, openssl does not.
+chain_write() {
+	openssl pkey -passin pass: -in "$1" | cat >"$3" && cat "$2" >>"$3"
+}
+
+# A chain file is good when its key fits the first certificate and each certificate is signed by the next.
+chain_good() {
+	cg=$root$1
+	[ -r "$cg" ] || { refuse 12 "$1 is not there"; return; }
+	cg_key=$(openssl pkey -passin pass: -in "$cg" -pubout 2>/dev/null) || { refuse 12 "$1 has no key that can be read"; return; }
+	cg_cert=$(openssl x509 -in "$cg" -noout -pubkey 2>/dev/null) || { refuse 12 "$1 has no certificate"; return; }
+	[ "$cg_key" = "$cg_cert" ] || { refuse 12 "the key in $1 does not fit its certificate"; return; }
+	cg_list=$(sed -n '/^-----BEGIN CERT/,/^-----END CERT/p' "$cg" | openssl crl2pkcs7 -nocrl -certfile /dev/stdin 2>/dev/null |
+		openssl pkcs7 -print_certs -noout 2>/dev/null)
+	cg_issuer=
+	while IFS= read -r cg_line; do
+		case $cg_line in
+		subject=*)
+			if [ -n "$cg_issuer" ] && [ "$cg_issuer" != "${cg_line#subject=}" ]; then
+				refuse 12 "the certificates in $1 are not in order: each must be followed by its issuer's"
+				return
+			fi
+			;;
+		issuer=*) cg_issuer=${cg_line#issuer=} ;;
+		esac
+	done <<-END
+		$cg_list
+	END
+}
+
+# The staged copy of the configuration directory: links to all that stays, the new text of what changes.
+stage() {
+	[ ! -d "$dir/staged" ] || return 0
+	st_conf=$(readlink -f "$root$(first_line "$dir/conf")")
+	mkdir "$dir/staged" || return
+	stage_links "$st_conf" "$dir/staged"
+	for st in "$dir"/f/*; do
+		[ -f "$st/kind" ] || continue
+		st_name=$(first_line "$st/name")
+		case $st_name in
+		"$root$(first_line "$dir/conf")"/*) st_rel=${st_name#"$root$(first_line "$dir/conf")"/} ;;
+		*) continue ;;
+		esac
+		stage_dirs "$st_rel" || return
+		rm -f "$dir/staged/$st_rel"
+		[ ! -f "$st/new" ] || cp "$st/new" "$dir/staged/$st_rel" || return
+	done
+}
+
+stage_links() {
+	for sl in "$1"/* "$1"/.[!.]*; do
+		[ ! -e "$sl" ] || ln -s "$sl" "$2/${sl##*/}"
+	done
+}
+
+# Folders on the way to a changed file become real ones.
+stage_dirs() {
+	sd_rest=$1 sd_done=$dir/staged
+	while :; do
+		case $sd_rest in */*) ;; *) return 0 ;; esac
+		sd_done=$sd_done/${sd_rest%%/*}
+		sd_rest=${sd_rest#*/}
+		if [ -L "$sd_done" ]; then
+			sd_from=$(readlink -f "$sd_done")
+			rm -f "$sd_done"
+			mkdir "$sd_done" && stage_links "$sd_from" "$sd_done" || return
+		fi
+		[ -d "$sd_done" ] || mkdir "$sd_done" || return
+	done
+}
+
+# check_run DIRECTORY WORD...: @STAGED@ in a word stands for the directory.
+check_run() {
+	cr_dir=$1 cr_n=$(($# - 1))
+	shift
+	while [ "$cr_n" -gt 0 ]; do
+		cr_word=$1
+		shift
+		case $cr_word in
+		*@STAGED@*) cr_word=${cr_word%%@STAGED@*}$cr_dir${cr_word#*@STAGED@} ;;
+		esac
+		set -- "$@" "$cr_word"
+		cr_n=$((cr_n - 1))
+	done
+	run_for 30 "$@"
+}
+
+# check NAME WORD...: a tool of the mail system on the staged copy. It fails with its status, and also when it complains
+# about something it does not complain about in the live configuration: the tools of Postfix end with 0 then.
+verb_check() {
+	need_generation || return
+	ck_name=$1
+	shift
+	attempt "the staged copy" stage || return
+	check_run "$dir/staged" "$@"
+	ck_rc=$ran_rc ck_text=$ran_text ck_live=
+	say_ran
+	case $ck_text in
+	*warning:* | *error:* | *fatal:*)
+		check_run "$root$(first_line "$dir/conf")" "$@"
+		ck_live=$nl$ran_text$nl
+		;;
+	esac
+	ck_new=
+	while IFS= read -r ck_line; do
+		case $ck_line in *warning:* | *error:* | *fatal:*) ;; *) continue ;; esac
+		ck_line=$(printf '%s\n' "$ck_line" | sed "s|$dir/staged|$root$(first_line "$dir/conf")|g")
+		case $ck_live in
+		*"$nl$ck_line$nl"*) ;;
+		*) ck_new=${ck_new:-$ck_line} ;;
+		esac
+	done <<-END
+		$ck_text
+	END
+	fault check
+	if [ $ck_rc -ne 0 ] || [ -n "$ck_new" ]; then
+		[ -n "$ck_new" ] || ck_new=$(printf '%s\n' "$ck_text" | tail -n 1)
+		refuse 12 "check \"$ck_name\": ${ck_new:-status $ck_rc}"
+	fi
+}
+
+# ours: what the mail system's own tools do not look at.
+verb_ours() {
+	need_generation || return
+	if [ -f "$dir/chains" ]; then
+		while IFS= read -r ou; do
+			chain_good "$ou" || return
+		done <"$dir/chains"
+	fi
+	for ou in "$dir"/f/*; do
+		[ -f "$ou/kind" ] || continue
+		case $(first_line "$ou/kind") in
+		remove) continue ;;
+		esac
+		[ -f "$ou/new" ] || { refuse 16 "$(first_line "$ou/name") has no new text"; return; }
+		while IFS= read -r ou_path; do
+			[ -z "$ou_path" ] || [ -r "$root$ou_path" ] || {
+				refuse 12 "$(first_line "$ou/name") names $ou_path, which is not there"
+				return
+			}
+		done <<-END
+			$(sed '/^[[:space:]]*#/d' "$ou/new" | tr -c 'A-Za-z0-9_./-' '\n' | grep '^/etc/mxseal/[0-9]')
+		END
+	done
+}
+
+# how reload|restart WORD...: one more command of that list.
+verb_how() {
+	need_generation || return
+	case $1 in
+	reload | restart) ho=$dir/$1 ;;
+	*) refuse 16 "not a list of commands: $1"; return ;;
+	esac
+	shift
+	attempt "/var/lib/mxseal/$gen" how_write "$ho" "$@"
+}
+
+how_write() {
+	hw=$1
+	shift
+	{
+		for hw_word; do printf '+%s\n' "$hw_word"; done
+		echo "=run"
+	} >>"$hw" && durable "$hw"
+}
+
+# note wants|before SHA256 + blob: what the listeners shall serve, and what they served before (recall gives it back).
+verb_note() {
+	need_generation || return
+	case $1 in
+	wants | before) ;;
+	*) refuse 16 "not a note: $1"; return ;;
+	esac
+	blob "$dir/$1.part" "$2" "/var/lib/mxseal/$gen" || return
+	attempt "/var/lib/mxseal/$gen" settle "$dir/$1" 0600
+}
+
+# recall N wants|before
+verb_recall() {
+	number "$1" || return
+	[ -f "$state/$1/$2" ] || { refuse 14 "nothing was noted for generation $1"; return; }
+	cat "$state/$1/$2"
+}
+
+# --- undo timer
+
+timer_alive() {
+	[ -f "$1/timer" ] && ! (exec 7<"$1/timer" && flock -n 7) 2>/dev/null
+}
+
+# The timer does not stop itself.
+timer_stop() {
+	if [ -z "$timing" ] && timer_alive "$1"; then
+		ts_unit=$(first_line "$1/timer.unit")
+		[ -z "$ts_unit" ] || systemctl stop "$ts_unit" >/dev/null 2>&1
+		ts_pid=$(first_line "$1/timer.pid")
+		case $(tr '\0' ' ' 2>/dev/null <"/proc/$ts_pid/cmdline") in
+		*"$1/script timer "*) kill -9 -- "-$ts_pid" 2>/dev/null || kill -9 "$ts_pid" ;;
+		esac
+	fi
+	rm -f "$1/timer.unit" "$1/timer.pid"
+}
+
+timer_wait() {
+	tw=0
+	until timer_alive "$dir"; do
+		tw=$((tw + 1))
+		[ $tw -le 40 ] || return 1
+		sleep 0.1 2>/dev/null || sleep 1
+	done
+}
+
+timer_start() {
+	if [ -z "$root" ] && [ -d /run/systemd/system ] && have systemd-run; then
+		ti_unit=mxseal-undo-$gen-$(date +%s)
+		write "$dir/timer.unit" "$ti_unit" || return
+		# KillMode: what the undo starts must outlive it
+		systemd-run --quiet --collect --unit="$ti_unit" --property=KillMode=process \
+			/bin/sh "$dir/script" timer "$gen" "$1" >/dev/null 2>&1 9>&- && timer_wait && return 0
+		systemctl stop "$ti_unit" >/dev/null 2>&1
+		rm -f "$dir/timer.unit"
+	fi
+	if have setsid; then
+		setsid sh "$dir/script" timer "$gen" "$1" </dev/null >/dev/null 2>&1 9>&- &
+		timer_wait && return 0
+	fi
+	return 1
+}
+
+# arm SECONDS: everything the switch and the undo need is laid ready, and the undo timer runs.
+verb_arm() {
+	need_generation || return
+	case $1 in
+	'' | 0* | *[!0-9]* | ??????*) refuse 16 "not a number of seconds: $1"; return ;;
+	esac
+	for ar in "$dir"/f/*; do
+		[ -f "$ar/kind" ] || continue
+		attempt "$(first_line "$ar/live")" lay_ready "$ar" || { ar=$?; tidy "$dir"; return $ar; }
+		fault lay
+	done
+	attempt "/var/lib/mxseal/$gen" script_write || return
+	fault arm
+	timer_start "$1" || {
+		timer_stop "$dir"
+		refuse 15 "the undo timer does not run on this host (neither systemd-run nor setsid works)"
+		return
+	}
+	deadline=$(($(date +%s) + $1))
+	journal "$gen" armed "$deadline" || return
+	echo "deadline $deadline"
+}
+
+script_write() {
+	case ${s-} in
+	*'#mxseal end') printf '%s\n' "$s" >"$dir/script" ;;
+	*) cat "$0" >"$dir/script" ;;
+	esac && durable "$dir/script" && grep -q '^#mxseal end' "$dir/script"
+}
+
+sibling() {
+	sb=$(first_line "$2/live")
+	echo "${sb%/*}/.${sb##*/}.mxseal-${1##*/}.$3"
+}
+
+# The new file gets owner, mode, access lists and labels of the old one by being a copy of it with other content.
+lay_ready() {
+	lr_live=$(first_line "$1/live")
+	lr_new=$(sibling "$dir" "$1" new)
+	lr_old=$(sibling "$dir" "$1" old)
+	if [ -f "$1/old" ]; then
+		copy "$lr_live" "$lr_old" && same "$lr_old" "$1/old" && durable "$lr_old" || return
+	fi
+	case $(first_line "$1/kind") in
+	edit)
+		copy "$lr_live" "$lr_new" && cat "$1/new" >"$lr_new" ;;
+	create)
+		rm -f "$lr_new"
+		cat "$1/new" >"$lr_new" && chmod "$(first_line "$1/mode")" "$lr_new" ;;
+	restore)
+		copy "$1/new" "$lr_new" ;;
+	remove)
+		return 0 ;;
+	esac && same "$lr_new" "$1/new" && durable "$lr_new"
+}
+
+# Removes what lies beside the live files.
+tidy() {
+	for td in "$1"/f/*; do
+		[ -f "$td/live" ] || continue
+		rm -f "$(sibling "$1" "$td" new)" "$(sibling "$1" "$td" old)" "$(sibling "$1" "$td" back)"
+	done
+}
+
+# --- the switch and the way back
+
+each_live_dir() {
+	for el in "$dir"/f/*; do
+		[ ! -f "$el/live" ] || { el=$(first_line "$el/live"); durable "${el%/*}"; }
+	done
+}
+
+verb_switch() {
+	need_generation || return
+	journal_read
+	[ "$j_gen $j_state" = "$gen armed" ] || { refuse 16 "generation $gen is not armed"; return; }
+	timer_alive "$dir" || { refuse 1 "the undo timer has ended"; return; }
+	for sw in "$dir"/f/*; do
+		[ -f "$sw/kind" ] || continue
+		[ "$(sum_of "$(first_line "$sw/live")")" = "$(first_line "$sw/sum")" ] || {
+			refuse 10 "$(first_line "$sw/live") was changed by somebody else just now"
+			return
+		}
+	done
+	deadline=${j_rest%% *}
+	journal "$gen" switching "$deadline" || return
+	for sw in "$dir"/f/*; do
+		[ -f "$sw/kind" ] || continue
+		fault "switch:${sw##*/}"
+		attempt "$(first_line "$sw/live")" switch_one "$sw" || {
+			sw=$?
+			sw_why=$why
+			undo_now "the switch failed" || return
+			refuse $sw "$sw_why"
+			return
+		}
+	done
+	fault switch-done
+	each_live_dir
+	journal "$gen" switched "$deadline"
+}
+
+switch_one() {
+	if [ "$(first_line "$1/kind")" = remove ]; then
+		rm -f "$(first_line "$1/live")"
+	else
+		mv -f "$(sibling "$dir" "$1" new)" "$(first_line "$1/live")"
+	fi
+}
+
+# One old file back, byte for byte with its owner and mode. What somebody else made of it meanwhile is parked, not lost.
+put_back_one() {
+	pb_live=$(first_line "$1/live")
+	if [ -f "$pb_live" ] && ! same "$pb_live" "$1/old" && ! same "$pb_live" "$1/new"; then
+		mkdir -p "$dir/parked" && copy "$pb_live" "$dir/parked/${1##*/}"
+	fi
+	if [ ! -f "$1/old" ]; then
+		rm -f "$pb_live"
+		return
+	fi
+	same "$pb_live" "$1/old" && return 0
+	pb_old=$(sibling "$dir" "$1" old)
+	if ! same "$pb_old" "$1/old"; then
+		pb_old=$(sibling "$dir" "$1" back)
+		copy "$1/old" "$pb_old" && durable "$pb_old" || return
+	fi
+	mv -f "$pb_old" "$pb_live"
+}
+
+# serve reload|restart: the commands noted for that, in order.
+serve() {
+	[ -f "$dir/$1" ] || return 0
+	se_rc=0 se_text=
+	set -- "$dir/$1"
+	while IFS= read -r se_line <&6; do
+		if [ "$se_line" = =run ]; then
+			shift
+			run_for 60 "$@" || se_rc=$ran_rc
+			se_text=$se_text$ran_text
+			set -- x
+		else
+			set -- "$@" "${se_line#+}"
+		fi
+	done 6<"$1"
+	ran_text=$se_text
+	return $se_rc
+}
+
+# Does a listener greet? 0 yes, 1 no, 2 cannot look. A shell has no sockets: bash has, and openssl.
+greets() {
+	if have bash; then
+		# shellcheck disable=SC2016
+		run_for 5 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit 1; [ "$2" = 0 ] || exit 0
+			IFS= read -r -t 3 l <&3 || exit 1; case $l in 220*) exit 0 ;; esac; exit 1' "$1" "$2" "$3" || return 1
+	elif have openssl; then
+		case $1 in *:*) set -- "[$1]" "$2" "$3" ;; esac
+		if [ "$3" = 0 ]; then
+			run_for 5 openssl s_client -starttls smtp -connect "$1:$2"
+		else
+			run_for 5 openssl s_client -connect "$1:$2"
+		fi
+		case $ran_text in *"STARTTLS in server"* | *"BEGIN CERTIFICATE"*) ;; *) return 1 ;; esac
+	else
+		return 2
+	fi
+}
+
+# All that greeted before: sets alive to yes, no or unseen.
+look_alive() {
+	alive=unseen
+	[ -s "$dir/before" ] || return 0
+	la_try=0
+	while :; do
+		alive=yes
+		while read -r la_address la_port la_implicit _ <&6; do
+			greets "$la_address" "$la_port" "$la_implicit"
+			case $? in
+			1) alive=no ;;
+			2) alive=unseen; return ;;
+			esac
+		done 6<"$dir/before"
+		la_try=$((la_try + 1))
+		[ $alive = no ] && [ $la_try -lt 3 ] || return 0
+		sleep 1
+	done
+}
+
+# undo_now WHY: old files and old service. Where a reload does not bring the greeting back, or nobody can look, the mail
+# system is stopped and started: Postfix waits a minute before it tries a service again that failed.
+undo_now() {
+	journal "$gen" undoing "$1" || return
+	for un in "$dir"/f/*; do
+		[ -f "$un/kind" ] || continue
+		attempt "$(first_line "$un/live")" put_back_one "$un" || return
+		fault "back:${un##*/}"
+	done
+	each_live_dir
+	fault back-done
+	serve reload
+	look_alive
+	if [ "$alive" != yes ]; then
+		serve restart
+		look_alive
+	fi
+	tidy "$dir"
+	rm -rf "${etc:?}/$gen" "$dir/staged"
+	journal "$gen" undone "$alive $1"
+	timer_stop "$dir"
+}
+
+# Nothing live was touched: everything of this generation goes.
+drop_now() {
+	timer_stop "$dir"
+	tidy "$dir"
+	rm -rf "${etc:?}/$gen"
+	journal "$gen" dropped "$1" || return
+	rm -rf "$dir"
+}
+
+verb_reload() {
+	need_generation || return
+	serve reload || refuse 1 "the reload failed with status $se_rc: $(printf '%s\n' "$ran_text" | tail -n 1)"
+	re=$?
+	say_ran
+	fault reload
+	return $re
+}
+
+verb_restart() {
+	need_lock || return
+	journal_read
+	[ -n "$dir" ] || dir=$state/$j_gen
+	serve restart || refuse 1 "the restart failed with status $se_rc: $(printf '%s\n' "$ran_text" | tail -n 1)"
+	rs=$?
+	say_ran
+	return $rs
+}
+
+# drop: gives up before the switch.
+verb_drop() {
+	need_generation || return
+	journal_read
+	case $j_state in
+	begun | armed) drop_now "given up" ;;
+	esac
+}
+
+# waiting: the generation that is switched and not yet kept.
+waiting() {
+	need_lock || return
+	journal_read
+	[ "$j_state" = switched ] || { refuse 14 "no push waits on this host"; return; }
+	gen=$j_gen dir=$state/$j_gen
+}
+
+# keep: the word that makes a push stay.
+verb_keep() {
+	waiting || return
+	journal "$gen" kept "$(first_line "$dir/as")" || return
+	timer_stop "$dir"
+	tidy "$dir"
+	rm -rf "$dir/staged"
+	fault keep-done
+	prune
+	echo "kept $gen $(first_line "$dir/as")"
+	gen='' dir=''
+}
+
+# undo WHY: of a push that waits.
+verb_undo() {
+	waiting || return
+	undo_now "$1" || return
+	echo "undone $gen $alive"
+}
+
+# What was in force before generation N was kept.
+before_kept() {
+	bf_last=0
+	while read -r _ bf_gen bf_state bf_as; do
+		[ "$bf_state" = kept ] || continue
+		if [ "$bf_gen" = "$1" ]; then
+			echo "$bf_last"
+			return
+		fi
+		bf_last=${bf_as%% *}
+	done <"$state/journal"
+	echo 0
+}
+
+# back TO WHO: begins a generation that puts the files back as they were when TO was kept (0: before the first of ours;
+# previous: before the one in force). Each saved copy tells what a file was before its generation; the oldest after TO counts.
+verb_back() {
+	need_lock || return
+	journal_read
+	[ "$j_force" -gt 0 ] || { refuse 14 "nothing of ours is in force on this host"; return; }
+	bk_to=$1 bk_top=$j_top bk_oldest=
+	[ "$bk_to" != previous ] || bk_to=$(before_kept "$j_force")
+	[ "$bk_to" = 0 ] || number "$bk_to" || return
+	[ "$bk_to" != "$j_force" ] || { refuse 14 "generation $bk_to is in force already"; return; }
+	if [ "$bk_to" != 0 ] && { [ ! -d "$state/$bk_to" ] || [ "$(state_of "$bk_to")" != kept ]; }; then
+		refuse 14 "generation $bk_to is not kept on this host"
+		return
+	fi
+	[ ! -f "$state/pruned" ] || [ "$bk_to" -ge "$(first_line "$state/pruned")" ] || {
+		refuse 14 "what was before generation $(first_line "$state/pruned") is no longer kept on this host"
+		return
+	}
+	verb_begin "$(next_number)" "$2" "$(first_line "$state/$j_top/conf")" || return
+	attempt "/var/lib/mxseal/$gen" write "$dir/as" "$bk_to" || return
+	for bk in $(numbers); do
+		[ "$bk" -gt "$bk_to" ] && [ "$bk" -le "$bk_top" ] && [ "$(state_of "$bk")" = kept ] || continue
+		bk_oldest=${bk_oldest:-$bk}
+		for bk_f in "$state/$bk"/f/*; do
+			[ -f "$bk_f/kind" ] || continue
+			bk_name=$(first_line "$bk_f/name")
+			entry_of "$bk_name" >/dev/null || back_one "$bk_f" "${bk_name#"$root"}" || return
+		done
+	done
+	for bk_f in "$bk_top/reload" "$bk_top/restart" "$bk_oldest/before"; do
+		[ ! -f "$state/$bk_f" ] || attempt "/var/lib/mxseal/$gen" cp "$state/$bk_f" "$dir/${bk_f#*/}" || return
+	done
+	[ ! -f "$dir/before" ] || mv -f "$dir/before" "$dir/wants"
+	durable "$dir"
+	echo "begun $gen as $bk_to"
+}
+
+# The file must still be as the last push left it.
+back_one() {
+	bo_last=
+	for bo in $(numbers); do
+		[ "$bo" -le "$bk_top" ] && [ "$(state_of "$bo")" = kept ] || continue
+		for bo_f in "$state/$bo"/f/*; do
+			[ ! -f "$bo_f/name" ] || [ "$(first_line "$bo_f/name")" != "$root$2" ] || bo_last=$bo_f
+		done
+	done
+	[ "$(sum_of "$root$2")" = "$(sum_of "$bo_last/new")" ] || {
+		refuse 10 "$2 was changed since the last push; undoing would lose that"
+		return
+	}
+	if [ -f "$1/old" ]; then
+		verb_save restore "$2" "$(sum_of "$root$2")" "" || return
+		bo=$(entry_of "$root$2")
+		attempt "$2" copy "$1/old" "$bo/new"
+	elif [ -f "$root$2" ]; then
+		verb_save remove "$2" "$(sum_of "$root$2")" ""
+	fi
+}
+
+# --- recovery, status, generations
+
+# Finishes or reverses what a push left whose console, connection or host died. A push that waits is left alone, also when
+# its timer is gone (the host was started anew): then only a person may say whether it stays.
+recover() {
+	journal_read
+	[ "$j_gen" != 0 ] || return 0
+	gen=$j_gen dir=$state/$j_gen
+	case $j_state in
+	begun | armed)
+		drop_now "the push was cut off" || return
+		recovered="generation $gen was never switched on: removed"
+		;;
+	switching | undoing)
+		undo_now "the push was cut off" || return
+		recovered="generation $gen was cut off: the old files are back, listeners: $alive"
+		;;
+	kept | undone | dropped)
+		tidy "$dir"
+		;;
+	esac
+	gen='' dir=''
+}
+
+verb_status() {
+	journal_read
+	if [ -f "$state/lock" ] && ! (exec 7<"$state/lock" && flock -n 7) 2>/dev/null && [ -z "$locked" ]; then
+		lock_owner
+		echo "owner ${o_since:-0} ${o_who:-somebody}"
+	fi
+	case $j_state in
+	switched)
+		if timer_alive "$state/$j_gen"; then
+			echo "state waiting"
+		else
+			echo "state unconfirmed"
+		fi
+		echo "undo_at ${j_rest%% *}"
+		echo "generation $j_gen"
+		;;
+	begun | armed | switching | undoing)
+		echo "state unfinished"
+		echo "generation $j_force"
+		;;
+	*)
+		echo "state idle"
+		echo "generation $j_force"
+		;;
+	esac
+	echo "next $(next_number)"
+	[ ! -f "$state/journal" ] || tail -n 200 "$state/journal" | sed 's/^/journal /'
+}
+
+# Older generations go, but never a directory that a live file or a saved one still names.
+prune() {
+	journal_read
+	pr_seen=0
+	for pr in $(numbers | sort -rn); do
+		[ "$(state_of "$pr")" != kept ] || pr_seen=$((pr_seen + 1))
+		[ "$pr_seen" -gt "$keep_generations" ] && [ "$pr" != "$j_force" ] || continue
+		[ -f "$state/pruned" ] && [ "$(first_line "$state/pruned")" -ge "$pr" ] || write "$state/pruned" "$pr"
+		rm -rf "${state:?}/$pr"
+		pr_used=
+		while IFS= read -r pr_path; do
+			[ ! -f "$pr_path" ] || ! grep -F -q "/etc/mxseal/$pr/" "$pr_path" || pr_used=1
+		done <"$state/paths"
+		for pr_path in "$state"/*/f/*/old; do
+			[ ! -f "$pr_path" ] || ! grep -F -q "/etc/mxseal/$pr/" "$pr_path" || pr_used=1
+		done
+		[ -n "$pr_used" ] || rm -rf "${etc:?}/$pr"
+	done
+	if [ "$(wc -l <"$state/journal")" -gt 800 ]; then
+		{
+			echo "$j_time $j_top kept $j_force"
+			tail -n 400 "$state/journal"
+		} >"$state/journal.new" && durable "$state/journal.new" && mv -f "$state/journal.new" "$state/journal"
+	fi
+}
+
+# The undo timer: this script, run from the generation's directory. At its end it takes the lock, if need be from a console
+# that hangs, and undoes what nobody has kept.
+timer() {
+	gen=$1 dir=$state/$1 timing=1
+	exec 8>>"$dir/timer"
+	flock 8 || exit 1
+	echo $$ >"$dir/timer.pid"
+	sleep "$2" 8>&-
+	exec 9>>"$state/lock"
+	ti=0
+	until flock -n 9; do
+		journal_read
+		case $j_gen.$j_state in "$gen.switched" | "$gen.armed" | "$gen.switching" | "$gen.undoing") ;; *) exit 0 ;; esac
+		ti=$((ti + 1))
+		[ $ti -le 2 ] || evict
+		sleep 1
+	done
+	journal_read
+	[ "$j_gen" = "$gen" ] || exit 0
+	own_lock "the undo timer of generation $gen"
+	case $j_state in
+	switched) undo_now "nobody confirmed it in time" ;;
+	switching | undoing) undo_now "the push was cut off" ;;
+	begun | armed) drop_now "the push was cut off" ;;
+	esac
+}
+
+# End of a conversation: what was not switched on goes at once.
+leave() {
+	[ -n "$locked" ] || return 0
+	journal_read
+	[ "$j_gen" != "$gen" ] || case $j_state in begun | armed) drop_now "the push was cut off" ;; esac
+	rm -f "$state/lock.seen"
+}
+
+# --- keys
+
+key_path() {
+	path_ok "$1" || return
+	have openssl || { refuse 15 "this host has no openssl to make and use keys with"; return; }
+	[ -f "$root$1" ] || refuse 14 "the key $1 is not on this host"
+}
+
+# key-make ID KIND: a new private key, never over an existing one; its public key is the answer.
+verb_key_make() {
+	case $1 in
+	'' | .* | *[!A-Za-z0-9._-]*) refuse 16 "not a name for a key: $1"; return ;;
+	esac
+	have openssl || { refuse 15 "this host has no openssl to make a key with"; return; }
+	km=$state/keys/$1.key
+	case $2 in
+	ec-p256) set -- "$1" EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:named_curve ;;
+	ec-p384) set -- "$1" EC -pkeyopt ec_paramgen_curve:P-384 -pkeyopt ec_param_enc:named_curve ;;
+	rsa-2048 | rsa-3072 | rsa-4096) set -- "$1" RSA -pkeyopt "rsa_keygen_bits:${2#rsa-}" ;;
+	*) refuse 16 "not a kind of key: $2"; return ;;
+	esac
+	km_name=/var/lib/mxseal/keys/$1.key
+	shift
+	attempt "/var/lib/mxseal/keys" mkdir -p "$state/keys" || return
+	attempt "/var/lib/mxseal/keys" chmod 0700 "$state" "$state/keys" || return
+	[ ! -e "$km" ] || { refuse 10 "there is a key $km_name already"; return; }
+	attempt "$km_name" key_write "$km" "$@"
+	km_rc=$?
+	rm -f "$km.$$"
+	[ $km_rc -eq 0 ] || return $km_rc
+	openssl pkey -in "$km" -pubout
+}
+
+# A hard link refuses to replace what is there.
+key_write() {
+	kw=$1
+	shift
+	openssl genpkey -algorithm "$@" | cat >"$kw.$$" && openssl pkey -in "$kw.$$" -noout && durable "$kw.$$" &&
+		ln "$kw.$$" "$kw" && durable "${kw%/*}"
+}
+
+# key-public PATH
+verb_key_public() {
+	key_path "$1" || return
+	openssl pkey -passin pass: -in "$root$1" -pubout 2>/dev/null ||
+		refuse 12 "the key $1 cannot be read: it is encrypted or not a key"
+}
+
+# key-sign PATH DIGEST + blob: the signature, in base64 on one line.
+verb_key_sign() {
+	key_path "$1" || return
+	case $2 in
+	sha256 | sha384 | sha512) ;;
+	*) refuse 16 "not a digest: $2"; return ;;
+	esac
+	ks=$(dd bs=1 count="$blob_bytes" 2>/dev/null | openssl dgst "-$2" -sign "$root$1" -passin pass: 2>/dev/null |
+		openssl base64 -A)
+	blob_bytes=0
+	[ -n "$ks" ] || { refuse 12 "the key $1 cannot be read: it is encrypted or not a key"; return; }
+	echo "$ks"
+}
+
 answer() {
 	printf '#= %s %s\n' "$1" "$2"
 }
@@ -68,13 +1255,16 @@ questions() {
 			set -- "$@" "$q_line"
 			q_n=$((q_n - 1))
 		done
-		# shellcheck disable=SC2034  # a verb that takes a blob reads that many bytes: dd bs=1 count="$blob_bytes"
 		IFS= read -r blob_bytes || return 0
+		[ -z "$locked" ] || date +%s >"$state/lock.seen"
 		case $q_verb in
-		read | stream)
+		read | stream | lock | base | begin | save | put | chain | check | ours | how | note | recall | arm | switch | \
+			reload | restart | drop | keep | undo | back | status | key_make | key_public | key_sign)
 			why=
 			"verb_$q_verb" "$@"
-			answer $? "$why"                # a verb that fails says why
+			set -- $?
+			[ "$blob_bytes" -eq 0 ] || dd bs=1 count="$blob_bytes" >/dev/null 2>&1    # not wanted after all
+			answer "$1" "$why"              # a verb that fails says why
 			;;
 		*)
 			answer 127 "unknown verb"
@@ -83,5 +1273,13 @@ questions() {
 	done
 }
 
-questions
+case ${1-} in
+timer)
+	timer "$2" "$3"
+	;;
+*)
+	questions
+	leave
+	;;
+esac
 #mxseal end

@@ -1,0 +1,605 @@
+# The script that runs on mail hosts, alone: its push verbs on a fake root, under dash, bash and busybox. What it proves:
+#   - a push, its undo, keep, going back and a second push do what they say, byte for byte, with owner and mode
+#   - killed at every point it names, the host ends with exactly the old or exactly the new files
+#   - two at once: never both; the loser is told who
+#   - a full disk, a key that does not fit, a hung reload, drift, missing tools: refused or undone, nothing lost
+# usage: host_script.test.sh [PATTERN]     only tests whose name matches
+set -u
+
+HERE=$(cd "$(dirname "$0")/../.." && pwd)
+SCRIPT=$HERE/core/host/host_script.sh
+BASE=$(mktemp -d "${TMPDIR:-/tmp}/mxseal-script.XXXXXX")
+PATTERN=${1:-.}
+passed=0 failed=0
+trap 'rm -rf "$BASE"' EXIT
+
+say() { printf '%s\n' "$*"; }
+fail() { say "FAIL ($SHELL_NAME, $TEST): $*"; failed=$((failed + 1)); ok=; }
+
+# --- a fake host
+
+fresh() {
+	R=$BASE/root
+	[ ! -d "$R" ] || rm -rf "$R"
+	mkdir -p "$R/etc/postfix" "$R/var/lib" "$R/bin"
+	printf 'myhostname = mx\n# kept\nsmtpd_tls_security_level = none\n' > "$R/etc/postfix/main.cf"
+	printf 'smtp inet n - y - - smtpd\n' > "$R/srv-master.cf"
+	ln -s ../../srv-master.cf "$R/etc/postfix/master.cf"
+	chmod 0640 "$R/etc/postfix/main.cf"
+	[ "$(id -u)" != 0 ] || chown 33:8 "$R/etc/postfix/main.cf"
+	printf 'old map\n' > "$R/etc/postfix/gone"
+	NEW_MAIN=$'myhostname = mx\n# kept\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = /etc/mxseal/N/chain.pem\n'
+	NEW_MASTER=$'smtp inet n - y - - smtpd\nsmtps inet n - y - - smtpd\n'
+	# what the mail system's commands would do: note that they ran
+	printf '#!/bin/sh\necho "$@" >> %s/ran\n' "$R" > "$R/bin/mail"
+	chmod 755 "$R/bin/mail"
+	cp -a "$R/etc/postfix" "$BASE/old-postfix.$$" 2>/dev/null
+	OLD=$(tree)
+}
+
+# Content, owner and mode of everything live.
+tree() {
+	(cd "$R" && for f in etc/postfix/* etc/postfix/.[!.]* srv-master.cf; do
+		[ -e "$f" ] || continue
+		echo "$f $(stat -c '%a %u %g %F' "$f") $(sha256sum < "$f")"
+	done)
+}
+
+sum() { if [ -f "$1" ]; then sha256sum < "$1" | cut -d' ' -f1; else echo -; fi; }
+text_sum() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
+
+# --- questions: q VERB ARG... asks without a blob; qb BLOB VERB ARG... with one
+
+q() {
+	local verb=$1
+	shift
+	printf '%s\n%s\n' "$verb" $#
+	[ $# -eq 0 ] || printf '%s\n' "$@"
+	printf '0\n'
+}
+qb() {
+	local blob=$1 verb=$2
+	shift 2
+	printf '%s\n%s\n' "$verb" $#
+	printf '%s\n' "$@"
+	printf '%s\n%s' "$(printf %s "$blob" | wc -c)" "$blob"
+}
+
+# ask: questions on stdin; answers to $BASE/out. Fault point in $FAULT.
+ask() {
+	MXSEAL_ROOT=$R MXSEAL_FAULT=${FAULT-} $SHELL_UNDER "$SCRIPT" > "$BASE/out" 2> "$BASE/err"
+}
+# The statuses of all answers, in order.
+statuses() { sed -n 's/^#= \([0-9]*\).*/\1/p' "$BASE/out" | tr '\n' ' '; }
+good() {
+	case " $(statuses)" in
+	*[1-9]*) fail "${1:-a step} was answered: $(grep '^#= [1-9]' "$BASE/out" | head -n 1)" ;;
+	"") fail "${1:-a step} was not answered" ;;
+	esac
+}
+answered() { # STATUS TEXT
+	grep -q "^#= $1 .*$2" "$BASE/out" || fail "wanted an answer $1 with \"$2\", got: $(grep '^#=' "$BASE/out" | tr '\n' '|')"
+}
+
+# The questions of a whole push of generation $1 up to the switch and reload.
+push_questions() {
+	local n=$1 main=${NEW_MAIN//\/N\//\/$1\/}
+	q lock "tester@here"
+	q begin "$n" "tester@here" /etc/postfix
+	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
+	q save edit /etc/postfix/master.cf "$(sum "$R/etc/postfix/master.cf")" ""
+	q save remove /etc/postfix/gone "$(sum "$R/etc/postfix/gone")" ""
+	q save create /etc/postfix/extra - 0600
+	qb "map $n"$'\n' put "/etc/mxseal/$n/policy" 0644 "$(text_sum "map $n"$'\n')"
+	qb "$CERT" chain "/etc/mxseal/$n/chain.pem" /var/lib/mxseal/keys/k1.key "$(text_sum "$CERT")"
+	qb "$main" put /etc/postfix/main.cf 0644 "$(text_sum "$main")"
+	qb "$NEW_MASTER" put /etc/postfix/master.cf 0644 "$(text_sum "$NEW_MASTER")"
+	qb $'extra\n' put /etc/postfix/extra 0600 "$(text_sum $'extra\n')"
+	q check stage sh -c 'test -f "$0/main.cf" && ! test -e "$0/gone" && grep -q may "$0/main.cf"' @STAGED@
+	q ours
+	q how reload "$R/bin/mail" reload
+	q how restart "$R/bin/mail" restart "with blank"
+	qb $'127.0.0.1 25 0 1 0 abcd - 0.0.0.0:25\n' note wants "$(text_sum $'127.0.0.1 25 0 1 0 abcd - 0.0.0.0:25\n')"
+	q arm "${SECONDS_TO_UNDO:-60}"
+	q switch
+	q reload
+}
+
+# A push of one changed line, for long series.
+small_push() {
+	local n=$1 text="myhostname = mx$1"$'\n'
+	q lock "tester@here"
+	q begin "$n" "tester@here" /etc/postfix
+	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
+	qb "$text" put /etc/postfix/main.cf 0644 "$(text_sum "$text")"
+	q how reload "$R/bin/mail" reload
+	q arm 60
+	q switch
+	q keep
+}
+
+key_and_certificate() {
+	mkdir -p "$BASE/pki"
+	(cd "$BASE/pki" &&
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2 &&
+		openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k1.key -out k1.csr -subj /CN=mx &&
+		openssl x509 -req -in k1.csr -CA ca.pem -CAkey ca.key -set_serial 1 -out k1.pem -days 2 &&
+		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out other.key &&
+		openssl pkey -in k1.key -aes256 -passout pass:x -out locked.key) > "$BASE/pki.log" 2>&1 || { cat "$BASE/pki.log"; exit 1; }
+	CERT=$(cat "$BASE/pki/k1.pem" "$BASE/pki/ca.pem")$'\n'
+}
+install_keys() {
+	mkdir -p "$R/var/lib/mxseal/keys"
+	cp "$BASE"/pki/*.key "$R/var/lib/mxseal/keys/"
+	chmod 600 "$R"/var/lib/mxseal/keys/*
+}
+
+is_old() { [ "$(tree)" = "$OLD" ]; }
+is_new() { # GENERATION
+	[ "$(cat "$R/etc/postfix/main.cf")" = "$(printf %s "${NEW_MAIN//\/N\//\/$1\/}")" ] &&
+		[ "$(cat "$R/srv-master.cf")" = "${NEW_MASTER%$'\n'}" ] && [ -L "$R/etc/postfix/master.cf" ] &&
+		[ ! -e "$R/etc/postfix/gone" ] && [ "$(cat "$R/etc/postfix/extra")" = extra ] &&
+		[ "$(stat -c %a "$R/etc/postfix/extra")" = 600 ] &&
+		[ "$(stat -c '%a %u %g' "$R/etc/postfix/main.cf")" = "$OLD_MODE" ]
+}
+no_leftovers() {
+	local left
+	left=$(find "$R/etc/postfix" "$R/srv-master.cf" "$R" -maxdepth 1 -name '.*.mxseal-*')
+	[ -z "$left" ] || fail "left beside the live files: $left"
+}
+wait_until() { # COMMAND...
+	local i=0
+	until "$@"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.1
+	done
+}
+stop_timers() { q lock t > "$BASE/q"; q undo stop >> "$BASE/q"; ask < "$BASE/q"; }
+state_is() { q status | ask; grep -q "^state $1" "$BASE/out"; }
+
+# --- tests
+
+test_push_undo() {
+	push_questions 1 | ask
+	good push
+	is_new 1 || fail "not the new files"
+	[ "$(cat "$R/ran")" = reload ] || fail "reload did not run once"
+	[ "$(stat -c %a "$R/etc/mxseal/1/chain.pem") $(stat -c %a "$R/etc/mxseal/1/policy") $(stat -c %a "$R/var/lib/mxseal")" = "600 644 700" ] ||
+		fail "modes of the new generation"
+	openssl pkey -in "$R/etc/mxseal/1/chain.pem" -pubout 2>/dev/null | cmp -s - <(openssl pkey -in "$BASE/pki/k1.key" -pubout) ||
+		fail "the chain has another key"
+	[ "$(head -n 1 "$R/etc/mxseal/1/chain.pem")" = "-----BEGIN PRIVATE KEY-----" ] || fail "key not first"
+	state_is waiting || fail "not waiting"
+	{ q lock other; q begin 2 other /etc/postfix; } | ask
+	answered 11 "generation 1 on this host waits"
+	{ q lock tester; q undo "by hand"; } | ask
+	good undo
+	is_old || fail "undo did not bring the old files: $(diff <(echo "$OLD") <(tree))"
+	[ "$(tail -n 1 "$R/ran")" = "restart with blank" ] || [ "$(sed -n 2p "$R/ran")" = reload ] || fail "no reload after undo"
+	no_leftovers
+	[ ! -e "$R/etc/mxseal/1" ] || fail "/etc/mxseal/1 is still there"
+	state_is idle || fail "not idle"
+}
+
+test_keep_and_second() {
+	{ push_questions 1; q keep; } | ask
+	good push
+	grep -q '^kept 1 1' "$BASE/out" || fail "not kept"
+	is_new 1 || fail "not the new files"
+	no_leftovers
+	state_is idle || fail "not idle"
+	grep -q '^generation 1' "$BASE/out" || fail "generation 1 is not in force"
+	grep -q '^next 2' "$BASE/out" || fail "next is not 2"
+	{ q lock t; q keep; } | ask
+	answered 14 "no push waits"
+	{ q lock t; q begin 1 t /etc/postfix; } | ask
+	answered 10 "already"
+}
+
+test_back() {
+	{ push_questions 1; q keep; } | ask
+	good first
+	local first
+	first=$(tree)
+	small_push 2 | ask
+	small_push 3 | ask
+	good third
+	# two back, keep; then the state of 3 again; then before everything
+	{ q lock t; q back 1 t; q ours; q arm 60; q switch; q reload; q keep; } | ask
+	good "back to 1"
+	[ "$(tree)" = "$first" ] || fail "not as after 1: $(diff <(echo "$first") <(tree))"
+	state_is idle
+	grep -q '^generation 1$' "$BASE/out" || fail "1 is not in force"
+	{ q lock t; q back 3 t; q ours; q arm 60; q switch; q keep; } | ask
+	good "forward to 3"
+	[ "$(cat "$R/etc/postfix/main.cf")" = "myhostname = mx3" ] || fail "not as after 3"
+	{ q lock t; q back previous t; q arm 60; q switch; q keep; } | ask
+	[ "$(cat "$R/etc/postfix/main.cf")" = "myhostname = mx2" ] || fail "not as before 3"
+	{ q lock t; q back 0 t; q arm 60; q switch; q keep; } | ask
+	good "back to 0"
+	is_old || fail "not as before everything: $(diff <(echo "$OLD") <(tree))"
+	no_leftovers
+	echo "# by hand" >> "$R/etc/postfix/main.cf"
+	{ q lock t; q back 3 t; } | ask
+	answered 10 "was changed since"
+	grep -q "by hand" "$R/etc/postfix/main.cf" || fail "the hand edit is lost"
+}
+
+# The journal is known by heart: every point of a push, before and after every step.
+POINTS="lock begun begin save saved put putting put-done chain chain-done check lay arm armed switching switch:1 switch:2
+switch:3 switch:4 switch-done switched reload kept keep-done"
+UNDO_POINTS="undoing back:1 back:2 back:3 back:4 back-done undone"
+
+recovered_well() { # POINT
+	FAULT='' ; { q lock recovery; q status; } | ask
+	good "recovery after $1"
+	case $(grep '^state' "$BASE/out") in
+	"state waiting")
+		is_new 1 || fail "after $1: waiting, but not exactly the new files"
+		stop_timers
+		is_old || fail "after $1 and undo: not exactly the old files"
+		;;
+	"state idle")
+		if grep -q '^generation 1' "$BASE/out"; then
+			is_new 1 || fail "after $1: kept, but not exactly the new files"
+		else
+			is_old || fail "after $1: not exactly the old files: $(diff <(echo "$OLD") <(tree))"
+		fi
+		;;
+	*) fail "after $1: $(grep '^state' "$BASE/out")" ;;
+	esac
+	no_leftovers
+}
+
+test_killed_at_every_point() {
+	local p
+	for p in $POINTS; do
+		fresh
+		install_keys
+		{ push_questions 1; q keep; } > "$BASE/q"
+		FAULT=$p ask < "$BASE/q"
+		[ $? -eq 137 ] || fail "the point $p was never reached"
+		recovered_well "$p"
+	done
+	for p in $UNDO_POINTS; do
+		fresh
+		install_keys
+		push_questions 1 | ask
+		{ q lock t; q undo x; } > "$BASE/q"
+		FAULT=$p ask < "$BASE/q"
+		[ $? -eq 137 ] || fail "the point $p was never reached"
+		recovered_well "$p"
+	done
+	# the recovery itself is killed, too, and then done again
+	for p in $UNDO_POINTS; do
+		fresh
+		install_keys
+		push_questions 1 > "$BASE/q"
+		FAULT=switch:3 ask < "$BASE/q"
+		q lock r > "$BASE/q"
+		FAULT=$p ask < "$BASE/q"
+		recovered_well "$p in recovery"
+	done
+}
+
+test_cut_in_the_middle_of_input() {
+	push_questions 1 > "$BASE/all"
+	local size at
+	size=$(stat -c %s "$BASE/all")
+	for at in 10 80 200 $((size / 4)) $((size / 2)) $((size - 120)) $((size - 40)) $((size - 20)) $((size - 2)); do
+		fresh
+		install_keys
+		push_questions 1 > "$BASE/all"
+		head -c "$at" "$BASE/all" > "$BASE/q"
+		ask < "$BASE/q"
+		recovered_well "input cut at $at"
+	done
+}
+
+test_timer_undoes() {
+	SECONDS_TO_UNDO=1 push_questions 1 > "$BASE/q"
+	ask < "$BASE/q"
+	good push
+	wait_until state_is idle || fail "the timer did not undo"
+	is_old || fail "the timer did not bring the old files back"
+	no_leftovers
+	grep -q 'undone' "$R/var/lib/mxseal/journal" || fail "no line in the journal"
+	{ q lock t; q keep; } | ask
+	answered 14 "no push waits"
+}
+
+test_timer_beats_a_hung_console() {
+	SECONDS_TO_UNDO=1 push_questions 1 > "$BASE/q"
+	mkfifo "$BASE/pipe"
+	ask < "$BASE/pipe" &
+	local pid=$!
+	exec 5> "$BASE/pipe"
+	cat "$BASE/q" >&5
+	wait_until grep -q ' switched ' "$R/var/lib/mxseal/journal" || fail "never switched"
+	wait $pid                    # the timer ends the conversation that holds the lock and says nothing
+	exec 5>&-
+	rm -f "$BASE/pipe"
+	wait_until state_is idle || fail "the timer did not undo"
+	is_old || fail "not the old files"
+}
+
+test_timer_lost() {
+	push_questions 1 | ask
+	kill -9 -- "-$(cat "$R/var/lib/mxseal/1/timer.pid")"      # as a restart of the host would
+	wait_until state_is unconfirmed || fail "not said to be unconfirmed"
+	{ q lock t; q status; } | ask
+	is_new 1 || fail "recovery must not decide for a person"
+	{ q lock t; q keep; } | ask
+	good keep
+	is_new 1 || fail "not the new files"
+}
+
+test_drift() {
+	push_questions 1 > "$BASE/q"
+	echo "# by hand" >> "$R/etc/postfix/main.cf"
+	OLD=$(tree)
+	ask < "$BASE/q"
+	answered 10 "is not as it was"
+	is_old || fail "touched"
+	# edited between saving and switching
+	fresh
+	install_keys
+	push_questions 1 | sed '/^switch$/,$d' > "$BASE/q"
+	mkfifo "$BASE/pipe"
+	ask < "$BASE/pipe" &
+	local pid=$!
+	exec 5> "$BASE/pipe"
+	cat "$BASE/q" >&5
+	wait_until grep -q ' armed ' "$R/var/lib/mxseal/journal"
+	echo "# by hand" >> "$R/etc/postfix/main.cf"
+	q switch >&5
+	exec 5>&-
+	wait $pid
+	rm -f "$BASE/pipe"
+	answered 10 "by somebody else just now"
+	grep -q "by hand" "$R/etc/postfix/main.cf" || fail "a hand edit was lost"
+	no_leftovers
+	# edited while the push waits: parked, not lost
+	fresh
+	install_keys
+	push_questions 1 | ask
+	echo "# by hand" >> "$R/etc/postfix/main.cf"
+	{ q lock t; q undo x; } | ask
+	is_old || fail "not the old files"
+	grep -q "by hand" "$R/var/lib/mxseal/1/parked/1" || fail "the hand edit is lost"
+}
+
+test_keys_that_do_not_fit() {
+	local k want
+	for k in other:"does not fit" locked:"encrypted" missing:"not on this host"; do
+		want=${k#*:}
+		fresh
+		install_keys
+		push_questions 1 | sed "s|keys/k1.key|keys/${k%%:*}.key|" > "$BASE/q"
+		ask < "$BASE/q"
+		answered 12 "$want"
+		FAULT='' ; { q lock t; q status; } | ask
+		is_old || fail "touched with key ${k%%:*}"
+	done
+	# wrong order
+	fresh
+	install_keys
+	CERT_GOOD=$CERT
+	openssl req -x509 -key "$BASE/pki/other.key" -out "$BASE/pki/stray.pem" -subj /CN=stray -days 2 2>/dev/null
+	CERT=$(cat "$BASE/pki/k1.pem" "$BASE/pki/stray.pem" "$BASE/pki/ca.pem")$'\n'
+	push_questions 1 | ask
+	CERT=$CERT_GOOD
+	answered 12 "not in order"
+}
+
+test_checks() {
+	push_questions 1 | sed '/^how$/,$d' > "$BASE/q"
+	{ cat "$BASE/q"; q check fine true; q check bad sh -c 'echo reason here; exit 3'; } | ask
+	answered 12 'check "bad": reason here'
+	grep -q '^| reason here' "$BASE/out" || fail "what the check said is not given out"
+	# a warning that only the staged copy has counts, one that is in the live configuration does not
+	fresh
+	install_keys
+	push_questions 1 | sed '/^how$/,$d' > "$BASE/q"
+	{ cat "$BASE/q"; q check same sh -c 'echo "x: warning: old $0/main.cf"' @STAGED@
+		q check new sh -c 'grep -q may "$0/main.cf" && echo "x: warning: $0/main.cf: unused parameter"; true' @STAGED@; } | ask
+	answered 12 "unused parameter"
+	grep -q '^#= 12 check "same"' "$BASE/out" && fail "an old warning was held against the push"
+	# a file that is named and not there
+	fresh
+	install_keys
+	push_questions 1 | sed '/^ours$/,$d' | sed 's|/etc/mxseal/1/chain.pem$|&|' > "$BASE/q"
+	{ cat "$BASE/q"; } > /dev/null
+	{ q lock t; q begin 1 t /etc/postfix; q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
+		local text=$'policy = texthash:/etc/mxseal/1/nowhere, x\n'
+		qb "$text" put /etc/postfix/main.cf 0644 "$(text_sum "$text")"; q ours; } | ask
+	answered 12 "names /etc/mxseal/1/nowhere"
+	is_old || fail "touched"
+}
+
+test_wrong_questions() {
+	{ q begin 1 t /etc/postfix; q switch; q keep; q lock t; q begin 0 t /etc; q begin 1x t /etc; q begin 1 t ../etc
+		q begin 1 t /etc/postfix; qb x put /etc/passwd 0644 "$(text_sum x)"; qb x put /etc/mxseal/2/x 0644 "$(text_sum x)"
+		qb x put /etc/mxseal/1/../x 0644 "$(text_sum x)"; qb x put /etc/mxseal/1/x 0644 "$(text_sum y)"
+		qb x put /etc/mxseal/1/x 4755 "$(text_sum x)"; q switch; q arm 0; q nonsense; q key_make ../x ec-p256
+		q key_make x dsa; } | ask
+	case $(statuses) in *" 0 "*" 0 "*" 0 "*) fail "something wrong was accepted: $(statuses)" ;; esac
+	answered 127 "unknown verb"
+	is_old || fail "touched"
+}
+
+test_hung_reload() {
+	printf '#!/bin/sh\nexec sleep 300\n' > "$R/bin/mail"
+	# the script gives a command 60 s; here the mail system's own limit stands in for it
+	printf '#!/bin/sh\nexec timeout 1 sleep 300\n' > "$R/bin/mail"
+	push_questions 1 | ask
+	answered 1 "the reload failed with status 124"
+	{ q lock t; q undo "reload failed"; } | ask
+	good undo
+	is_old || fail "not the old files"
+}
+
+test_full_disk() {
+	[ "$(id -u)" = 0 ] || return 0
+	local size p
+	for p in 1 2 3 4 5 6 8 10 12 16 20 24 28 32 40 48; do
+		fresh
+		mkdir "$BASE/small"
+		mount -t tmpfs -o size=400k none "$BASE/small" 2>/dev/null || { rmdir "$BASE/small"; say "skipped: full_disk cannot mount"; return 0; }
+		cp -a "$R/." "$BASE/small/"
+		R=$BASE/small
+		install_keys
+		sed -i "s|$BASE/root|$R|" "$R/bin/mail"
+		OLD=$(tree)
+		push_questions 1 > "$BASE/q"
+		size=$(($(df -k --output=avail "$R" | tail -n 1) - p * 4))
+		dd if=/dev/zero of="$R/filler" bs=1k count="$size" 2>/dev/null
+		ask < "$BASE/q"
+		if grep -q '^#= 0' <(tail -n 1 "$BASE/out"); then
+			stop_timers
+			good "undo on a full disk"
+		else
+			grep -q '^#= 13 no space left' "$BASE/out" || fail "with $p blocks: no sentence about space: $(grep -m 1 '^#= [1-9]' "$BASE/out")"
+		fi
+		is_old || fail "with $p blocks free: not the old files: $(diff <(echo "$OLD") <(tree))"
+		no_leftovers
+		rm -f "$R/filler"
+		{ q lock t; q status; } | ask
+		is_old || fail "with $p blocks free, after recovery: not the old files"
+		umount -l "$BASE/small"
+		rmdir "$BASE/small"
+	done
+	R=$BASE/root
+}
+
+test_two_at_once() {
+	local i winners
+	for i in 1 2 3 4 5 6 7 8; do
+		fresh
+		mkfifo "$BASE/a" "$BASE/b"
+		MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" < "$BASE/a" > "$BASE/out.a" 2>/dev/null &
+		MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" < "$BASE/b" > "$BASE/out.b" 2>/dev/null &
+		exec 5> "$BASE/a" 6> "$BASE/b"
+		q lock "anna@one" >&5
+		q lock "bert@two" >&6
+		wait_until grep -q '^#=' "$BASE/out.a"
+		wait_until grep -q '^#=' "$BASE/out.b"
+		winners=$(cat "$BASE/out.a" "$BASE/out.b" | grep -c '^#= 0')
+		[ "$winners" = 1 ] || fail "$winners hold the lock"
+		cat "$BASE/out.a" "$BASE/out.b" | grep -q '^#= 11 \(anna@one\|bert@two\) is pushing' || fail "the loser is not told who: $(cat "$BASE/out.a" "$BASE/out.b")"
+		cat "$BASE/out.a" "$BASE/out.b" | grep -Eq '^owner [0-9]{9,} (anna|bert)' || fail "the loser is not told since when"
+		exec 5>&- 6>&-
+		wait
+		rm -f "$BASE/a" "$BASE/b"
+	done
+}
+
+test_lock_of_the_dead() {
+	{ push_questions 1; } > "$BASE/q"
+	FAULT=begin ask < "$BASE/q"
+	q lock next | ask
+	good "lock after a killed owner"
+	grep -q '^recovered ' "$BASE/out" || fail "recovery is not said"
+	# a conversation that hangs loses the lock when its lease is over
+	mkfifo "$BASE/pipe"
+	ask < "$BASE/pipe" &
+	exec 5> "$BASE/pipe"
+	q lock "hung@there" >&5
+	wait_until grep -q '^#= 0' "$BASE/out"
+	echo 1000000000 > "$R/var/lib/mxseal/lock.seen"
+	q lock next | MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" > "$BASE/out2" 2>/dev/null
+	exec 5>&-
+	wait
+	rm -f "$BASE/pipe"
+	grep -q '^#= 0' "$BASE/out2" || fail "the lease did not end: $(cat "$BASE/out2")"
+}
+
+test_prune() {
+	local n
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
+		mkdir -p "$R/etc/mxseal/$n"
+		rmdir "$R/etc/mxseal/$n"
+		small_push $n | ask
+		good "push $n"
+	done
+	[ "$(ls "$R/var/lib/mxseal" | grep -c '^[0-9]')" = 10 ] || fail "not ten: $(ls "$R/var/lib/mxseal")"
+	[ ! -d "$R/etc/mxseal/2" ] && [ -d "$R/etc/mxseal/13" ] || fail "/etc/mxseal: $(ls "$R/etc/mxseal")"
+	{ q lock t; q back 0 t; } | ask
+	answered 14 "no longer kept"
+	{ q lock t; q back 4 t; q arm 60; q switch; q keep; } | ask
+	good "back to 4"
+	[ "$(cat "$R/etc/postfix/main.cf")" = "myhostname = mx4" ] || fail "not as after 4"
+	# a directory that a live file names stays
+	printf 'x = /etc/mxseal/5/map\n' > "$R/etc/postfix/main.cf"
+	for n in 20 21 22 23 24 25 26 27 28 29 30; do
+		{ q lock t; q begin $n t /etc/postfix; q save create "/etc/postfix/f$n" - 0644
+			qb x put "/etc/postfix/f$n" 0644 "$(text_sum x)"; q arm 60; q switch; q keep; } | ask
+		good "push $n"
+	done
+	[ -d "$R/etc/mxseal/5" ] && [ ! -d "$R/etc/mxseal/6" ] || fail "in use: $(ls "$R/etc/mxseal")"
+}
+
+test_keys() {
+	{ q key_make id-1 ec-p256; q key_make id-1 ec-p256; q key_public /var/lib/mxseal/keys/id-1.key; q key_make id-2 rsa-2048; } | ask
+	[ "$(statuses)" = "0 10 0 0 " ] || fail "statuses $(statuses)"
+	[ "$(grep -c 'BEGIN PUBLIC KEY' "$BASE/out")" = 3 ] || fail "no public key"
+	grep -q 'PRIVATE' "$BASE/out" && fail "a private key was given out"
+	[ "$(stat -c %a "$R/var/lib/mxseal/keys/id-1.key" "$R/var/lib/mxseal/keys" | tr '\n' ' ')" = "600 700 " ] || fail "modes"
+	[ "$(ls "$R/var/lib/mxseal/keys" | grep -c 'id-')" = 2 ] || fail "leftovers: $(ls "$R/var/lib/mxseal/keys")"
+	qb "to be signed" key_sign /var/lib/mxseal/keys/id-1.key sha256 | ask
+	good sign
+	grep -v '^#' "$BASE/out" | openssl base64 -d -A > "$BASE/sig"
+	openssl pkey -in "$R/var/lib/mxseal/keys/id-1.key" -pubout > "$BASE/pub" 2>/dev/null
+	printf 'to be signed' | openssl dgst -sha256 -verify "$BASE/pub" -signature "$BASE/sig" > /dev/null || fail "bad signature"
+	install_keys
+	{ qb x key_sign /var/lib/mxseal/keys/locked.key sha256; q key_public /var/lib/mxseal/keys/locked.key; q status; } | ask
+	[ "$(statuses)" = "12 12 0 " ] || fail "a locked key: $(statuses)"
+}
+
+test_missing_tools() {
+	# PATH is set by the script itself, so a copy of it with another PATH stands for a poorer host
+	mkdir "$BASE/tools"
+	local t
+	for t in sh cat mv cp rm mkdir chmod date sync sha256sum readlink sed tr tail touch sort grep cut ls ln dd wc sleep tee head; do
+		ln -s "$(command -v $t)" "$BASE/tools/$t"
+	done
+	sed "s|^export LC_ALL=C PATH=.*|export LC_ALL=C PATH=$BASE/tools|" "$SCRIPT" > "$BASE/poor.sh"
+	q lock t | MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/poor.sh" > "$BASE/out" 2>/dev/null
+	case $SHELL_NAME in busybox) ;; *) answered 15 "no flock" ;; esac
+	ln -s "$(command -v flock)" "$BASE/tools/flock"
+	push_questions 1 | MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/poor.sh" > "$BASE/out" 2>/dev/null
+	answered 15 "no openssl"
+	is_old || fail "touched"
+	{ q lock t; q begin 1 t /etc/postfix; q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
+		qb x put /etc/postfix/main.cf 0644 "$(text_sum x)"; q arm 60; q switch; } |
+		MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/poor.sh" > "$BASE/out" 2>/dev/null
+	case $SHELL_NAME in busybox) ;; *) answered 15 "undo timer does not run" ;; esac
+	stop_timers
+	is_old || fail "touched"
+	rm -rf "$BASE/tools"
+}
+
+# --- run
+
+key_and_certificate
+for SHELL_NAME in dash bash busybox; do
+	case $SHELL_NAME in
+	dash) SHELL_UNDER=dash ;;
+	bash) SHELL_UNDER="bash --posix" ;;
+	busybox) SHELL_UNDER="busybox sh" ;;
+	esac
+	command -v "${SHELL_UNDER%% *}" > /dev/null || { say "skipped: no $SHELL_NAME here"; continue; }
+	for TEST in $(declare -F | sed -n 's/^declare -f test_//p' | grep -E "$PATTERN"); do
+		ok=1
+		FAULT=
+		fresh
+		OLD_MODE=$(stat -c '%a %u %g' "$R/etc/postfix/main.cf")
+		install_keys
+		"test_$TEST"
+		stop_timers
+		[ -z "$ok" ] || passed=$((passed + 1))
+	done
+done
+say "host_script: $passed passed, $failed failed"
+[ "$failed" = 0 ]
