@@ -63,7 +63,7 @@ verb_stream() {
 #     conf, who, as            configuration directory; who pushed; which generation it makes be in force
 #     f/I/                     one for each live file that is switched: kind (edit create remove restore), name (as asked),
 #                              live (where it really is), mode, sum (of the old one), old, new
-#     chains, reload, restart, wants, before, script, timer*, staged/, parked/
+#     chain.*, reload, restart, wants, before, script, timer*, staged/, parked/
 # What the mail system reads lies in /etc/mxseal/N/. Beside a live file there are, during a push only, .NAME.mxseal-N.new and
 # .old, ready to be renamed, so that neither switch nor undo needs space.
 #
@@ -82,7 +82,7 @@ verb_stream() {
 root=${MXSEAL_ROOT-}
 state=$root/var/lib/mxseal
 etc=$root/etc/mxseal
-gen='' dir='' locked='' why='' recovered='' timing='' limit=unknown
+gen='' dir='' locked='' why='' recovered='' timing='' spoiled='' limit=unknown
 keep_generations=10
 lease=300          # seconds without a question after which a lock may be taken away
 nl='
@@ -149,9 +149,9 @@ copy() {
 	cp -p --preserve=all "$1" "$2" 2>/dev/null || { rm -f "$2"; cp -p "$1" "$2"; }
 }
 
-# write FILE TEXT: a small file of ours, at once.
+# write FILE TEXT: a small file of ours, at once. Text goes through cat, which names a full disk; echo of some shells does not.
 write() {
-	printf '%s\n' "$2" >"$1.part" && durable "$1.part" && mv -f "$1.part" "$1"
+	printf '%s\n' "$2" | cat >"$1.part" && durable "$1.part" && mv -f "$1.part" "$1"
 }
 
 first_line() {
@@ -223,7 +223,7 @@ say_ran() {
 # The journal is replaced as a whole, never added to in place: a cut leaves the old one or the new one.
 journal_try() {
 	{ [ ! -f "$state/journal" ] || cat "$state/journal"; } >"$state/journal.new" &&
-		echo "$(date +%s) $*" >>"$state/journal.new" &&
+		echo "$(date +%s) $*" | cat >>"$state/journal.new" &&
 		durable "$state/journal.new" && mv -f "$state/journal.new" "$state/journal" && durable "$state"
 }
 
@@ -303,8 +303,8 @@ lock_is_stale() {
 
 own_lock() {
 	locked=1
-	date +%s >"$state/lock.seen"
-	attempt "/var/lib/mxseal/lock.owner" write "$state/lock.owner" "$$ $(date +%s) $1"
+	date +%s 2>/dev/null >"$state/lock.seen"
+	write "$state/lock.owner" "$$ $(date +%s) $1" 2>/dev/null || rm -f "$state/lock.owner"   # a full disk must not keep us off
 }
 
 # lock WHO: and finishes or reverses what a broken push left.
@@ -329,7 +329,7 @@ verb_lock() {
 		}
 		sleep 0.1 2>/dev/null || sleep 1
 	done
-	own_lock "$1" || return
+	own_lock "$1"
 	fault lock
 	recover || return
 	[ -z "$recovered" ] || echo "recovered $recovered"
@@ -362,7 +362,7 @@ verb_begin() {
 		esac
 	fi
 	journal "$1" begun "$2" || return
-	gen=$1 dir=$state/$1
+	gen=$1 dir=$state/$1 spoiled=
 	attempt "/var/lib/mxseal/$gen" mkdir "$dir" "$dir/f" || return
 	attempt "/etc/mxseal/$gen" mkdir -p "$etc/$gen" || return
 	attempt "/etc/mxseal/$gen" chmod 0755 "$etc" "$etc/$gen" || return
@@ -394,10 +394,9 @@ real_path() {
 }
 
 save_entry() {
-	mkdir "$1" && printf '%s\n' "$2" >"$1/kind" && printf '%s\n' "$3" >"$1/name" && printf '%s\n' "$4" >"$1/live" &&
-		printf '%s\n' "$5" >"$1/mode" || return
+	mkdir "$1" && write "$1/kind" "$2" && write "$1/name" "$3" && write "$1/live" "$4" && write "$1/mode" "$5" || return
 	[ ! -f "$4" ] || copy "$4" "$1/old" || return
-	sum_of "$1/old" >"$1/sum" && durable "$1"/* && durable "$1"
+	write "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1"
 }
 
 # save KIND PATH SHA256 MODE: a live file that will be switched; it must be as the plan knew it (- for not there).
@@ -427,7 +426,8 @@ verb_save() {
 
 remember_path() {
 	[ -f "$state/paths" ] && grep -F -x -q -e "$1" "$state/paths" && return 0
-	{ [ ! -f "$state/paths" ] || cat "$state/paths"; printf '%s\n' "$1"; } >"$state/paths.part" &&
+	{ [ ! -f "$state/paths" ] || cat "$state/paths"; } >"$state/paths.part" &&
+		printf '%s\n' "$1" | cat >>"$state/paths.part" &&
 		durable "$state/paths.part" && mv -f "$state/paths.part" "$state/paths"
 }
 
@@ -483,7 +483,7 @@ verb_chain() {
 	attempt "$1" chain_write "$root$2" "$dir/certs" "$root$1.part" || return
 	rm -f "$dir/certs"
 	attempt "$1" settle "$root$1" 0600 || return
-	printf '%s\n' "$1" >>"$dir/chains"
+	attempt "/var/lib/mxseal/$gen" write "$dir/chain.${1##*/}" "$1" || return
 	chain_good "$1" || return
 	fault chain-done
 }
@@ -612,11 +612,9 @@ verb_check() {
 # ours: what the mail system's own tools do not look at.
 verb_ours() {
 	need_generation || return
-	if [ -f "$dir/chains" ]; then
-		while IFS= read -r ou; do
-			chain_good "$ou" || return
-		done <"$dir/chains"
-	fi
+	for ou in "$dir"/chain.*; do
+		[ ! -f "$ou" ] || chain_good "$(first_line "$ou")" || return
+	done
 	for ou in "$dir"/f/*; do
 		[ -f "$ou/kind" ] || continue
 		case $(first_line "$ou/kind") in
@@ -651,7 +649,7 @@ how_write() {
 	{
 		for hw_word; do printf '+%s\n' "$hw_word"; done
 		echo "=run"
-	} >>"$hw" && durable "$hw"
+	} | cat >>"$hw" && durable "$hw"
 }
 
 # note wants|before SHA256 + blob: what the listeners shall serve, and what they served before (recall gives it back).
@@ -695,7 +693,7 @@ timer_wait() {
 	tw=0
 	until timer_alive "$dir"; do
 		tw=$((tw + 1))
-		[ $tw -le 40 ] || return 1
+		[ $tw -le 150 ] || return 1
 		sleep 0.1 2>/dev/null || sleep 1
 	done
 }
@@ -720,6 +718,7 @@ timer_start() {
 # arm SECONDS: everything the switch and the undo need is laid ready, and the undo timer runs.
 verb_arm() {
 	need_generation || return
+	[ -z "$spoiled" ] || { refuse 16 "a step before failed: nothing can be switched on"; return; }
 	case $1 in
 	'' | 0* | *[!0-9]* | ??????*) refuse 16 "not a number of seconds: $1"; return ;;
 	esac
@@ -1011,7 +1010,8 @@ before_kept() {
 verb_back() {
 	need_lock || return
 	journal_read
-	[ "$j_force" -gt 0 ] || { refuse 14 "nothing of ours is in force on this host"; return; }
+	[ "$j_top" -gt 0 ] || { refuse 14 "nothing of ours was ever kept on this host"; return; }
+	[ "$1.$j_force" != previous.0 ] || { refuse 14 "nothing of ours is in force on this host"; return; }
 	bk_to=$1 bk_top=$j_top bk_oldest=
 	[ "$bk_to" != previous ] || bk_to=$(before_kept "$j_force")
 	[ "$bk_to" = 0 ] || number "$bk_to" || return
@@ -1150,7 +1150,7 @@ timer() {
 	gen=$1 dir=$state/$1 timing=1
 	exec 8>>"$dir/timer"
 	flock 8 || exit 1
-	echo $$ >"$dir/timer.pid"
+	write "$dir/timer.pid" $$ || exit 1
 	sleep "$2" 8>&-
 	exec 9>>"$state/lock"
 	ti=0
@@ -1158,11 +1158,12 @@ timer() {
 		journal_read
 		case $j_gen.$j_state in "$gen.switched" | "$gen.armed" | "$gen.switching" | "$gen.undoing") ;; *) exit 0 ;; esac
 		ti=$((ti + 1))
+		[ "$(first_line "$dir/timer.pid")" = $$ ] || exit 0
 		[ $ti -le 2 ] || evict
 		sleep 1
 	done
 	journal_read
-	[ "$j_gen" = "$gen" ] || exit 0
+	[ "$j_gen" = "$gen" ] && [ "$(first_line "$dir/timer.pid")" = $$ ] || exit 0
 	own_lock "the undo timer of generation $gen"
 	case $j_state in
 	switched) undo_now "nobody confirmed it in time" ;;
@@ -1263,6 +1264,7 @@ questions() {
 			why=
 			"verb_$q_verb" "$@"
 			set -- $?
+			[ "$1" -eq 0 ] || spoiled=1
 			[ "$blob_bytes" -eq 0 ] || dd bs=1 count="$blob_bytes" >/dev/null 2>&1    # not wanted after all
 			answer "$1" "$why"              # a verb that fails says why
 			;;

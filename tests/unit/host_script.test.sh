@@ -20,7 +20,10 @@ fail() { say "FAIL ($SHELL_NAME, $TEST): $*"; failed=$((failed + 1)); ok=; }
 
 fresh() {
 	R=$BASE/root
-	[ ! -d "$R" ] || rm -rf "$R"
+	if [ -d "$R" ]; then
+		stop_timers
+		rm -rf "$R"
+	fi
 	mkdir -p "$R/etc/postfix" "$R/var/lib" "$R/bin"
 	printf 'myhostname = mx\n# kept\nsmtpd_tls_security_level = none\n' > "$R/etc/postfix/main.cf"
 	printf 'smtp inet n - y - - smtpd\n' > "$R/srv-master.cf"
@@ -33,7 +36,6 @@ fresh() {
 	# what the mail system's commands would do: note that they ran
 	printf '#!/bin/sh\necho "$@" >> %s/ran\n' "$R" > "$R/bin/mail"
 	chmod 755 "$R/bin/mail"
-	cp -a "$R/etc/postfix" "$BASE/old-postfix.$$" 2>/dev/null
 	OLD=$(tree)
 }
 
@@ -69,6 +71,8 @@ qb() {
 ask() {
 	MXSEAL_ROOT=$R MXSEAL_FAULT=${FAULT-} $SHELL_UNDER "$SCRIPT" > "$BASE/out" 2> "$BASE/err"
 }
+# ask, where it will be killed: without the shell's remark.
+ask_killed() { (FAULT=$1 ask; exit $?) 2> /dev/null; }
 # The statuses of all answers, in order.
 statuses() { sed -n 's/^#= \([0-9]*\).*/\1/p' "$BASE/out" | tr '\n' ' '; }
 good() {
@@ -258,7 +262,7 @@ test_killed_at_every_point() {
 		fresh
 		install_keys
 		{ push_questions 1; q keep; } > "$BASE/q"
-		FAULT=$p ask < "$BASE/q"
+		ask_killed $p < "$BASE/q"
 		[ $? -eq 137 ] || fail "the point $p was never reached"
 		recovered_well "$p"
 	done
@@ -267,7 +271,7 @@ test_killed_at_every_point() {
 		install_keys
 		push_questions 1 | ask
 		{ q lock t; q undo x; } > "$BASE/q"
-		FAULT=$p ask < "$BASE/q"
+		ask_killed $p < "$BASE/q"
 		[ $? -eq 137 ] || fail "the point $p was never reached"
 		recovered_well "$p"
 	done
@@ -276,9 +280,9 @@ test_killed_at_every_point() {
 		fresh
 		install_keys
 		push_questions 1 > "$BASE/q"
-		FAULT=switch:3 ask < "$BASE/q"
+		ask_killed switch:3 < "$BASE/q"
 		q lock r > "$BASE/q"
-		FAULT=$p ask < "$BASE/q"
+		ask_killed $p < "$BASE/q"
 		recovered_well "$p in recovery"
 	done
 }
@@ -316,7 +320,7 @@ test_timer_beats_a_hung_console() {
 	local pid=$!
 	exec 5> "$BASE/pipe"
 	cat "$BASE/q" >&5
-	wait_until grep -q ' switched ' "$R/var/lib/mxseal/journal" || fail "never switched"
+	wait_until grep -qs ' switched ' "$R/var/lib/mxseal/journal" || fail "never switched"
 	wait $pid                    # the timer ends the conversation that holds the lock and says nothing
 	exec 5>&-
 	rm -f "$BASE/pipe"
@@ -351,7 +355,7 @@ test_drift() {
 	local pid=$!
 	exec 5> "$BASE/pipe"
 	cat "$BASE/q" >&5
-	wait_until grep -q ' armed ' "$R/var/lib/mxseal/journal"
+	wait_until grep -qs ' armed ' "$R/var/lib/mxseal/journal"
 	echo "# by hand" >> "$R/etc/postfix/main.cf"
 	q switch >&5
 	exec 5>&-
@@ -409,8 +413,6 @@ test_checks() {
 	# a file that is named and not there
 	fresh
 	install_keys
-	push_questions 1 | sed '/^ours$/,$d' | sed 's|/etc/mxseal/1/chain.pem$|&|' > "$BASE/q"
-	{ cat "$BASE/q"; } > /dev/null
 	{ q lock t; q begin 1 t /etc/postfix; q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
 		local text=$'policy = texthash:/etc/mxseal/1/nowhere, x\n'
 		qb "$text" put /etc/postfix/main.cf 0644 "$(text_sum "$text")"; q ours; } | ask
@@ -430,7 +432,6 @@ test_wrong_questions() {
 }
 
 test_hung_reload() {
-	printf '#!/bin/sh\nexec sleep 300\n' > "$R/bin/mail"
 	# the script gives a command 60 s; here the mail system's own limit stands in for it
 	printf '#!/bin/sh\nexec timeout 1 sleep 300\n' > "$R/bin/mail"
 	push_questions 1 | ask
@@ -441,7 +442,7 @@ test_hung_reload() {
 }
 
 test_full_disk() {
-	[ "$(id -u)" = 0 ] || return 0
+	[ "$(id -u)" = 0 ] || { say "skipped: full_disk needs root"; return 0; }
 	local size p
 	for p in 1 2 3 4 5 6 8 10 12 16 20 24 28 32 40 48; do
 		fresh
@@ -456,7 +457,7 @@ test_full_disk() {
 		size=$(($(df -k --output=avail "$R" | tail -n 1) - p * 4))
 		dd if=/dev/zero of="$R/filler" bs=1k count="$size" 2>/dev/null
 		ask < "$BASE/q"
-		if grep -q '^#= 0' <(tail -n 1 "$BASE/out"); then
+		if ! grep -q '^#= [1-9]' "$BASE/out"; then
 			stop_timers
 			good "undo on a full disk"
 		else
@@ -497,7 +498,7 @@ test_two_at_once() {
 
 test_lock_of_the_dead() {
 	{ push_questions 1; } > "$BASE/q"
-	FAULT=begin ask < "$BASE/q"
+	ask_killed begin < "$BASE/q"
 	q lock next | ask
 	good "lock after a killed owner"
 	grep -q '^recovered ' "$BASE/out" || fail "recovery is not said"
