@@ -51,8 +51,8 @@ struct check_result { char *name; bool ok; char *text; };
 struct plan {
 	int64_t server; char *server_name;
 	char *mailsys; char *config_dir;
-	char *base;                  /* what it was made from: lines "SHA256 PATH" of live files ("-" for one that is not there);
-	                              * push_apply refuses when one differs. Lines of another form are only recorded */
+	char *base;                  /* what it was made from: the driver's own mark. The push itself holds `before` of every
+	                              * change in the live configuration against what is there */
 	int64_t generation;          /* of the new files: above all numbers in use on the host (push_status.next) */
 	struct change *changes; size_t n_changes;
 	struct command_list checks;  /* run with the staged copy; "@STAGED@" in a word is replaced by the staged directory */
@@ -104,7 +104,7 @@ struct push_status {
 	char *state;                 /* "idle", "waiting", "unfinished" */
 	int64_t generation;          /* in force, 0 none of ours */
 	int64_t next;                /* first number above all that were ever used there */
-	int64_t undo_at;
+	int64_t undo_at;             /* waiting: when the host undoes by itself; 0: its timer is gone, it will not */
 	char *owner;                 /* who holds the lock, since when; or NULL */
 	char *recovered;             /* what recovery did just now, or NULL */
 	struct str generations;      /* one per line: number, time, who, state */
