@@ -27,6 +27,8 @@ view_push(struct app *a, const struct view_ops *ops, const void *arg)
 	v->below = a->top;
 	a->top = v;
 	a->dirty = true;
+	if (a->message_err.code == RC_OK && !ops->overlay)
+		a->message[0] = '\0';                      /* it was about the view below */
 	if (ops->open != NULL && ops->open(v, arg, &e) != 0) {
 		view_pop(v);
 		app_fail(a, &e);
@@ -459,7 +461,7 @@ draw_head(struct app *a, struct area line)
 	str_release(&right);
 }
 
-struct footer { struct str text; int room, used, items; bool help; };
+struct footer { struct str text; int room, used, items; bool typing; };
 
 static bool
 add_key(struct view *v, const struct action *act, void *arg)
@@ -469,7 +471,7 @@ add_key(struct view *v, const struct action *act, void *arg)
 	int w;
 
 	(void)v;
-	if (act->label == NULL || (act->flags & ACTION_QUIET) != 0 || f->items >= 9)
+	if (act->label == NULL || (act->flags & ACTION_QUIET) != 0 || f->items >= 9 || (f->typing && key_is_text(act->key)))
 		return true;
 	str_addf(&item, "%s %s", key_name(act->key), act->label);
 	w = draw_width(item.s);
@@ -485,12 +487,12 @@ add_key(struct view *v, const struct action *act, void *arg)
 static void
 draw_keys(struct app *a, struct area line)
 {
-	struct footer f = { .text = STR_INIT, .room = line.w - 2 };
 	struct view *v = a->top;
 	bool typing = v->ops->typing != NULL && v->ops->typing(v);
-	char last[32];
+	struct footer f = { .text = STR_INIT, .room = line.w - 2, .typing = typing };
+	char last[40];
 
-	snprintf(last, sizeof(last), "%s%s", v->below == NULL ? "" : "Esc back  ", typing ? "F1 help" : "? help");
+	snprintf(last, sizeof(last), "%s%s", v->below == NULL ? "q quit  " : "Esc back  ", typing ? "F1 help" : "? help");
 	f.room -= (int)strlen(last) + 2;
 	draw_blank(line, 0, STYLE_NORMAL);
 	if (f.room < 0) {                                  /* the narrowest screens keep the help key */
@@ -514,8 +516,8 @@ draw_status(struct app *a, struct area line)
 		struct server s = { 0 };
 		int64_t seconds = (when_monotonic_ms() - t->since_ms) / 1000;
 		bool named = t->server != 0 && store_server_get(a->st, t->server, &s, NULL) == 0;
-		str_addf(&right, "%s%s%s%s%s", t->verb, named ? " " : "", named ? s.name : "", t->text[0] != '\0' ? ": " : "",
-		    t->text);
+		str_addf(&right, "%s%s%s%s%s", t->verb, named ? " " : "", named ? s.name : "",
+		    t->asks ? " has a question: Esc shows it" : t->text[0] != '\0' ? ": " : "", t->asks ? "" : t->text);
 		if (seconds > 1)
 			str_addf(&right, " (%d s)", (int)seconds);
 		if (named)
@@ -619,8 +621,8 @@ app_close(struct app *a)
 {
 	if (a == NULL)
 		return;
+	prompt_dismiss(a);
 	a->closing = true;
-	prompt_close(a);
 	while (a->top != NULL)
 		view_pop(a->top);
 	journey_close(a->j);

@@ -124,6 +124,7 @@ void prompt_open(struct app *a, enum prompt_kind kind, struct view *v, int64_t a
 void prompt_key(struct app *a, int key);
 void prompt_draw(struct app *a, struct area line);
 void prompt_close(struct app *a);
+void prompt_dismiss(struct app *a);                      /* as if it was left unanswered */
 
 /* --- the watched push (views/push.c); lives on when its view is hidden --- */
 struct push_run;

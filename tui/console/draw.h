@@ -51,7 +51,8 @@ struct line { char *text; enum style style; };
 struct lines { struct line *v; size_t n; };
 void lines_add(struct lines *l, enum style s, const char *text);
 void lines_addf(struct lines *l, enum style s, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Wraps at words to width; later lines begin with `indent` blanks. Newlines in the text are kept. */
+/* Wraps at words to width; later lines begin with `indent` blanks (-1: as far in as the first one, and two more if that is
+ * indented). Newlines in the text are kept. */
 void lines_wrap(struct lines *l, enum style s, int width, int indent, const char *text);
 /* "Label     value", the value wrapped beside it. Empty values are left out. */
 void lines_field(struct lines *l, enum style s, int width, const char *label, const char *value);

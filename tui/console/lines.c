@@ -80,7 +80,8 @@ lines_wrap(struct lines *l, enum style s, int width, int indent, const char *tex
 			*save++ = '\0';
 		if (save == NULL && *p == '\0' && p != t.s)
 			break;                             /* the end of the last line begins no new one */
-		wrap_one(l, s, width, indent, "", p);
+		int in = (int)strspn(p, " ");
+		wrap_one(l, s, width, indent >= 0 ? indent : in > 0 ? in + 2 : 0, "", p);
 	}
 	str_release(&t);
 }

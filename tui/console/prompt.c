@@ -12,25 +12,6 @@
 #define PEEK_MS 5000
 
 void
-prompt_open(struct app *a, enum prompt_kind kind, struct view *v, int64_t arg, prompt_answer_fn *answer, const char *fmt, ...)
-{
-	struct prompt *p = &a->prompt;
-	va_list ap;
-
-	prompt_close(a);
-	*p = (struct prompt){ .kind = kind, .view = v == NULL ? 0 : v->serial, .arg = arg, .answer = answer };
-	edit_open(&p->edit, kind == PROMPT_FIND && v != NULL ? v->filter : NULL);
-	va_start(ap, fmt);
-	vsnprintf(p->question, sizeof(p->question), fmt, ap);
-	va_end(ap);
-	if (kind == PROMPT_YESNO || kind == PROMPT_WORD) {
-		p->ready_ms = when_monotonic_ms() + GUARD_MS;
-		a->discard = true;
-	}
-	a->dirty = true;
-}
-
-void
 prompt_close(struct app *a)
 {
 	if (a->prompt.kind == PROMPT_NONE)
@@ -42,7 +23,7 @@ prompt_close(struct app *a)
 
 /* The prompt is closed before the answer is told: the answer may open the next one. */
 static void
-answer(struct app *a, const char *text)
+tell(struct app *a, const char *text)
 {
 	struct prompt p = a->prompt;
 	char *copy = xstrdup(text);
@@ -53,6 +34,32 @@ answer(struct app *a, const char *text)
 	if (copy != NULL)
 		secret_wipe(copy, strlen(copy));
 	xset(&copy, NULL);
+}
+
+void
+prompt_dismiss(struct app *a)
+{
+	if (a->prompt.kind != PROMPT_NONE)
+		tell(a, NULL);
+}
+
+void
+prompt_open(struct app *a, enum prompt_kind kind, struct view *v, int64_t arg, prompt_answer_fn *answer, const char *fmt, ...)
+{
+	struct prompt *p = &a->prompt;
+	va_list ap;
+
+	prompt_dismiss(a);
+	*p = (struct prompt){ .kind = kind, .view = v == NULL ? 0 : v->serial, .arg = arg, .answer = answer };
+	edit_open(&p->edit, kind == PROMPT_FIND && v != NULL ? v->filter : NULL);
+	va_start(ap, fmt);
+	vsnprintf(p->question, sizeof(p->question), fmt, ap);
+	va_end(ap);
+	if (kind == PROMPT_YESNO || kind == PROMPT_WORD) {
+		p->ready_ms = when_monotonic_ms() + GUARD_MS;
+		a->discard = true;
+	}
+	a->dirty = true;
 }
 
 static void
@@ -71,9 +78,9 @@ static void
 key_yesno(struct app *a, int key)
 {
 	if (key == 'y' || key == 'Y')
-		answer(a, "y");
+		tell(a, "y");
 	else if (key == 'n' || key == 'N' || key == K_ENTER || key == K_ESC || key == K_CTRL_C)
-		answer(a, NULL);
+		tell(a, NULL);
 }
 
 void
@@ -93,12 +100,12 @@ prompt_key(struct app *a, int key)
 		edit_open(&p->edit, NULL);
 		if (p->kind == PROMPT_FIND)
 			filter_now(a);
-		answer(a, NULL);
+		tell(a, NULL);
 	} else if (key == K_ENTER) {
 		if (p->kind != PROMPT_WORD || strcmp(p->edit.text.s, p->word) == 0)
-			answer(a, p->edit.text.s);
+			tell(a, p->edit.text.s);
 		else
-			answer(a, NULL);
+			tell(a, NULL);
 	} else if (key == K_CTRL_T && p->kind == PROMPT_SECRET) {
 		p->show_until = when_monotonic_ms() + PEEK_MS;
 	} else {

@@ -276,11 +276,13 @@ looks_already(struct app *a, int64_t server)
 void
 tasks_ask(struct app *a)
 {
+	bool typing = a->top != NULL && a->top->ops->typing != NULL && a->top->ops->typing(a->top);
+
 	if (a->prompt.kind != PROMPT_NONE)
 		return;
 	for (struct task *t = a->tasks; t != NULL; t = t->next) {
-		if (!t->asks)
-			continue;
+		if (!t->asks || (typing && t->view != a->top->serial))
+			continue;                          /* a question does not break into what is being typed */
 		if (t->err.code == RC_HOSTKEY_NEW) {
 			if (looks_already(a, t->server))
 				continue;

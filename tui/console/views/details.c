@@ -122,8 +122,8 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 		next(l, width, "Enter", s.trouble != NULL ? "try again" : "connect and read; its host key is shown first");
 	else if (pending_edits(a->j, s.id, NULL) > 0)
 		next(l, width, "P", "see the plan: what would change, line by line");
-	next(l, width, "r", "read again (changes nothing there)");
 	if (s.read_at > 0) {
+		next(l, width, "r", "read again (changes nothing there)");
 		next(l, width, "Q", "its queue and why mail waits");
 		next(l, width, "H", "generations: what was pushed, roll back");
 	}

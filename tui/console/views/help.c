@@ -15,7 +15,7 @@ add_action(struct view *v, const struct action *act, void *arg)
 
 	(void)v;
 	str_addf(&t, "  %-8s %s", act->key != 0 ? key_name(act->key) : "", act->name);
-	str_addf(&t, ". %s", act->help);
+	str_addf(&t, ": %s", act->help);
 	if (act->key == 0)
 		str_add(&t, " (in the palette)");
 	lines_wrap(l, STYLE_NORMAL, width, 11, t.s);

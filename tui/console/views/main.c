@@ -6,6 +6,7 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/details.h"
+#include "tui/version.h"
 
 struct main_data {
 	struct tree tree;
@@ -244,7 +245,7 @@ main_crumb(const struct view *v, struct str *out)
 		return;
 	}
 	if (m->tree.servers == 0)
-		str_add(out, MXSEAL_VERSION "   first start: nothing is changed on any server");
+		str_addf(out, "%s  first start: nothing is changed on any server", strchr(program_version, ' ') + 1);
 	else
 		str_addf(out, "%zu server%s  %zu listener%s  %zu certificate%s", m->tree.servers, m->tree.servers == 1 ? "" : "s",
 		    m->tree.listeners, m->tree.listeners == 1 ? "" : "s", m->tree.certificates,
@@ -417,6 +418,10 @@ act_plan(struct view *v)
 	struct node *n = selected(v);
 	struct plan_arg arg = { .server = n != NULL ? n->server : 0 };
 
+	if (n != NULL && n->server != 0 && !on_read_server(v)) {
+		app_say(v->app, STYLE_NORMAL, "This server has not been read yet: r does that first, and changes nothing there.");
+		return;
+	}
 	if (pending_edits(v->app->j, 0, NULL) > 0 && (n == NULL || pending_edits(v->app->j, n->server, NULL) == 0))
 		arg.server = 0;                            /* the edits are elsewhere: show those */
 	view_push(v->app, &view_plan, &arg);
@@ -541,8 +546,12 @@ state_end(struct task *t, struct view *v, int rc, const struct err *e)
 		}
 	}
 	push_record_list_release(&l);
-	if (s->state != NULL && strcmp(s->state, "waiting") == 0)
+	if (s->state != NULL && strcmp(s->state, "waiting") == 0) {
 		push_run_watch(t->app, t->server, s->undo_at);
+		view_push(t->app, &view_push_watch, NULL);
+		str_release(&text);
+		return;
+	}
 	app_message(t->app, "Generations", STYLE_NORMAL, text.s);
 	str_release(&text);
 }
@@ -572,12 +581,16 @@ static const struct { const char *word; void (*run)(struct view *); } menders[] 
 static void
 mend(struct view *v, const struct node *n)
 {
+	if (n->next != NULL && strcmp(n->next, "push") == 0 && strstr(n->name, "a push is") != NULL) {
+		if (v->app->push != NULL)
+			act_watch(v);
+		else
+			act_history(v);                    /* asks the host; a push that waits is watched */
+		return;
+	}
 	for (int i = 0; menders[i].word != NULL; i++)
 		if (n->next != NULL && strstr(n->next, menders[i].word) != NULL) {
-			if (menders[i].run == act_history && v->app->push != NULL)
-				act_watch(v);
-			else
-				menders[i].run(v);
+			menders[i].run(v);
 			return;
 		}
 	act_read(v);

@@ -132,8 +132,8 @@ queue_open(struct view *v, const void *p, struct err *e)
 	if (store_servers(v->app->st, &l, e) != 0)
 		return -1;
 	for (size_t i = 0; i < l.n; i++) {
-		if (arg->server != 0 ? l.v[i].id != arg->server : l.v[i].read_at == 0)
-			continue;
+		if ((arg->server != 0 && l.v[i].id != arg->server) || l.v[i].read_at == 0)
+			continue;                          /* who was never read is not contacted by looking */
 		ARRAY_GROW(d->v, d->n);
 		d->v[d->n++] = (struct queue_slot){ .server = l.v[i].id, .name = xstrdup(l.v[i].name) };
 	}

@@ -145,7 +145,7 @@ set_value(struct view *v, const struct field *fd, const char *value)
 	if (form_set(d->form, fd->name, value, &d->last) != 0)
 		return;
 	err_clear(&d->last);
-	form_note(d->form, fd->name, "%s", "");
+	form_note(d->form, fd->name, "%s", d->base[index_of(d, fd)] != NULL ? d->base[index_of(d, fd)] : "");
 	if (*value != '\0')
 		check_now(d, fd);
 	else
@@ -182,7 +182,7 @@ act_drop_draft(struct view *v)
 
 	for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++) {
 		form_set(d->form, d->form->sheet->fields[i].name, d->form->was[i], NULL);
-		form_note(d->form, d->form->sheet->fields[i].name, "%s", "");
+		form_note(d->form, d->form->sheet->fields[i].name, "%s", d->base[i] != NULL ? d->base[i] : "");
 		xset(&d->error[i], NULL);
 	}
 	d->draft_dirty = true;
@@ -709,6 +709,9 @@ sheet_open(struct view *v, const void *p, struct err *e)
 	while (arg->sheet->fields[fields].name != NULL)
 		fields++;
 	d->error = xcalloc(fields + 1, sizeof(*d->error));
+	d->base = xcalloc(fields + 1, sizeof(*d->base));
+	for (size_t i = 0; i < fields; i++)
+		d->base[i] = xstrdup(d->form->note[i]);
 	restore(v);
 	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2)
 		form_set(d->form, set[0], set[1], NULL);
@@ -731,9 +734,12 @@ sheet_close(struct view *v)
 			task_cancel(t);
 	}
 	if (d->form != NULL)
-		for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++)
+		for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++) {
 			free(d->error[i]);
+			free(d->base[i]);
+		}
 	free(d->error);
+	free(d->base);
 	free(d->draft_key);
 	edit_close(&d->edit);
 	if (d->held != NULL)

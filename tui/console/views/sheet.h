@@ -20,6 +20,7 @@ struct sheet_data {
 	size_t n_items, focus;
 	struct edit edit;         /* of the focused text field */
 	char **error;             /* per field, or NULL */
+	char **base;              /* remarks that load() made: they stay when the value is edited */
 	struct err last;          /* refused by the rules across fields, or by start */
 	bool done;                /* it was carried out: the result is shown */
 	bool draft_dirty, look_again;

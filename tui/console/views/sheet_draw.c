@@ -96,24 +96,28 @@ draw_radio(const struct page_draw *p, int y, const struct field *fd, bool focuse
 {
 	struct choice_list l = { NULL, 0 };
 	const char *value = form_get(p->d->form, fd->name);
-	int rows;
+	int rows = 0;
 
 	field_choices(p->d->form, fd, &l);
 	for (size_t i = 0; i < l.n; i++) {
 		bool on = strcmp(l.v[i].name, value) == 0;
 		struct str t = STR_INIT;
+		struct lines w = { NULL, 0 };
 		str_addf(&t, "(%s) %s", on ? "o" : " ", l.v[i].label != NULL ? l.v[i].label : l.v[i].name);
-		put(p, y + (int)i, p->label, 0, on && focused ? STYLE_FOCUS : STYLE_NORMAL, t.s);
+		lines_wrap(&w, STYLE_NORMAL, p->a.w - p->label, 4, t.s);
+		for (size_t k = 0; k < w.n; k++)
+			put(p, y + rows++, p->label, 0, on && focused ? STYLE_FOCUS : STYLE_NORMAL, w.v[k].text);
+		lines_release(&w);
 		str_release(&t);
 	}
-	rows = l.n > 0 ? (int)l.n : 1;
 	if (l.n == 0)
-		put(p, y, p->label, 0, STYLE_WARN, "(there is nothing to choose from)");
+		put(p, y + rows++, p->label, 0, STYLE_WARN, "(there is nothing to choose from)");
 	choice_list_release(&l);
 	return rows;
 }
 
-static void
+/* Gives the cells used. */
+static int
 draw_value(const struct page_draw *p, int y, const struct field *fd, bool focused, int cells)
 {
 	const struct form *f = p->d->form;
@@ -135,13 +139,16 @@ draw_value(const struct page_draw *p, int y, const struct field *fd, bool focuse
 	} else {
 		put(p, y, p->label, cells, focused ? STYLE_FOCUS : STYLE_NORMAL, t.len > 0 ? t.s : "-");
 	}
+	int used = sheet_is_text(f, fd) && focused ? cells : draw_width(t.len > 0 ? t.s : "-");
 	free(label);
 	str_release(&t);
+	return used < cells ? used : cells;
 }
 
 /* Error, else remark, else what it was: on the lines below the value. Gives the rows used. */
+/* beside: cells of the value: a short remark stands behind it on the same row. */
 static int
-draw_remark(const struct page_draw *p, int y, const struct field *fd, size_t index)
+draw_remark(const struct page_draw *p, int y, const struct field *fd, size_t index, int beside)
 {
 	const struct form *f = p->d->form;
 	struct lines l = { NULL, 0 };
@@ -153,7 +160,10 @@ draw_remark(const struct page_draw *p, int y, const struct field *fd, size_t ind
 		lines_wrap(&l, STYLE_BAD, width, 2, text);
 		free(text);
 	} else if (f->note[index] != NULL && *f->note[index] != '\0') {
-		lines_wrap(&l, STYLE_NORMAL, width, 2, f->note[index]);
+		if (beside >= 0 && beside + 2 + draw_width(f->note[index]) <= width)
+			put(p, y - 1, p->label + beside + 2, 0, STYLE_LABEL, f->note[index]);
+		else
+			lines_wrap(&l, STYLE_NORMAL, width, 2, f->note[index]);
 	}
 	if (f->sheet->kind == SHEET_TABS && strcmp(f->value[index], f->was[index]) != 0 && fd->kind != FIELD_SECRET) {
 		was = value_label(f, fd, f->was[index]);
@@ -189,7 +199,7 @@ draw_field(const struct page_draw *p, int y, size_t item)
 	const struct sheet_data *d = p->d;
 	const struct field *fd = sheet_field(d, item);
 	bool focused = item == d->focus;
-	int rows = 1;
+	int rows = 1, beside = -1, room = p->a.w - p->label;
 
 	if (fd == NULL) {
 		struct str t = STR_INIT;
@@ -206,8 +216,9 @@ draw_field(const struct page_draw *p, int y, size_t item)
 	if (p->expand && choice_count(d->form, fd) <= 6 && sheet_is_choice(d->form, fd))
 		rows = draw_radio(p, y, fd, focused);
 	else
-		draw_value(p, y, fd, focused, p->a.w - p->label < 48 ? p->a.w - p->label : 48);
-	return rows + draw_remark(p, y + rows, fd, (size_t)d->items[item]);
+		beside = draw_value(p, y, fd, focused, room > 72 ? 48 : room > 40 && d->form->sheet->kind == SHEET_TABS ? room / 2 :
+		    room < 48 ? room : 48);
+	return rows + draw_remark(p, y + rows, fd, (size_t)d->items[item], beside);
 }
 
 /* Draws the fields from row y on; gives the rows used. The focused field is kept in sight. */
@@ -260,7 +271,7 @@ preview_lines(const struct sheet_data *d, const char *page, int width, struct li
 	if (d->form->sheet->preview != NULL)
 		d->form->sheet->preview(d->form, page, &t);
 	if (t.len > 0)
-		lines_wrap(l, STYLE_NORMAL, width, 4, t.s);
+		lines_wrap(l, STYLE_NORMAL, width, -1, t.s);
 	str_release(&t);
 }
 
