@@ -158,6 +158,23 @@ row_text(const struct plan_row *r, struct str *out, enum style *s)
 	}
 }
 
+/* The inside of a certificate says nothing to people: one line instead of sixty. */
+static bool
+inside_pem(const char *line, size_t *skipped, struct lines *l, enum style s)
+{
+	if (strstr(line, "-----BEGIN ") != NULL)
+		*skipped = 1;
+	else if (*skipped == 0)
+		return false;
+	else if (strstr(line, "-----END ") != NULL) {
+		lines_addf(l, s, "  %c(%s, %zu lines of PEM)", line[0], strstr(line, "CERTIFICATE") != NULL ? "certificate" : "PEM",
+		    *skipped + 1);
+		*skipped = 0;
+	} else
+		++*skipped;
+	return true;
+}
+
 static void
 diff_lines(const struct plan *p, int width, struct lines *l)
 {
@@ -167,6 +184,7 @@ diff_lines(const struct plan *p, int width, struct lines *l)
 		const struct change *c = &p->changes[i];
 		struct str t = STR_INIT;
 		char *save = NULL;
+		size_t pem = 0;
 		str_addf(&t, "%s  %s", c->path, what[c->action]);
 		if (c->action == CHANGE_CREATE)
 			str_addf(&t, ", %04o root", c->mode);
@@ -178,7 +196,9 @@ diff_lines(const struct plan *p, int width, struct lines *l)
 		for (char *line = t.len > 0 ? strtok_r(t.s, "\n", &save) : NULL; line != NULL; line = strtok_r(NULL, "\n", &save)) {
 			if (strncmp(line, "+++ ", 4) == 0 || strncmp(line, "--- ", 4) == 0)
 				continue;
-			lines_addf(l, line[0] == '+' ? STYLE_ADDED : line[0] == '-' ? STYLE_REMOVED : STYLE_NORMAL, "  %s", line);
+			enum style s = line[0] == '+' ? STYLE_ADDED : line[0] == '-' ? STYLE_REMOVED : STYLE_NORMAL;
+			if (!inside_pem(line, &pem, l, s))
+				lines_addf(l, s, "  %s", line);
 		}
 		str_release(&t);
 		lines_add(l, STYLE_NORMAL, "");

@@ -375,7 +375,7 @@ push_run_line(const struct app *a, struct str *out)
 	const struct push_row *r = &p->v[p->current];
 	if (r->state == RUN_DECIDE) {
 		countdown(r, left);
-		str_addf(out, "! push %s waits for you, undone in %s: K", r->name, left);
+		str_addf(out, "! %s waits to be kept: %s (K)", r->name, left);
 	} else if (r->state == RUN_RUNS && r->n_steps > 0) {
 		str_addf(out, "push %s: %s", r->name, r->steps[r->n_steps - 1].name);
 	}

@@ -405,9 +405,11 @@ draw_pane(struct view *v, struct area a)
 			str_release(&one);
 		}
 		str_release(&e);
-		lines_add(&l, STYLE_TITLE, "From the mail host");
+		if (d->diagnosis.from_host.n > 0 || d->diagnosis.from_host.verdict != NULL)
+			lines_add(&l, STYLE_TITLE, "From the mail host");
 		report_lines(&d->diagnosis.from_host, a.w, &l);
-		lines_add(&l, STYLE_TITLE, "From here");
+		if (d->diagnosis.from_here.n > 0 || d->diagnosis.from_here.verdict != NULL)
+			lines_add(&l, STYLE_TITLE, "From here");
 		report_lines(&d->diagnosis.from_here, a.w, &l);
 	} else if (d->by == QUEUE_BY_DESTINATION) {
 		lines_add(&l, STYLE_KEY, "Enter tests it now, from the mail host and from here.");

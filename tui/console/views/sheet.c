@@ -228,7 +228,7 @@ look_end(struct task *t, struct view *v, int rc, const struct err *e)
 	if (v == NULL || !data_of(v)->look_again)
 		return;
 	data_of(v)->look_again = false;
-	t->verb = "looked";                                /* this one is over: the next may begin */
+	t->verb = "checked";                                /* this one is over: the next may begin */
 	look(v);
 }
 
@@ -239,12 +239,12 @@ look(struct view *v)
 
 	if (d->form->sheet->look == NULL || d->page >= d->pages)
 		return;
-	if (task_of_view(v, "look") != NULL) {
+	if (task_of_view(v, "checking") != NULL) {
 		d->look_again = true;
 		return;
 	}
 	d->held->refs++;
-	struct task t = { .verb = "look", .view = v->serial, .start = look_start, .end = look_end, .data = d->held,
+	struct task t = { .verb = "checking", .view = v->serial, .start = look_start, .end = look_end, .data = d->held,
 	    .drop = unhold };
 	task_run(v->app, &t);
 }
@@ -729,7 +729,7 @@ sheet_close(struct view *v)
 
 	if (d->form != NULL && !v->app->closing) {
 		save_draft(v);
-		struct task *t = task_of_view(v, "look");
+		struct task *t = task_of_view(v, "checking");
 		if (t != NULL)
 			task_cancel(t);
 	}

@@ -167,7 +167,8 @@ draw_remark(const struct page_draw *p, int y, const struct field *fd, size_t ind
 	}
 	if (f->sheet->kind == SHEET_TABS && strcmp(f->value[index], f->was[index]) != 0 && fd->kind != FIELD_SECRET) {
 		was = value_label(f, fd, f->was[index]);
-		lines_addf(&l, STYLE_EDITED, "~ was: %s", *was != '\0' ? was : "-");
+		if (*was != '\0')
+			lines_addf(&l, STYLE_EDITED, "~ was: %s", was);
 		free(was);
 	}
 	for (size_t i = 0; i < l.n; i++)
@@ -216,8 +217,8 @@ draw_field(const struct page_draw *p, int y, size_t item)
 	if (p->expand && choice_count(d->form, fd) <= 6 && sheet_is_choice(d->form, fd))
 		rows = draw_radio(p, y, fd, focused);
 	else
-		beside = draw_value(p, y, fd, focused, room > 72 ? 48 : room > 40 && d->form->sheet->kind == SHEET_TABS ? room / 2 :
-		    room < 48 ? room : 48);
+		beside = draw_value(p, y, fd, focused, !sheet_is_text(d->form, fd) ? room : room > 72 ? 48 :
+		    room > 40 && d->form->sheet->kind == SHEET_TABS ? room / 2 : room < 48 ? room : 48);
 	return rows + draw_remark(p, y + rows, fd, (size_t)d->items[item], beside);
 }
 

@@ -30,6 +30,20 @@ time_left(int64_t not_after, char out[48])
 	return left < (int64_t)SOON_DAYS * DAY ? '!' : '+';
 }
 
+/* The same for a row of the tree, where room is short: "! 6 d", "89 d". Caller frees. */
+static char *
+short_left(int64_t not_after, char *sign)
+{
+	char left[48];
+	size_t n;
+
+	*sign = time_left(not_after, left);
+	n = strlen(left);
+	if (n > 5 && strcmp(left + n - 5, " left") == 0)
+		left[n - 5] = '\0';
+	return strncmp(left, "expired", 7) == 0 ? xstrdup("! expired") : xasprintf("%s%s", *sign == '!' ? "! " : "", left);
+}
+
 static int
 folded(const struct tree *t, const char *key)
 {
@@ -115,7 +129,6 @@ vserver_state(struct app *a, const struct vserver *v, struct node *n)
 {
 	struct certificate c = { 0 };
 	const char *level = NULL, *state = certificate_state(a->j, v->id);
-	char left[48];
 
 	for (size_t i = 0; i < v->found.n; i++)
 		if (strcmp(v->found.v[i].name, "inbound.tls") == 0)
@@ -125,11 +138,12 @@ vserver_state(struct app *a, const struct vserver *v, struct node *n)
 	} else if (v->served_trouble != NULL && v->served_pem == NULL && (level == NULL || strcmp(level, "off") != 0)) {
 		n->sign = '!', n->state = xstrdup("! no TLS");
 	} else if (v->served_pem != NULL && cert_describe(v->served_pem, &c, NULL) == 0) {
-		n->sign = time_left(c.not_after, left);
-		n->state = xasprintf("%s%s", n->sign == '!' ? "! " : "", n->sign == '!' ? left : "ok");
+		char *left = short_left(c.not_after, &n->sign);
+		n->state = xstrdup(n->sign == '!' ? left : "ok");
+		free(left);
 		certificate_release(&c);
 	} else {
-		n->state = xstrdup(strcmp(state, "pending") == 0 ? "~ request waits" : "no TLS");
+		n->state = xstrdup(strcmp(state, "pending") == 0 ? "~ request" : "no TLS");
 		n->sign = strcmp(state, "pending") == 0 ? '~' : 0;
 	}
 }
@@ -223,7 +237,6 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
     const struct request_list *requests)
 {
 	size_t count = 0;
-	char left[48];
 
 	for (size_t i = 0; i < certs->n; i++)
 		count += certs->v[i].key_server == server;
@@ -244,12 +257,11 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
 		const struct certificate *c = &certs->v[i];
 		if (c->key_server != server)
 			continue;
-		char sign = time_left(c->not_after, left);
 		char *name = xasprintf("#%lld %s", (long long)c->id, c->cn != NULL ? c->cn : c->name);
-		struct node *n = add(t, NODE_CERTIFICATE, depth + 1, "certificate", c->id, sign, name);
+		struct node *n = add(t, NODE_CERTIFICATE, depth + 1, "certificate", c->id, 0, name);
 		free(name);
 		n->server = server;
-		n->state = xasprintf("%s%s", sign == '!' ? "! " : "", left);
+		n->state = short_left(c->not_after, &n->sign);
 		t->certificates++;
 	}
 }
@@ -308,17 +320,15 @@ static int
 add_authorities(struct tree *t, struct app *a, struct err *e)
 {
 	struct authority_list l = { NULL, 0 };
-	char left[48];
 
 	if (store_authorities(a->st, &l, e) != 0)
 		return -1;
 	group(t, 0, "authorities", 0, "Authorities", l.n, true);
 	t->authorities = l.n;
 	for (size_t i = 0; i < l.n; i++) {
-		char sign = time_left(l.v[i].not_after, left);
-		struct node *n = add(t, NODE_AUTHORITY, 1, "authority", l.v[i].id, sign, l.v[i].name);
+		struct node *n = add(t, NODE_AUTHORITY, 1, "authority", l.v[i].id, 0, l.v[i].name);
 		n->object_name = xstrdup(l.v[i].name);
-		n->state = xasprintf("%s%s", sign == '!' ? "! " : "", left);
+		n->state = short_left(l.v[i].not_after, &n->sign);
 	}
 	authority_list_release(&l);
 	return 0;
