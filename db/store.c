@@ -257,7 +257,7 @@ configure(struct store *st, struct err *e)
 	};
 	static const char *const pragmas[] = {
 		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA cell_size_check=ON", "PRAGMA mmap_size=0",
-		"PRAGMA temp_store=MEMORY",
+		"PRAGMA temp_store=MEMORY", "PRAGMA secure_delete=ON",
 	};
 
 	sqlite3_extended_result_codes(st->db, 1);

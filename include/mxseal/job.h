@@ -43,7 +43,7 @@ bool    jobq_busy(const struct jobq *q, int64_t id);        /* not yet delivered
 size_t  jobq_running(const struct jobq *q);                 /* submitted and not yet delivered */
 void    jobq_deliver(struct jobq *q);                       /* runs progress, done and drop functions that are due */
 void    jobq_wait(struct jobq *q, int64_t id);              /* delivers until this job has been delivered */
-void    jobq_close(struct jobq *q);                         /* cancels, joins, drops */
+void    jobq_close(struct jobq *q);                         /* cancels, joins, drops; done() is not called any more */
 
 /* For work(): */
 bool job_cancelled(const struct job_ctx *ctx);

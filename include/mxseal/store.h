@@ -21,7 +21,8 @@ const char *store_path(const struct store *st);
 /* A file beside the store ("known_hosts"); caller frees. NULL for :memory:. */
 char *store_file(const struct store *st, const char *name);
 
-/* All or nothing. Nested calls join the outer one. */
+/* All or nothing. Nested calls join the outer one: an inner one that fails takes back its own part, and the outer one decides.
+ * After a failure read the records again: their id and rev may be ahead of what is stored. */
 typedef int store_body_fn(struct store *st, void *arg, struct err *e);
 int  store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e);
 /* Grows whenever anything in the store changed through this handle or another process: views compare it. */
@@ -43,7 +44,7 @@ int store_vserver_delete(struct store *st, int64_t id, struct err *e);
 
 /* Wanted settings. scope: "site" (owner 0), "server", "vs". value NULL removes. */
 int store_wanted_set(struct store *st, const char *scope, int64_t owner, const char *name, const char *value, struct err *e);
-/* Effective settings of a virtual server: its own, its server's, the site's, the nearest wins. */
+/* Effective settings of a virtual server: its own, its server's, the site's, the nearest wins. 0: the site's alone. */
 int store_wanted(struct store *st, int64_t vserver, struct wanted_list *out, struct err *e);
 
 int store_requests(struct store *st, int64_t vserver, struct request_list *out, struct err *e);   /* 0: all; dropped ones too */
