@@ -14,11 +14,6 @@
 #include "private.h"
 #include "host_script.inc"
 
-/* The bootstrap that the head of host_script.sh describes; %s is how root is become, %zu the size of the script. env and
- * exec are there because the login shell may be any, csh and fish too. */
-#define BOOT "exec %s env LC_ALL=C sh -c 'echo \"#ready\"; s=$(dd bs=1 count=$1 2>/dev/null); " \
-	"case $s in *\"#mxseal end\") eval \"$s\";; *) exit 97;; esac' mxseal %zu"
-
 /* Who are we there, and does sudo let us through without a question? */
 #define WHO "exec sh -c 'LC_ALL=C; export LC_ALL; u=$(id -u); echo; echo \"#uid $u\"; [ \"$u\" = 0 ] || %s 2>&1; r=$?; " \
 	"echo; echo \"#= $r\"'"
@@ -298,7 +293,7 @@ host_shell(struct host *h, struct stream **out, struct err *e)
 		    salt[4], salt[5], salt[6], salt[7]);
 		snprintf(how, sizeof(how), "sudo -k -S -p %s", mark);
 	}
-	str_addf(&command, BOOT, how, sizeof(host_script));
+	str_addf(&command, HOST_BOOT, how, sizeof(host_script));
 	rc = h->ops->exec(h, command.s, &s, e);
 	str_release(&command);
 	if (rc < 0)

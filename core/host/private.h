@@ -94,6 +94,11 @@ struct host {
 	struct talk *reader;      /* the shell that host_read keeps */
 };
 
+/* The bootstrap that the head of host_script.sh describes; %s is how root is become, %zu the size of the script. env and
+ * exec are there because the login shell may be any, csh and fish too. */
+#define HOST_BOOT "exec %s env LC_ALL=C sh -c 'echo \"#ready\"; s=$(dd bs=1 count=$1 2>/dev/null); " \
+	"case $s in *\"#mxseal end\") eval \"$s\";; *) exit 97;; esac' mxseal %zu"
+
 /* A shell as root that runs the host script and waits for questions. */
 int  host_shell(struct host *h, struct stream **out, struct err *e);
 /* Marks the host dead when e says so. Returns -1. */
