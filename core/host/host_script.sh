@@ -28,7 +28,10 @@ section() {
 	shift
 	if s_out=$("$@" </dev/null 2>&1; s_rc=$?; echo "x$s_rc"); then :; fi
 	s_rc=${s_out##*x}
-	s_out=${s_out%x*}
+	case $s_rc in
+	'' | *[!0-9]*) s_rc=255 ;;               # the command killed even the shell that would have said its status
+	*) s_out=${s_out%x*} ;;
+	esac
 	printf '#+ %s %s %s\n%s\n' "$s_name" "$s_rc" "${#s_out}" "$s_out"
 }
 
