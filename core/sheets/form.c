@@ -270,7 +270,7 @@ form_check_field(struct form *f, const struct field *fd, struct err *e)
 		rc = err_set(e, RC_INVALID, "%s takes yes or no, not \"%s\"", fd->name, clean(value));
 	if (s != NULL && rc == 0)
 		str_reset(&note);                      /* held the normal form */
-	if (rc == 0 && fd->check != NULL)
+	if (rc == 0 && *value != '\0' && fd->check != NULL)
 		rc = fd->check(f, value, &note, e);
 	if (note.len > 0)
 		form_note(f, fd->name, "%s", note.s);
