@@ -101,7 +101,7 @@ make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	job_say(ctx, "making the key");
 	if (talk_open(&t, h, e) == -1)
 		goto out;
-	talk_verb(t, "key-make");
+	talk_verb(t, "key_make");
 	talk_arg(t, m->key_id);
 	talk_arg(t, key_kind_name(m->r.kind));
 	if (on_host(t, &public_key, "making the key", e) == -1 ||
@@ -109,7 +109,7 @@ make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	    csr_to_sign(&m->r.subject, public_key.s, &der, e) == -1)
 		goto out;
 	job_say(ctx, "signing the request");
-	talk_verb(t, "key-sign");
+	talk_verb(t, "key_sign");
 	talk_arg(t, m->r.key_path);
 	talk_arg(t, csr_digest(m->r.kind));
 	talk_blob(t, der.s, der.len);
