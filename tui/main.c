@@ -1,11 +1,8 @@
 /* Chooses a front end: the command line when there are words, else the console. */
-#include <stdio.h>
-
-#include "tui/version.h"
+#include "tui/command/command.h"
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	puts(program_version);
-	return 0;
+	return command_main(argc, argv);
 }

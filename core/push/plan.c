@@ -364,12 +364,9 @@ static const char *const action_words[] = {
 static void
 render_commands(struct str *out, const char *title, const struct command_list *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		str_addf(out, "%s:", title);
-		for (char **w = l->v[i].argv; *w != NULL; w++)
-			str_addf(out, " %s", *w);
-		str_addc(out, '\n');
-	}
+	/* by name: the words of a check are a script */
+	for (size_t i = 0; i < l->n; i++)
+		str_addf(out, "%s: %s\n", title, l->v[i].name);
 }
 
 static void
@@ -403,7 +400,7 @@ plan_render(const struct plan *p, struct str *out)
 			    p->changes[i].is_switch ? "" : " (new generation)");
 	for (size_t i = 0; i < p->n_results; i++)
 		str_addf(out, "check: %s %s%s%s\n", p->results[i].name, p->results[i].ok ? "ok" : "REFUSED",
-		    p->results[i].text != NULL ? ": " : "", p->results[i].text != NULL ? p->results[i].text : "");
+		    text_empty(p->results[i].text) ? "" : ": ", text_empty(p->results[i].text) ? "" : p->results[i].text);
 	for (size_t i = 0; i < p->n_warnings; i++)
 		str_addf(out, "warning: %s\n", p->warnings[i]);
 	if (!plan_is_empty(p)) {
