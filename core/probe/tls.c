@@ -3,6 +3,7 @@
  * elsewhere. What fails is told in our words together with its failure class. */
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,8 +278,8 @@ look(const struct tls_stream *t, struct tls_seen *seen)
 	int i;
 
 	str_add(&pem, "");
-	strncpy(seen->protocol, SSL_get_version(t->ssl), sizeof(seen->protocol) - 1);
-	strncpy(seen->cipher, SSL_get_cipher_name(t->ssl), sizeof(seen->cipher) - 1);
+	snprintf(seen->protocol, sizeof(seen->protocol), "%s", SSL_get_version(t->ssl));
+	snprintf(seen->cipher, sizeof(seen->cipher), "%s", SSL_get_cipher_name(t->ssl));
 	seen->old_protocol = SSL_version(t->ssl) < TLS1_2_VERSION;
 	seen->wants_client_cert = t->wants_client_cert;
 	for (i = 0; i < sk_X509_num(chain) && i < CHAIN_MAX; i++)
