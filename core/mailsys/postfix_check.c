@@ -117,12 +117,17 @@ covers(const struct certificate *c, const char *name)
 static void
 judge_certificate(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
 {
-	char *name = ehlo_name(after, vs);
+	char *name = ehlo_name(after, vs), *level;
 
 	if (!version_at_least(after->version, 3, 4))
 		verdict(p, vs->name, "Postfix reads chain files", false, "it needs Postfix 3.4 or later (smtpd_tls_chain_files)");
 	judge_key(p, have, vs);
 	judge_time(p, have, vs);
+	level = view_level(after, vs_service(after, vs), false);
+	if (strcmp(level, "none") == 0 && !view_yes(after, vs_service(after, vs), "smtpd_tls_wrappermode"))
+		plan_warn(p, "%s: the certificate is put there, but the secure channel is off: nobody will see it before "
+		    "inbound.tls is at least \"offer\"", clean(vs->name));
+	free(level);
 	/* not a refusal: peers compare with the MX name, which may well be another than the host's own */
 	if (!covers(vs->certificate, name))
 		plan_warn(p, "%s: the certificate \"%s\" does not cover %s, the name said in EHLO", clean(vs->name),
@@ -461,6 +466,23 @@ want_add(struct plan *p, const struct proof_want *model, const char *listen)
 	p->wants[p->n_wants++] = w;
 }
 
+/* Was TLS broken here before, and does this plan not touch its certificate? Then it cannot prove it either. */
+static bool
+broken_before(const struct reading *have, const struct view *after, const struct master_service *s)
+{
+	char *cert, *key;
+	bool broken = false;
+	size_t i;
+
+	service_cert_files(after, s, &cert, &key);
+	for (i = 0; i < have->vservers.n; i++)
+		if (text_eq(have->vservers.v[i].name, s->name) && text_eq(have->vservers.v[i].cert_file, cert))
+			broken = have->vservers.v[i].cert_trouble && !strstr(have->vservers.v[i].cert_trouble, "by everybody");
+	free(cert);
+	free(key);
+	return broken;
+}
+
 static void
 service_wants(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         const struct view *after, const struct master_service *s)
@@ -473,9 +495,9 @@ service_wants(struct plan *p, const struct reading *have, const struct file_list
 	char **words;
 	size_t i;
 
-	model.want_tls = !off && has_certificate(after, s);
+	model.want_tls = !off && has_certificate(after, s) && !broken_before(have, after, s);
 	model.forbid_tls = off;
-	if (off)
+	if (!model.want_tls)
 		model.sha256[0] = '\0';
 	if (c && model.want_tls && view_empty(after, NULL, "tls_server_sni_maps"))
 		model.name = covers(c, name) ? name : c->cn;

@@ -133,6 +133,10 @@ files_named(const struct view *v, struct file_list *out)
 
 /* --- the second look --- */
 
+/* For sed(1): certificate blocks; ends at a key that stands where a block was left open. */
+static const char only_certificates[] =
+    "/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/{ /PRIVATE KEY/q; p; }";
+
 int
 files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 {
@@ -150,8 +154,7 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 		switch (l.v[i].kind) {
 		case FILE_CERT:
 			snprintf(name, sizeof(name), "cert.%zu", i);
-			command_add(cmds, name, "sed", "-n", "/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p", "--",
-			    path, (char *)NULL);
+			command_add(cmds, name, "sed", "-n", only_certificates, "--", path, (char *)NULL);
 			snprintf(name, sizeof(name), "certkey.%zu", i);
 			command_add(cmds, name, "openssl", "x509", "-in", path, "-noout", "-pubkey", (char *)NULL);
 			break;

@@ -1,4 +1,4 @@
-/* main.cf: read as Postfix reads it, edited in place, all other bytes kept: by hand-made cases and by generated files. */
+/* main.cf: read as Postfix reads it, edited in place, all other bytes kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,134 +195,6 @@ hostile_names_and_values_are_refused(void **state)
 	main_cf_release(&m);
 }
 
-/* --- generated files --- */
-
-static unsigned seed;
-
-static unsigned
-dice(unsigned n)
-{
-	seed = seed * 1103515245u + 12345u;
-	return seed >> 16 & 0x7fff ? (seed >> 16 & 0x7fff) % n : 0;
-}
-
-static void
-noise(struct str *out)
-{
-	static const char *const lines[] = { "\n", "# comment = x\n", "   # indented\n", "\t\n", "#smtpd_tls_security_level = may\n" };
-
-	while (dice(3) == 0)
-		str_add(out, lines[dice(5)]);
-}
-
-static void
-generate(struct str *out)
-{
-	static const char *const gaps[] = { " = ", "=", " =\t", " =", " =\n  ", "= " };
-	unsigned i, k, n = 1 + dice(12);
-
-	if (dice(5) == 0)
-		str_add(out, "  orphan = nothing\n");
-	for (i = 0; i < n; i++) {
-		noise(out);
-		str_addf(out, "name_%u%s", dice(9), gaps[dice(6)]);
-		for (k = dice(4); k > 0; k--) {
-			str_addf(out, "v%u", dice(100));
-			if (k > 1) {
-				str_add(out, dice(2) ? ", " : ",\n");
-				noise(out);
-				str_add(out, dice(2) ? "    " : "\t");
-			}
-		}
-		str_add(out, dice(8) ? "\n" : " \n");
-	}
-	noise(out);
-	if (dice(4) == 0 && out->len && out->s[out->len - 1] == '\n')
-		str_cut(out, out->len - 1);
-}
-
-/* The values of all names but one. */
-static char *
-others(const struct main_cf *m, const char *but)
-{
-	struct str out = STR_INIT;
-	size_t i;
-
-	for (i = 0; i < m->n; i++)
-		if (strcmp(m->v[i].name, but) != 0)
-			str_addf(&out, "%s=%s\n", m->v[i].name, m->v[i].value);
-	return str_take(&out);
-}
-
-static void
-comments(const char *text, struct str *out)
-{
-	const char *end;
-
-	for (; *text; text = *end ? end + 1 : end) {
-		end = text + strcspn(text, "\n");
-		if (text[strspn(text, " \t")] == '#' && strncmp(text, MAIN_CF_MARK, strlen(MAIN_CF_MARK)) != 0)
-			str_addf(out, "%.*s\n", (int)(end - text), text);
-	}
-}
-
-static void
-generated_files_stay_as_they_are(void **state)
-{
-	unsigned round;
-
-	(void)state;
-	for (round = 1; round <= 500; round++) {
-		struct str text = STR_INIT, was = STR_INIT, is = STR_INIT;
-		struct main_cf m;
-		char name[16], *before, *after;
-
-		seed = round;
-		generate(&text);
-		m = parse(text.s);
-		assert_string_equal(m.t.text.s, text.s);
-		snprintf(name, sizeof(name), "name_%u", dice(9));
-
-		/* a list entry in and out leaves no trace but a newline at the end, and the blank of an empty value */
-		if (text.len && text.s[text.len - 1] == '\n' && main_cf_get(&m, name) && *main_cf_get(&m, name)) {
-			assert_int_equal(main_cf_list_put(&m, name, OPEN, "/p", OPEN "1/p", NULL), 0);
-			main_cf_list_drop(&m, name, OPEN, "/p");
-			assert_string_equal(m.t.text.s, text.s);
-		}
-		/* a new name likewise */
-		assert_int_equal(main_cf_set(&m, "ours", "x y", NULL), 0);
-		assert_string_equal(main_cf_get(&m, "ours"), "x y");
-		main_cf_remove(&m, "ours");
-		assert_memory_equal(m.t.text.s, text.s, text.len);
-		assert_true(m.t.text.len <= text.len + 1);
-
-		/* an edit touches one value and no comment */
-		before = others(&m, name);
-		comments(m.t.text.s, &was);
-		assert_int_equal(main_cf_set(&m, name, "new value", NULL), 0);
-		assert_string_equal(main_cf_get(&m, name), "new value");
-		after = others(&m, name);
-		comments(m.t.text.s, &is);
-		assert_string_equal(after, before);
-		assert_string_equal(is.s, was.s);
-		free(after);
-		str_reset(&is);
-
-		main_cf_remove(&m, name);
-		assert_null(main_cf_get(&m, name));
-		after = others(&m, name);
-		comments(m.t.text.s, &is);
-		assert_string_equal(after, before);
-		assert_string_equal(is.s, was.s);
-		free(before);
-		free(after);
-		main_cf_release(&m);
-		str_release(&text);
-		str_release(&was);
-		str_release(&is);
-	}
-}
-
 int
 main(void)
 {
@@ -330,7 +202,6 @@ main(void)
 		cmocka_unit_test(reads_what_postfix_reads), cmocka_unit_test(what_stops_postfix_is_refused),
 		cmocka_unit_test(edits_keep_all_other_bytes), cmocka_unit_test(our_map_goes_in_front_and_out_again),
 		cmocka_unit_test(our_map_is_renewed_where_it_stands), cmocka_unit_test(hostile_names_and_values_are_refused),
-		cmocka_unit_test(generated_files_stay_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

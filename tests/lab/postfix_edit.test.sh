@@ -1,0 +1,59 @@
+#!/bin/bash
+# Proves that we read and edit main.cf and master.cf as Postfix does: generated pairs of files are given to the postconf of a real
+# Postfix host, before and after an edit of ours, and after the same edit by postconf. Needs the lab (MXSEAL_LAB names its
+# script); without it: skipped.
+#   MXSEAL_PAIRS=N    how many pairs (120)
+set -uo pipefail
+if [ -z "${MXSEAL_LAB:-}" ] || ! "$MXSEAL_LAB" exec mx1 true 2> /dev/null; then
+	echo "skipped: no lab (MXSEAL_LAB)"
+	exit 77
+fi
+pairs=${MXSEAL_PAIRS:-120}
+work=$(mktemp -d "${TMPDIR:-/tmp}/mxseal-edit-XXXXXX") || exit 1
+there=/tmp/mxseal-edit-$$
+trap 'rm -rf "$work"; "$MXSEAL_LAB" exec mx1 rm -rf "$there"' EXIT
+"$MXSEAL_BUILD/tests/test_mailsys_generated" --write "$work" "$pairs" || exit 1
+
+# runs on the host: what postconf sees, sorted; duplicates only make it complain
+cat > "$work/judge.sh" <<'END'
+cd "$1" || exit 1
+export LC_ALL=C
+see() {
+	sort -u "$1/master.view" > "$1/master.ours"
+	postconf -c "$PWD/$1" -n 2> /dev/null | grep -v '^config_directory =' | sort -u > "$1/main.theirs"
+	postconf -c "$PWD/$1" -P 2> /dev/null | sort -u > "$1/master.theirs"
+	sed 's/[[:blank:]][[:blank:]]*/ /g' "$1/main.view" | sort -u > "$1/main.ours"      # as it prints them
+}
+same() {
+	if ! cmp -s "$2" "$3"; then
+		echo "pair $pair: $1 differ"
+		diff "$2" "$3" | head -n 10
+		bad=$((bad + 1))
+	fi
+}
+bad=0
+for pair in [0-9]*; do
+	cd "$pair" || exit 1
+	see before
+	see after
+	same "main.cf as read" before/main.ours before/main.theirs
+	same "master.cf as read" before/master.ours before/master.theirs
+	same "main.cf as edited" after/main.ours after/main.theirs
+	same "master.cf as edited" after/master.ours after/master.theirs
+	[ $((pair % 4)) = 0 ] || { cd .. && continue; }
+	cp -r before postconf
+	echo >> postconf/main.cf        # postconf glues its line to a last one without newline
+	while IFS='|' read -r verb what; do
+		postconf -c "$PWD/postconf" "$verb" "$what" 2> /dev/null
+	done < after/edit
+	see postconf
+	same "main.cf as postconf edits it" after/main.theirs postconf/main.theirs
+	same "master.cf as postconf edits it" after/master.theirs postconf/master.theirs
+	cd ..
+done
+echo "$bad of $(ls -d [0-9]* | wc -l) pairs differ"
+[ "$bad" = 0 ]
+END
+"$MXSEAL_LAB" exec mx1 mkdir -p "$there" || exit 1
+tar -C "$work" -cf - . | "$MXSEAL_LAB" exec mx1 tar -C "$there" -xf - || exit 1
+"$MXSEAL_LAB" exec mx1 sh "$there/judge.sh" "$there"

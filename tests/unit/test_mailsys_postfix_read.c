@@ -1,0 +1,374 @@
+/* Recordings of real Postfix hosts become records; and whatever a host answers instead, there is one clear sentence.
+ *   test_mailsys_postfix_read --record "COMMAND..." FILE     makes a recording: COMMAND runs words on the host as root */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/certificate.h"
+#include "mxseal/mailsys.h"
+#include "support/recording.h"
+
+#define GOLDEN TEST_SOURCE_DIR "/tests/golden/postfix/"
+
+static void
+load(const char *name, struct reading *r)
+{
+	struct sections s;
+	struct err e;
+	char path[512];
+
+	snprintf(path, sizeof(path), GOLDEN "%s.rec", name);
+	recording_load(path, &s);
+	assert_true(mailsys_postfix.is_here(&s));
+	if (mailsys_postfix.read(&s, r, &e) != 0)
+		fail_msg("%s: %s", name, e.text);
+	assert_int_equal(s.n, 0);
+}
+
+static const struct vserver *
+vserver(const struct reading *r, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < r->vservers.n; i++)
+		if (strcmp(r->vservers.v[i].name, name) == 0)
+			return &r->vservers.v[i];
+	fail_msg("no virtual server %s", name);
+	return NULL;
+}
+
+static const struct found_value *
+found(const struct vserver *vs, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < vs->found.n; i++)
+		if (strcmp(vs->found.v[i].name, name) == 0)
+			return &vs->found.v[i];
+	fail_msg("%s has no %s", vs->name, name);
+	return NULL;
+}
+
+static const struct { const char *recording, *vs, *setting, *value, *source, *native; } values[] = {
+	{ "debian", "smtp", "inbound.tls", "off", "main.cf", "smtpd_tls_security_level = none" },
+	{ "debian", "smtp", "inbound.protocol-min", "tls1.0", "default",
+	  "smtpd_tls_protocols = >=TLSv1\nsmtpd_tls_mandatory_protocols = >=TLSv1" },
+	{ "debian", "smtp", "inbound.ciphers", "medium", "default", NULL },
+	{ "debian", "smtp", "inbound.auth-needs-tls", "no", "default", "smtpd_tls_auth_only = no" },
+	{ "debian", "smtp", "inbound.client-cert", "none", "default", NULL },
+	{ "debian", "smtp", "outbound.tls", "none", "main.cf", "smtp_tls_security_level = none" },
+	{ "debian", "smtp", "outbound.smart-host", "none", "main.cf", "relayhost =" },
+	{ "debian", "smtp", "outbound.helo-name", "mx1.lab.test", "default", "smtp_helo_name = $myhostname" },
+	{ "debian", "smtp", "outbound.retry.first", "5m", "default", "minimal_backoff_time = 300s" },
+	{ "debian", "smtp", "outbound.retry.max", "4000s", "default", "maximal_backoff_time = 4000s" },
+	{ "debian", "smtp", "outbound.expire-after", "5d", "default", "maximal_queue_lifetime = 5d" },
+	{ "debian", "smtp", "outbound.notify-after", "0s", "default", "delay_warning_time = 0h" },
+	{ "debian", "smtp", "log.tls", "none", "default", "smtpd_tls_loglevel = 0\nsmtp_tls_loglevel = 0" },
+	{ "ours", "smtp", "inbound.tls", "offer", "main.cf", "smtpd_tls_security_level = may" },
+	{ "ours", "smtp", "inbound.protocol-min", "tls1.2", "main.cf", NULL },
+	{ "ours", "smtp", "log.tls", "summary", "main.cf", "smtpd_tls_loglevel = 1\nsmtp_tls_loglevel = 1" },
+	{ "services", "smtp", "outbound.smart-host", "[relay.lab.test]:587", "main.cf", NULL },
+	{ "services", "smtp", "outbound.notify-after", "4h", "main.cf", "delay_warning_time = 4" },
+	{ "services", "smtp", "inbound.auth-needs-tls", "yes", "main.cf", NULL },
+	{ "services", "submission", "inbound.tls", "require", "master.cf", "smtpd_tls_security_level = encrypt" },
+	{ "services", "submission", "log.tls", "none", "default", "smtpd_tls_loglevel = 0" },
+	{ "services", "submission", "outbound.tls", "none", "main.cf", NULL },
+	{ "services", "smtps", "inbound.tls", "require", "main.cf", "smtpd_tls_security_level = may\nsmtpd_tls_wrappermode = yes" },
+	{ "services", "smtps", "inbound.protocol-min", "tls1.0", "master.cf",
+	  "smtpd_tls_protocols = >=TLSv1\nsmtpd_tls_mandatory_protocols = !SSLv2,!SSLv3,!TLSv1,!TLSv1.1" },
+	{ "services", "127.0.0.1:10025", "inbound.tls", "off", "master.cf", NULL },
+	{ "broken", "smtp", "inbound.tls", "offer", "default", NULL },
+	{ "broken", "smtp", "outbound.tls", "verify", "default", NULL },
+	{ "broken", "10026", "inbound.protocol-min", "tls1.0", "master.cf", NULL },
+	{ "broken", "10026", "inbound.tls", "require", "master.cf", NULL },
+};
+
+static void
+settings_are_found_in_our_words(void **state)
+{
+	struct reading r = { .version = NULL };
+	const char *loaded = "";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		const struct found_value *f;
+
+		if (strcmp(loaded, values[i].recording) != 0) {
+			reading_release(&r);
+			load(loaded = values[i].recording, &r);
+		}
+		f = found(vserver(&r, values[i].vs), values[i].setting);
+		if (!text_eq(f->value, values[i].value) || !text_eq(f->source, values[i].source)
+		    || (values[i].native && strcmp(f->native, values[i].native) != 0))
+			fail_msg("%s/%s: %s is %s (%s) by %s", values[i].recording, values[i].vs, values[i].setting,
+			    f->value ? f->value : "-", f->source, f->native);
+	}
+	reading_release(&r);
+}
+
+static const struct {
+	const char *recording, *vs, *listen; int port; bool is_default, implicit; const char *cert, *trouble;
+} servers[] = {
+	{ "debian", "smtp", "0.0.0.0:25 [::]:25", 25, true, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+	{ "ours", "smtp", "0.0.0.0:25 [::]:25", 25, true, false, "/etc/mxseal/1/chain-smtp.pem", NULL },
+	{ "services", "smtp", "0.0.0.0:25 [::]:25", 25, true, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+	{ "services", "submission", "0.0.0.0:587 [::]:587", 587, false, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+	{ "services", "smtps", "0.0.0.0:465 [::]:465", 465, false, true, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+	{ "services", "127.0.0.1:10025", "127.0.0.1:10025", 10025, false, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+	{ "broken", "smtp", "127.0.0.1:25 [::1]:25", 25, true, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem",
+	  "the key in /etc/ssl/other.key does not fit the certificate" },
+	{ "broken", "[::1]:2525", "[::1]:2525", 2525, false, false, "/etc/ssl/nothing.pem",
+	  "there is no certificate in /etc/ssl/nothing.pem" },
+	{ "broken", "10026", "127.0.0.1:10026 [::1]:10026", 10026, false, false, "/etc/ssl/certs/ssl-cert-snakeoil.pem", NULL },
+};
+
+static void
+virtual_servers_are_found(void **state)
+{
+	struct reading r = { .version = NULL };
+	const char *loaded = "";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
+		const struct vserver *vs;
+
+		if (strcmp(loaded, servers[i].recording) != 0) {
+			reading_release(&r);
+			load(loaded = servers[i].recording, &r);
+		}
+		vs = vserver(&r, servers[i].vs);
+		assert_string_equal(vs->listen, servers[i].listen);
+		assert_int_equal(vs->port, servers[i].port);
+		assert_int_equal(vs->is_default, servers[i].is_default);
+		assert_int_equal(vs->implicit_tls, servers[i].implicit);
+		assert_string_equal(vs->cert_file, servers[i].cert);
+		if (!text_eq(vs->cert_trouble, servers[i].trouble))
+			fail_msg("%s/%s: %s", servers[i].recording, vs->name, vs->cert_trouble);
+		assert_true(vs->cert_pem != NULL || vs->cert_trouble != NULL);
+		assert_true(vs->cert_pem == NULL || strstr(vs->cert_pem, "PRIVATE") == NULL);
+		assert_true(vs->present);
+	}
+	reading_release(&r);
+}
+
+static void
+the_host_itself(void **state)
+{
+	struct reading r, again;
+
+	(void)state;
+	load("debian", &r);
+	assert_int_equal(r.vservers.n, 1);
+	assert_string_equal(r.version, "3.7.11");
+	assert_string_equal(r.config_dir, "/etc/postfix");
+	assert_string_equal(r.host_name, "mx1.lab.test");
+	assert_string_equal(r.domain, "lab.test");
+	assert_string_equal(r.os, "Debian GNU/Linux 12 (bookworm)");
+	assert_int_equal(r.queue_messages, 0);
+	assert_int_equal(r.generation, 0);
+	assert_int_equal(strlen(r.base), 64);
+	assert_string_equal(r.our_files.s, "");
+	load("debian", &again);
+	assert_string_equal(r.base, again.base);
+	reading_release(&again);
+	load("ours", &again);
+	assert_string_not_equal(r.base, again.base);
+	assert_int_equal(again.generation, 1);
+	assert_non_null(strstr(again.our_files.s, "/etc/mxseal/1/tls_policy\t"));
+	assert_non_null(strstr(again.our_files.s, "/etc/mxseal/1/chain-smtp.pem\t"));
+	reading_release(&again);
+	reading_release(&r);
+}
+
+static void
+what_is_broken_is_a_warning(void **state)
+{
+	struct reading r;
+
+	(void)state;
+	load("services", &r);
+	assert_string_equal(r.warnings.s, "/etc/postfix/main.cf: unused parameter: smtp_tls_securty_level=may\n");
+	reading_release(&r);
+	load("broken", &r);
+	assert_non_null(strstr(r.warnings.s, "smtp: the key in /etc/ssl/other.key does not fit the certificate\n"));
+	reading_release(&r);
+}
+
+/* --- a host that answers something else --- */
+
+static const struct { const char *section; int status; const char *text; enum err_code code; const char *says; } bad[] = {
+	{ "version", 127, "sh: 1: postconf: not found\n", RC_NOMAIL, "no Postfix" },
+	{ "version", 0, "", RC_NOMAIL, "no Postfix" },
+	{ "version", 0, "\x1b[2Jhello\n", RC_NOMAIL, "<1B>[2Jhello" },
+	{ "main.cf", 1, "cat: /etc/postfix/main.cf: No such file or directory\n", RC_PARSE, "main.cf could not be read" },
+	{ "main.cf", 0, "smtpd_tls_security_level\n", RC_PARSE, "main.cf, line 1" },
+	{ "master.cf", 0, "# x\nsmtp inet\n", RC_PARSE, "master.cf, line 2" },
+	{ "master.cf", 1, "", RC_PARSE, "master.cf could not be read" },
+};
+
+static void
+a_broken_answer_is_one_sentence(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct sections s;
+		struct reading r;
+		struct err e;
+
+		recording_load(GOLDEN "debian.rec", &s);
+		recording_set(&s, bad[i].section, bad[i].status, bad[i].text);
+		assert_int_equal(mailsys_postfix.read(&s, &r, &e), -1);
+		assert_int_equal(e.code, bad[i].code);
+		if (strstr(e.text, bad[i].says) == NULL)
+			fail_msg("%s", e.text);
+		assert_null(strchr(e.text, '\n'));
+		assert_null(strchr(e.text, '\x1b'));
+		reading_release(&r);
+	}
+}
+
+/* Sections that are missing, empty, cut short or noise: read without harm, or refused with a sentence. */
+static void
+every_section_may_be_garbage(void **state)
+{
+	static const char *const recordings[] = { "debian", "ours", "services", "broken" };
+	static const char noise[] = "\xff\xfe = \x01\n{{{ $a $(b ${c key /\n-----BEGIN CERTIFICATE-----\n%%%%\n-----END PUBLIC KEY-----\n";
+	size_t i, k, way;
+
+	(void)state;
+	for (k = 0; k < 4; k++) {
+		struct sections all;
+		char path[512];
+		size_t n;
+
+		snprintf(path, sizeof(path), GOLDEN "%s.rec", recordings[k]);
+		recording_load(path, &all);
+		n = all.n;
+		sections_release(&all);
+		for (i = 0; i < n; i++)
+			for (way = 0; way < 5; way++) {
+				struct reading r = { .version = NULL };
+				struct err e = { .code = RC_OK };
+				struct sections s;
+
+				recording_load(path, &s);
+				if (way == 0)
+					str_reset(&s.v[i].text);
+				else if (way == 1)
+					str_cut(&s.v[i].text, s.v[i].text.len / 2);
+				else if (way == 2)
+					s.v[i].status = 1;
+				else if (way == 3)
+					recording_set(&s, s.v[i].name, 0, noise);
+				else {
+					free(s.v[i].name);
+					s.v[i].name = strdup("gone");
+				}
+				if (mailsys_postfix.read(&s, &r, &e) != 0) {
+					assert_true(e.code == RC_PARSE || e.code == RC_NOMAIL);
+					assert_true(strlen(e.text) > 10);
+				}
+				reading_release(&r);
+			}
+	}
+}
+
+/* References in circles and in heaps end. */
+static void
+references_end(void **state)
+{
+	struct sections s;
+	struct reading r;
+	struct str text = STR_INIT;
+	int i;
+
+	(void)state;
+	str_add(&text, "myhostname = $a\na = $b$b\nb = ${a}$(a)\nsmtpd_tls_security_level = ${x?{may}:{none}}\nrelayhost = $");
+	for (i = 0; i < 5000; i++)
+		str_add(&text, "$myhostname");
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "main.cf", 0, text.s);
+	assert_int_equal(mailsys_postfix.read(&s, &r, NULL), 0);
+	assert_null(found(vserver(&r, "smtp"), "inbound.tls")->value);
+	reading_release(&r);
+	str_release(&text);
+}
+
+/* --- what Postfix gets for a value --- */
+
+static const struct { const char *setting, *value; bool is_default; const char *lines; } natives[] = {
+	{ "inbound.tls", "require", true, "smtpd_tls_security_level = encrypt" },
+	{ "inbound.tls", "off", false, "-o smtpd_tls_security_level=none" },
+	{ "inbound.protocol-min", "tls1.2", true, "smtpd_tls_protocols = >=TLSv1.2\nsmtpd_tls_mandatory_protocols = >=TLSv1.2" },
+	{ "inbound.client-cert", "require", true, "smtpd_tls_ask_ccert = yes\nsmtpd_tls_req_ccert = yes" },
+	{ "outbound.tls", "dane", true, "smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec" },
+	{ "outbound.tls", "dane", false, "" },
+	{ "outbound.smart-host", "none", true, "relayhost =" },
+	{ "outbound.notify-after", "4h", true, "delay_warning_time = 4h" },
+	{ "log.tls", "summary", true, "smtpd_tls_loglevel = 1\nsmtp_tls_loglevel = 1" },
+	{ "log.tls", "summary", false, "-o smtpd_tls_loglevel=1" },
+};
+
+static void
+native_lines_of_a_value(void **state)
+{
+	const struct setting *row;
+	const struct choice *c;
+	struct str out = STR_INIT;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(natives) / sizeof(natives[0]); i++) {
+		str_reset(&out);
+		assert_int_equal(mailsys_postfix.native(natives[i].setting, natives[i].value, natives[i].is_default, &out, &e), 0);
+		assert_string_equal(out.s, natives[i].lines);
+	}
+	assert_int_equal(mailsys_postfix.native("inbound.tls", "maybe", true, &out, &e), -1);
+	assert_int_equal(e.code, RC_INVALID);
+	assert_int_equal(mailsys_postfix.native("nothing", "x", true, &out, &e), -1);
+	/* every row of the table of settings has its place in Postfix */
+	for (row = setting_table; row->name; row++) {
+		assert_null(mailsys_postfix.declines(row->name));
+		for (c = row->choices; c && c->name; c++) {
+			str_reset(&out);
+			assert_int_equal(mailsys_postfix.native(row->name, c->name, true, &out, &e), 0);
+			assert_true(out.len > 0);
+		}
+	}
+	str_release(&out);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
+		cmocka_unit_test(the_host_itself), cmocka_unit_test(what_is_broken_is_a_warning),
+		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(every_section_may_be_garbage),
+		cmocka_unit_test(references_end), cmocka_unit_test(native_lines_of_a_value),
+	};
+
+	if (argc == 4 && strcmp(argv[1], "--record") == 0) {
+		struct sections s;
+		struct err e;
+		int rc = recording_make(&mailsys_postfix, argv[2], &s, &e);
+
+		if (rc == 0)
+			recording_save(argv[3], &s);
+		else
+			fprintf(stderr, "%s\n", e.text);
+		sections_release(&s);
+		return rc == 0 ? 0 : 1;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
