@@ -78,7 +78,7 @@ statuses() { sed -n 's/^#= \([0-9]*\).*/\1/p' "$BASE/out" | tr '\n' ' '; }
 good() {
 	case " $(statuses)" in
 	*[1-9]*) fail "${1:-a step} was answered: $(grep '^#= [1-9]' "$BASE/out" | head -n 1)" ;;
-	"") fail "${1:-a step} was not answered" ;;
+	" ") fail "${1:-a step} was not answered" ;;
 	esac
 }
 answered() { # STATUS TEXT
@@ -524,7 +524,7 @@ test_prune() {
 		small_push $n | ask
 		good "push $n"
 	done
-	[ "$(ls "$R/var/lib/mxseal" | grep -c '^[0-9]')" = 10 ] || fail "not ten: $(ls "$R/var/lib/mxseal")"
+	[ "$(find "$R/var/lib/mxseal" -mindepth 1 -maxdepth 1 -name '[0-9]*' | wc -l)" = 10 ] || fail "not ten: $(ls "$R/var/lib/mxseal")"
 	[ ! -d "$R/etc/mxseal/2" ] && [ -d "$R/etc/mxseal/13" ] || fail "/etc/mxseal: $(ls "$R/etc/mxseal")"
 	{ q lock t; q back 0 t; } | ask
 	answered 14 "no longer kept"
@@ -547,7 +547,7 @@ test_keys() {
 	[ "$(grep -c 'BEGIN PUBLIC KEY' "$BASE/out")" = 3 ] || fail "no public key"
 	grep -q 'PRIVATE' "$BASE/out" && fail "a private key was given out"
 	[ "$(stat -c %a "$R/var/lib/mxseal/keys/id-1.key" "$R/var/lib/mxseal/keys" | tr '\n' ' ')" = "600 700 " ] || fail "modes"
-	[ "$(ls "$R/var/lib/mxseal/keys" | grep -c 'id-')" = 2 ] || fail "leftovers: $(ls "$R/var/lib/mxseal/keys")"
+	[ "$(find "$R/var/lib/mxseal/keys" -name '*id-*' | wc -l)" = 2 ] || fail "leftovers: $(ls "$R/var/lib/mxseal/keys")"
 	qb "to be signed" key_sign /var/lib/mxseal/keys/id-1.key sha256 | ask
 	good sign
 	grep -v '^#' "$BASE/out" | openssl base64 -d -A > "$BASE/sig"
