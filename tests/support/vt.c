@@ -248,6 +248,7 @@ vt_expect(struct vt *t, const char *text, int ms)
 	if (wait_for(t, text, true, ms))
 		return;
 	print_screen(t);
+	fflush(stderr);
 	fail_msg("\"%s\" did not appear", text);
 }
 

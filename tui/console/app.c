@@ -512,7 +512,10 @@ draw_status(struct app *a, struct area line)
 	struct str right = STR_INIT;
 
 	push_run_line(a, &right);
+	bool asking = a->prompt.kind != PROMPT_NONE || a->top->ops == &view_hostkey;
 	for (struct task *t = a->tasks; t != NULL && right.len == 0; t = t->next) {
+		if (t->asks && asking)
+			continue;                          /* its question is on the screen */
 		struct server s = { 0 };
 		int64_t seconds = (when_monotonic_ms() - t->since_ms) / 1000;
 		bool named = t->server != 0 && store_server_get(a->st, t->server, &s, NULL) == 0;

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <wchar.h>
 #include "mxseal/certificate.h"
+#include "mxseal/log.h"
+#include "mxseal/secret.h"
 #include "mxseal/when.h"
 #include "tui/console/app.h"
 #include "tui/console/console.h"
@@ -309,6 +311,8 @@ run(const char *store_path, bool ascii)
 	int status;
 
 	catch_signals();
+	secret_process_guard();
+	(void)log_open(NULL, NULL);
 	if (app_open(&a, store_path, ascii, &e) != 0) {
 		fprintf(stderr, "mxseal: %s\n", e.text);
 		if (e.hint[0] != '\0')
@@ -325,16 +329,17 @@ run(const char *store_path, bool ascii)
 	status = loop(a);
 	terminal_close();
 	app_close(a);
+	log_close();
 	return status;
 }
 
 int
 console_main(const char *store_path, bool ascii)
 {
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"), *accessible = getenv("ACCESSIBLE");
 	int status;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || term == NULL || strcmp(term, "dumb") == 0) {
+	if ((accessible != NULL && *accessible != '\0' && strcmp(accessible, "0") != 0) || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || term == NULL || strcmp(term, "dumb") == 0) {
 		fprintf(stderr, "mxseal: this terminal cannot show the console; every action is on the command line: "
 		    "mxseal help\n");
 		return 2;

@@ -361,13 +361,15 @@ cause_lines(const struct queue_data *d, const struct queue_group *g, const struc
 		str_reset(&t);
 		str_addf(&t, "%s (%s)", failure_side_name(f->side), f->name);
 		lines_field(l, STYLE_NORMAL, width, "Side", t.s);
-		lines_field(l, STYLE_NORMAL, width, "Cause", f->explain);
+		if (!live)
+			lines_field(l, STYLE_NORMAL, width, "Cause", f->explain);
 	} else {
 		lines_add(l, STYLE_TITLE, g->deferred > 0 ? "No class of failure fits this reason" : "Nothing is wrong so far: it is on its way");
 	}
 	if (live && d->diagnosis.level != NULL)
 		lines_field(l, STYLE_NORMAL, width, "Our rule", d->diagnosis.level);
-	lines_field(l, STYLE_NORMAL, width, "Seen", g->reason);
+	if (!live)
+		lines_field(l, STYLE_NORMAL, width, "Seen", g->reason);
 	if (f != NULL)
 		lines_field(l, STYLE_KEY, width, "Do", f->advice);
 	str_release(&t);
@@ -405,6 +407,9 @@ draw_pane(struct view *v, struct area a)
 			str_release(&one);
 		}
 		str_release(&e);
+		lines_field(&l, STYLE_NORMAL, a.w, "Seen", g->reason);
+		if (f != NULL)
+			lines_field(&l, STYLE_NORMAL, a.w, "Cause", f->explain);
 		if (d->diagnosis.from_host.n > 0 || d->diagnosis.from_host.verdict != NULL)
 			lines_add(&l, STYLE_TITLE, "From the mail host");
 		report_lines(&d->diagnosis.from_host, a.w, &l);
