@@ -427,7 +427,8 @@ decision_lines(const struct push_row *r, int width, struct lines *l)
 
 	countdown(r, left);
 	full = (int)((r->undo_at - when_now()) * bar / CONFIRM_WITHIN);
-	lines_add(l, STYLE_NORMAL, "");
+	if (l->n > 0)
+		lines_add(l, STYLE_NORMAL, "");
 	str_add(&t, "Waiting for you  ");
 	if (bar > 0) {
 		str_addc(&t, '[');
@@ -448,13 +449,14 @@ decision_lines(const struct push_row *r, int width, struct lines *l)
 	str_release(&t);
 }
 
+/* decision_first: where room is short, what is asked comes before what was done. */
 static void
-row_lines(struct app *a, const struct push_row *r, int width, struct lines *l)
+row_lines(struct app *a, const struct push_row *r, int width, bool decision_first, struct lines *l)
 {
 	struct task *t = task_of_server(a, r->server);
 
-	if (r->state == RUN_DECIDE && (draw_screen().h < 20 || r->n_steps > 12)) {
-		decision_lines(r, width, l);               /* what is asked comes first where room is short */
+	if (r->state == RUN_DECIDE && decision_first) {
+		decision_lines(r, width, l);
 		lines_add(l, STYLE_NORMAL, "");
 	}
 	step_lines(r, width, l);
@@ -473,7 +475,7 @@ row_lines(struct app *a, const struct push_row *r, int width, struct lines *l)
 		lines_addf(l, STYLE_UNKNOWN, "%s", t != NULL && t->text[0] != '\0' ? t->text : "Connecting ...");
 	if (r->state == RUN_ENDING)
 		lines_addf(l, STYLE_UNKNOWN, "%s ...", t != NULL ? t->verb : "working");
-	if (r->state == RUN_DECIDE && draw_screen().h >= 20 && r->n_steps <= 12)
+	if (r->state == RUN_DECIDE && !decision_first)
 		decision_lines(r, width, l);
 	if (r->state == RUN_DONE) {
 		struct str w = STR_INIT;
@@ -499,7 +501,11 @@ push_draw(struct view *v, struct area a)
 	struct push_row *r = &p->v[p->current];
 	struct area in = a.h >= 8 && a.w >= 40 ? draw_box(a, r->name) : a;
 	v->page = in.h;
-	row_lines(v->app, r, in.w, &l);
+	row_lines(v->app, r, in.w, false, &l);
+	if (r->state == RUN_DECIDE && (int)l.n > in.h) {
+		lines_release(&l);
+		row_lines(v->app, r, in.w, true, &l);
+	}
 	if (p->n > 1) {
 		lines_add(&l, STYLE_NORMAL, "");
 		lines_add(&l, STYLE_TITLE, "Hosts of this push");

@@ -422,7 +422,7 @@ draw_pane(struct view *v, struct area a)
 	d->pane_page = a.h;
 	lines_draw(&l, a, &d->pane_top);
 	if (d->pane_top + (size_t)a.h < l.n && a.h > 3)
-		draw_put(a, a.h - 1, a.w > 24 ? a.w - 15 : 0, 0, STYLE_KEY, " more: Tab, PgDn ");
+		draw_put(a, a.h - 1, a.w > 24 ? a.w - 17 : 0, 0, STYLE_KEY, " more: Tab, PgDn ");
 	lines_release(&l);
 }
 
