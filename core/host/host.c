@@ -14,11 +14,6 @@
 #include "private.h"
 #include "host_script.inc"
 
-/* Who are we there, and does sudo let us through without a question? */
-#define WHO "exec sh -c 'LC_ALL=C; export LC_ALL; u=$(id -u); echo; echo \"#uid $u\"; [ \"$u\" = 0 ] || %s 2>&1; r=$?; " \
-	"echo; echo \"#= $r\"'"
-#define WHO_SUDO "sudo -n env LC_ALL=C sh -c :"
-
 void
 login_copy(struct login *to, const struct login *from)
 {
@@ -139,78 +134,14 @@ sudo_refused(struct host *h, const char *said, struct err *e)
 	return err_hint(e, "try on the host: sudo -n true");
 }
 
-/* Reads what WHO prints. uid gets -1 when it never came; said gets sudo's words. */
-static int
-read_who(struct host *h, long *uid, int *status, struct str *said, struct err *e)
-{
-	struct str line = STR_INIT, command = STR_INIT;
-	struct stream *s = NULL;
-	struct stream_end end;
-	int rc;
-
-	*uid = *status = -1;
-	str_init(said, 4096);
-	str_addf(&command, WHO, h->login.become == BECOME_SUDO ? WHO_SUDO : "(exit 1)");
-	rc = h->ops->exec(h, command.s, &s, e);
-	if (rc == 0)
-		stream_shut(s, NULL);
-	while (rc == 0 && (rc = stream_line(s, &line, 65536, h->timeout_ms, e)) == 1) {
-		rc = 0;
-		if (text_starts(line.s, "#uid "))
-			*uid = strtol(line.s + 5, NULL, 10);
-		else if (text_starts(line.s, "#= "))
-			*status = (int)strtol(line.s + 3, NULL, 10);
-		else if (line.len > 0)
-			str_addf(said, "%s%s", said->len > 0 ? " " : "", line.s);
-	}
-	if (s != NULL && *uid < 0 && said->len == 0)
-		str_addn(said, s->errors.s, s->errors.len);
-	stream_close(s, &end);
-	str_release(&line);
-	str_release(&command);
-	if (rc == 0 && !end.closed)
-		rc = err_set(e, RC_NET, "connection lost while %s was asked who we are", h->name);
-	return rc < 0 ? host_lost(h, e) : 0;
-}
-
-static int
-become_root(struct host *h, struct err *e)
-{
-	struct str said = STR_INIT;
-	int rc, status;
-	long uid;
-
-	rc = read_who(h, &uid, &status, &said, e);
-	if (rc < 0)
-		goto out;
-	rc = -1;
-	if (uid < 0) {
-		err_set(e, RC_AUTH, "%s let us in, but the shell of %s runs no commands: %s", h->name, clean(h->route.user),
-		    said.len > 0 ? clean(text_trim(said.s)) : "it said nothing");
-		err_hint(e, "give the account a login shell, or use another");
-	} else if (uid == 0) {
-		h->root = ROOT_DIRECT;
-		rc = 0;
-	} else if (h->login.become == BECOME_NONE) {
-		err_set(e, RC_SUDO, "%s is not root on %s", clean(h->route.user), h->name);
-		err_hint(e, "log in as root, or set \"become\" of the server to sudo");
-	} else if (status == 0) {
-		h->root = ROOT_SUDO;
-		rc = 0;
-	} else if (strstr(said.s, "password is required") == NULL) {
-		sudo_refused(h, said.s, e);
-	} else if (!secret_is_set(&h->login.sudo)) {
-		err_set(e, RC_PASSWORD, "sudo on %s asks for the password of %s", h->name, clean(h->route.user));
-	} else {
-		h->root = ROOT_SUDO_PASSWORD;
-		rc = talk_open(&h->reader, h, e);      /* proves the password */
-	}
-out:
-	str_release(&said);
-	return rc;
-}
-
 /* --- the shell that runs the script --- */
+
+/* What the first shell told before it was ready, or instead. */
+struct who {
+	long uid;                 /* -1: it never came so far */
+	int status;               /* of sudo -n, -1: not said */
+	struct str said;          /* everything else */
+};
 
 /* Reads lines until the bootstrap says that it runs as root. */
 static int
@@ -293,7 +224,7 @@ host_shell(struct host *h, struct stream **out, struct err *e)
 		    salt[4], salt[5], salt[6], salt[7]);
 		snprintf(how, sizeof(how), "sudo -k -S -p %s", mark);
 	}
-	str_addf(&command, HOST_BOOT, how, sizeof(host_script));
+	str_addf(&command, HOST_SHELL, how, sizeof(host_script));
 	rc = h->ops->exec(h, command.s, &s, e);
 	str_release(&command);
 	if (rc < 0)
@@ -318,6 +249,86 @@ host_shell(struct host *h, struct stream **out, struct err *e)
 	}
 	*out = s;
 	return 0;
+}
+
+/* Listens to the first shell. 1: it is ready; 0: it ended; -1. */
+static int
+hear_who(struct host *h, struct stream *s, struct who *w, struct err *e)
+{
+	struct str line = STR_INIT;
+	int rc;
+
+	while ((rc = stream_line(s, &line, 65536, h->timeout_ms, e)) == 1 && !text_eq(line.s, "#ready")) {
+		if (text_starts(line.s, "#uid "))
+			w->uid = strtol(line.s + 5, NULL, 10);
+		else if (text_starts(line.s, "#= "))
+			w->status = (int)strtol(line.s + 3, NULL, 10);
+		else if (line.len > 0)
+			str_addf(&w->said, "%s%s", w->said.len > 0 ? " " : "", line.s);
+	}
+	if (rc == 0 && w->uid < 0 && w->said.len == 0)
+		str_addn(&w->said, s->errors.s, s->errors.len);
+	str_release(&line);
+	return rc;
+}
+
+/* The first shell did not become root: why not, or what else may help. */
+static int
+not_root(struct host *h, const struct who *w, struct err *e)
+{
+	const char *user = clean(h->route.user);
+
+	if (w->uid < 0) {
+		err_set(e, RC_AUTH, "%s let us in, but the shell of %s runs no commands: %s", h->name, user,
+		    w->said.len > 0 ? clean(text_trim(w->said.s)) : "it said nothing");
+		return err_hint(e, "give the account a login shell, or use another");
+	}
+	if (h->login.become == BECOME_NONE) {
+		err_set(e, RC_SUDO, "%s is not root on %s", user, h->name);
+		return err_hint(e, "log in as root, or set \"become\" of the server to sudo");
+	}
+	if (strstr(w->said.s, "password is required") == NULL)
+		return sudo_refused(h, w->said.s, e);
+	if (!secret_is_set(&h->login.sudo))
+		return err_set(e, RC_PASSWORD, "sudo on %s asks for the password of %s", h->name, user);
+	h->root = ROOT_SUDO_PASSWORD;
+	return talk_open(&h->reader, h, e);            /* proves the password */
+}
+
+/* Starts the shell that host_read keeps; the script goes out with the command, to spare a round trip. */
+static int
+become_root(struct host *h, struct err *e)
+{
+	struct who w = { .uid = -1, .status = -1, .said = STR_INIT };
+	struct str command = STR_INIT;
+	struct stream *s = NULL;
+	struct stream_end end;
+	int rc;
+
+	str_init(&w.said, 4096);
+	str_addf(&command, HOST_FIRST, h->login.become == BECOME_SUDO ? "sudo -n env LC_ALL=C sh -c :" : "(exit 1)",
+	    sizeof(host_script));
+	rc = h->ops->exec(h, command.s, &s, e);
+	str_release(&command);
+	if (rc < 0)
+		return host_lost(h, e);
+	/* when nobody reads the script, what was said meanwhile tells why */
+	if (stream_write(s, host_script, sizeof(host_script), h->timeout_ms, e) < 0 && e->code != RC_NET)
+		rc = -1;
+	else
+		rc = hear_who(h, s, &w, e);
+	if (rc == 1) {
+		h->root = w.uid == 0 ? ROOT_DIRECT : ROOT_SUDO;
+		h->reader = talk_new(h, s);
+		rc = 0;
+	} else {
+		stream_close(s, &end);
+		if (rc == 0 && !end.closed && w.status < 0)
+			rc = err_set(e, RC_NET, "connection lost while %s was asked who we are", h->name);
+		rc = rc < 0 ? host_lost(h, e) : not_root(h, &w, e);
+	}
+	str_release(&w.said);
+	return rc;
 }
 
 /* --- opening --- */

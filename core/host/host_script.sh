@@ -14,7 +14,10 @@
 # and each is answered on standard output by any text, then a line "#= STATUS sentence". A verb that gives out data of the
 # host writes it as sections: a line "#+ NAME STATUS BYTES", the bytes, a newline. End of input ends the script.
 #
-#     BOOT: LC_ALL=C sh -c 'echo "#ready"; s=$(dd bs=1 count=$1 2>/dev/null); case $s in *"#mxseal end") eval "$s";; *) exit 97;; esac' mxseal BYTES
+#     BOOT: env LC_ALL=C sh -c 'echo "#ready"; s=$(dd bs=$1 count=1 iflag=fullblock 2>/dev/null);
+#         case $s in *"#mxseal end") eval "$s";; *) exit 97;; esac' mxseal BYTES
+#
+# (with dd bs=1 count=$1 where dd knows no fullblock: core/host/private.h has it whole).
 
 # "A && B || return" is meant as it stands: C is to run when A or B fails.
 # shellcheck disable=SC2015

@@ -103,8 +103,10 @@ target_parse(struct target *out, const char *text, struct err *e)
 	int rc = -1;
 
 	*out = (struct target){ .port = 0 };
-	if (text_empty(text))
-		return err_set(e, RC_INVALID, "no host is named");
+	if (text_empty(text)) {
+		err_set(e, RC_INVALID, "no host is named");
+		goto out;
+	}
 	if (strcmp(text, "local:") == 0) {
 		out->local = true;
 		out->host = xstrdup("localhost");

@@ -23,24 +23,28 @@ struct talk {
 	bool refused;             /* an argument had control characters */
 };
 
-int
-talk_open(struct talk **out, struct host *h, struct err *e)
+struct talk *
+talk_new(struct host *h, struct stream *s)
 {
-	struct stream *s;
-	struct talk *t;
-	struct err mine;
+	struct talk *t = xcalloc(1, sizeof(*t));
 
-	if (e == NULL)
-		e = &mine;
-	*out = NULL;
-	if (host_shell(h, &s, e) < 0)
-		return -1;
-	t = xcalloc(1, sizeof(*t));
 	t->h = h;
 	t->s = s;
 	str_init(&t->args, 0);
 	str_init(&t->blob, 0);
-	*out = t;
+	return t;
+}
+
+int
+talk_open(struct talk **out, struct host *h, struct err *e)
+{
+	struct stream *s;
+	struct err mine;
+
+	*out = NULL;
+	if (host_shell(h, &s, e != NULL ? e : &mine) < 0)
+		return -1;
+	*out = talk_new(h, s);
 	return 0;
 }
 

@@ -404,7 +404,7 @@ a_script_cut_off_runs_nothing(void **state)
 	char c;
 
 	(void)state;
-	str_addf(&command, HOST_BOOT, "", len);
+	str_addf(&command, HOST_SHELL, "", len);
 	for (cut = 8; cut <= len; cut += cut + 7 > len && cut < len ? len - cut : 7) {
 		assert_int_equal(h->ops->exec(h, command.s, &s, &e), 0);
 		assert_int_equal(stream_write(s, script, cut, 5000, &e), 0);
