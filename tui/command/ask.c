@@ -1,6 +1,7 @@
 /* Jobs from the command line, and the questions they may come back with. Questions are asked on the terminal itself, so that
  * redirected output stays clean; without a terminal, or with --no-input, they are refused with what to do instead. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ int
 cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e)
 {
 	struct termios old, quiet;
+	sigset_t held, before;
 	int fd, rc;
 
 	if (c->passphrase_fd != -1)
@@ -46,12 +48,22 @@ cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e)
 	}
 	say(fd, prompt);
 	say(fd, ": ");
+	/* Ctrl-C comes as a byte meanwhile, so that the terminal is never left without echo */
 	tcgetattr(fd, &old);
 	quiet = old;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+	sigemptyset(&held);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, &before);
 	tcsetattr(fd, TCSAFLUSH, &quiet);
 	rc = secret_read_fd(out, fd, e);
 	tcsetattr(fd, TCSAFLUSH, &old);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0 && memchr(out->mem, 3, out->len) != NULL) {
+		secret_release(out);
+		rc = err_set(e, RC_CANCELLED, "cancelled");
+	}
 	say(fd, "\n");
 	close(fd);
 	return rc;

@@ -115,13 +115,24 @@ const struct cli_command commands[] = {
 	{ NULL, NULL, NULL, NULL, 0, 0, 0, NULL, NULL, NULL }
 };
 
+/* The whole sentence and its hint; foreign words in them were cleaned where they were put in, and are once more. */
 static int
 report(const struct err *e)
 {
-	if (e->code != RC_FINDINGS || e->text[0] != '\0')
-		fprintf(stderr, "mxseal: %s\n", clean(e->text));
-	if (e->hint[0] != '\0')
-		fprintf(stderr, "        %s\n", clean(e->hint));
+	struct str s = STR_INIT;
+
+	if (e->text[0] != '\0') {
+		str_add(&s, "mxseal: ");
+		clean_text(&s, e->text, strlen(e->text), false);
+		str_addc(&s, '\n');
+	}
+	if (e->hint[0] != '\0') {
+		str_add(&s, "        ");
+		clean_text(&s, e->hint, strlen(e->hint), false);
+		str_addc(&s, '\n');
+	}
+	fputs(s.s, stderr);
+	str_release(&s);
 	return err_exit_status(e->code);
 }
 
