@@ -387,7 +387,7 @@ diagnosis_json(const struct destination_view *v)
 	if (v->from_here.target != NULL)
 		json_array_append_new(probes, probe_json(&v->from_here));
 	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:[o]}", "destination",
-	    json_text(v->diagnosis.destination), "class", f->name, "side", failure_side_name(f->side), "tls",
+	    json_text(v->diagnosis.destination), "class", f->name, "side", failure_side_name(v->diagnosis.side), "tls",
 	    json_boolean(f->tls), "title", json_text(f->title), "explain", json_text(f->explain), "level", json_text(v->level),
 	    "confidence", json_text(v->diagnosis.confidence), "since", "evidence", lines_json(v->diagnosis.evidence.s), "probes",
 	    probes, "remedies", json_text(f->advice));
@@ -399,7 +399,7 @@ diagnosis_print(const struct destination_view *v)
 	const struct failure *f = v->diagnosis.failure;
 
 	printf("%s: %s\n", clean(v->diagnosis.destination), f->title);
-	printf("class %s, side %s, sure: %s, our level %s\n\n", f->name, failure_side_name(f->side),
+	printf("class %s, side %s, sure: %s, our level %s\n\n", f->name, failure_side_name(v->diagnosis.side),
 	    v->diagnosis.confidence ? v->diagnosis.confidence : "low", v->level ? clean(v->level) : "?");
 	out_text(v->diagnosis.evidence.s);
 	if (f->explain != NULL)
@@ -466,7 +466,8 @@ cmd_probe(struct cli *c, const struct args *a, struct err *e)
 	char *text = strdup(a->words[0]);
 	int rc = split_target(text, &p, e);
 
-	p.mx = p.port == 0 || args_has(a, "mx");
+	/* a port or brackets mean this host, as in Postfix */
+	p.mx = (p.port == 0 && a->words[0][0] != '[') || args_has(a, "mx");
 	if (rc == 0 && args_has(a, "via"))
 		rc = cli_server(c, args_get(a, "via"), &sv, e);
 	p.server = sv.id;
