@@ -111,7 +111,8 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 			add_view(sum, l.v[i].name, &v);
 			continue;
 		}
-		fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
+		if (l.n > 1)
+			fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
 		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b}", "server", json_text(l.v[i].name), "messages",
 		    "unreachable", 1));
 		if (first.code == RC_OK)
