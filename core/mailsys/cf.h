@@ -1,6 +1,6 @@
-/* Editing main.cf and master.cf as text: what is not meant to change keeps every byte, comments too. Both files have the same
- * logical lines: a line that starts with white space continues the one before; comments and blank lines may stand between
- * (postconf(5), master(5)). Private to this folder. */
+/* Editing main.cf and master.cf as text: what is not meant to change keeps every byte, comments too. Both files have
+ * the same logical lines: a line that starts with white space continues the one before; comments and blank lines may
+ * stand between (postconf(5), master(5)). Private to this folder. */
 #ifndef MXSEAL_CF_H
 #define MXSEAL_CF_H
 
@@ -25,8 +25,8 @@ struct cf_text { struct str text; struct cf_line *lines; size_t n; };
 /* file: for messages. RC_PARSE for a NUL byte, RC_LIMIT over CF_MAX. */
 int  cf_read(struct cf_text *out, const char *mem, size_t len, const char *file, struct err *e);
 void cf_release(struct cf_text *t);
-/* Replaces joined bytes from..to of a line by text. Lines of the file that become blank by it go. All lines are read anew:
- * pointers into t are no longer valid. */
+/* Replaces joined bytes from..to of a line by text. Lines of the file that become blank by it go. All lines are read
+ * anew: pointers into t are no longer valid. */
 void cf_replace(struct cf_text *t, size_t line, size_t from, size_t to, const char *text);
 /* Puts text in at an offset of the file. Lines are read anew. */
 void cf_insert(struct cf_text *t, size_t at, const char *text);
@@ -47,12 +47,12 @@ struct main_cf { struct cf_text t; struct main_entry *v; size_t n; };
 int  main_cf_read(struct main_cf *out, const char *mem, size_t len, struct err *e);   /* RC_PARSE where Postfix would stop */
 void main_cf_release(struct main_cf *m);
 const char *main_cf_get(const struct main_cf *m, const char *name);      /* the last assignment; NULL: none */
-/* In place where it is assigned (the last one, which counts), else under our comment at the end. RC_INVALID for a name or
- * value that would not stay one value. */
+/* In place where it is assigned (the last one, which counts), else under our comment at the end. RC_INVALID for a name
+ * or value that would not stay one value. */
 int  main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e);
 void main_cf_remove(struct main_cf *m, const char *name);                /* every assignment of it */
-/* A list of maps: ours is the element that starts with prefix and ends in suffix. put: replaces it where it is, or goes in
- * front; drop: takes it out so that the rest is as it was before put. */
+/* A list of maps: ours is the element that starts with prefix and ends in suffix. put: replaces it where it is, or goes
+ * in front; drop: takes it out so that the rest is as it was before put. */
 int  main_cf_list_put(struct main_cf *m, const char *name, const char *prefix, const char *suffix, const char *item,
         struct err *e);
 void main_cf_list_drop(struct main_cf *m, const char *name, const char *prefix, const char *suffix);

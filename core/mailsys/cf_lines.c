@@ -1,5 +1,5 @@
-/* Logical lines of main.cf and master.cf over the untouched bytes of the file. A logical line knows which bytes of the file
- * it is made of, so that an edit touches those alone. Can fail only for a NUL byte and for size. */
+/* Logical lines of main.cf and master.cf over the untouched bytes of the file. A logical line knows which bytes of the
+ * file it is made of, so that an edit touches those alone. Can fail only for a NUL byte and for size. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -22,7 +22,8 @@ entries_release(struct main_cf *m)
 	m->n = 0;
 }
 
-/* Same rules as Postfix's split_nameval(): name up to white space or '=', then '=', then the rest without outer blanks. */
+/* Same rules as Postfix's split_nameval(): name up to white space or '=', then '=', then the rest without outer blanks.
+ */
 static int
 read_entry(struct main_cf *m, size_t line, struct err *e)
 {

@@ -1,5 +1,6 @@
-/* master.cf: services of eight fields and their "-o name=value" settings, also in the form "{ name = value }". Only settings of
- * a service are edited, never the eight fields. Follows how Postfix splits a line into words: white space outside of braces. */
+/* master.cf: services of eight fields and their "-o name=value" settings, also in the form "{ name = value }". Only
+ * settings of a service are edited, never the eight fields. Follows how Postfix splits a line into words: white space
+ * outside of braces. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

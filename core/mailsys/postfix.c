@@ -1,5 +1,6 @@
-/* The Postfix driver: which commands are run on a host, and the list of its functions. What they make of the answers stands in
- * postfix_read.c, what is changed in postfix_plan.c. Fixed texts only: nothing from a host or a person is ever put into them. */
+/* The Postfix driver: which commands are run on a host, and the list of its functions. What they make of the answers
+ * stands in postfix_read.c, what is changed in postfix_plan.c. Fixed texts only: nothing from a host or a person is
+ * ever put into them. */
 #include <ctype.h>
 #include <string.h>
 

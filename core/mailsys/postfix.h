@@ -73,8 +73,8 @@ int  map_native_lines(const char *setting, const char *value, bool is_default, s
 enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
-/* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of a plan
- * this is the configuration as it was read, never the edited one. */
+/* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of
+ * a plan this is the configuration as it was read, never the edited one. */
 void files_named(const struct view *v, struct file_list *out);
 void file_list_release(struct file_list *l);
 int  files_more(const struct sections *s, struct command_list *cmds, struct err *e);

@@ -1,5 +1,5 @@
-/* What surrounds the changes of a plan: our own verdicts (Postfix's own check passes a key that does not fit), what is worth
- * saying, the commands that check the staged copy and make Postfix read it, the listeners to be proved. */
+/* What surrounds the changes of a plan: our own verdicts (Postfix's own check passes a key that does not fit), what is
+ * worth saying, the commands that check the staged copy and make Postfix read it, the listeners to be proved. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,7 +325,8 @@ plan_judge(struct plan *p, const struct reading *have, const struct wanted_host 
 
 static const char check_unused[] =
     "u() { postconf -n \"$@\" 2>&1 >/dev/null | sed -n 's/.*unused parameter: //p' | sort -u; }; "
-    "old=$(u); new=$(u -c \"$1\" | while IFS= read -r l; do printf '%s\\n' \"$old\" | grep -Fxq -e \"$l\" || echo \"$l\"; done); "
+    "old=$(u); new=$(u -c \"$1\" | while IFS= read -r l; do "
+    "printf '%s\\n' \"$old\" | grep -Fxq -e \"$l\" || echo \"$l\"; done); "
     "if [ -n \"$new\" ]; then echo \"Postfix does not know: $new\"; exit 1; fi";
 
 static const char check_starts[] =
@@ -334,7 +335,8 @@ static const char check_starts[] =
     "{ echo \"smtpd does not start with this configuration; the mail log says why\"; exit 1; }";
 
 static const char check_chain[] =
-    "k=$(openssl pkey -in \"$1\" -pubout -passin pass: 2>/dev/null); c=$(openssl x509 -in \"$1\" -noout -pubkey 2>/dev/null); "
+    "k=$(openssl pkey -in \"$1\" -pubout -passin pass: 2>/dev/null); "
+    "c=$(openssl x509 -in \"$1\" -noout -pubkey 2>/dev/null); "
     "if [ -z \"$k\" ] || [ \"$k\" != \"$c\" ]; then echo \"the key does not fit the certificate in $1\"; exit 1; fi";
 
 static void

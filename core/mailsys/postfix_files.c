@@ -1,5 +1,6 @@
-/* The files on the host that the configuration names: certificates, keys, the administrator's maps. Of a file with a key only
- * the certificate blocks and the public key are ever asked for. Only absolute paths without control characters are. */
+/* The files on the host that the configuration names: certificates, keys, the administrator's maps. Of a file with a
+ * key only the certificate blocks and the public key are ever asked for. Only absolute paths without control characters
+ * are. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* THE TABLE of what each setting is in Postfix: one or two parameters, and how values translate. Protocol and cipher parameters
- * come in two sets, one for "may" and one for "encrypt" and wrapper mode (postconf(5), smtpd_tls_mandatory_protocols): both are
- * always written, and the laxer of the two is what is found. */
+/* THE TABLE of what each setting is in Postfix: one or two parameters, and how values translate. Protocol and cipher
+ * parameters come in two sets, one for "may" and one for "encrypt" and wrapper mode (postconf(5),
+ * smtpd_tls_mandatory_protocols): both are always written, and the laxer of the two is what is found. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +85,8 @@ version_of(const char *word, size_t len)
 	return -1;
 }
 
-/* The oldest version that a list lets through (postconf(5), smtpd_tls_protocols): ">=X", "!X", "X". -1: not understood. */
+/* The oldest version that a list lets through (postconf(5), smtpd_tls_protocols): ">=X", "!X", "X". -1: not understood.
+ */
 static int
 oldest_allowed(const char *list)
 {

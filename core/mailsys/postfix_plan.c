@@ -1,6 +1,8 @@
-/* What is wanted of a Postfix host as exact texts: main.cf and master.cf edited, our own files rendered into a generation. Only
- * what is wanted is written, and only where it means something else than what is there. Rendered first with the generation
- * in force: when nothing differs then, the plan is empty; else everything of ours goes into a new generation. */
+/* What is wanted of a Postfix host as exact texts: main.cf and master.cf edited, our own files rendered into a
+ * generation. Only what is wanted is written, and only where it means something else than what is there. Rendered first
+ * with the generation in force: when nothing differs then, the plan is empty; else everything of ours goes into a new
+ * generation. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,15 +103,16 @@ put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w
 		goto out;
 	for (i = 0; i < MAP_PARAMS && row->param[i]; i++) {
 		bool sends = row->client || text_starts(row->param[i], "smtp_");
+		const struct master_service *service;
 		char *native;
 
 		if (sends && !vs->is_default)
 			continue;
 		native = map_native(row, i, value.s, r->v.version);
+		service = sends ? master_cf_find(&r->v.master, CLIENT_SERVICE, "unix") : vs_service(&r->v, vs);
 		rc = native == NULL ? err_set(e, RC_BUG, "%s has no native form of \"%s\"", row->param[i], value.s)
-		    : vs->is_default ? put_main(r, sends ? master_cf_find(&r->v.master, CLIENT_SERVICE, "unix") : vs_service(&r->v, vs),
-		        row, i, native, e)
-		    : put_service(r, vs_service(&r->v, vs), row, i, native, e);
+		    : vs->is_default ? put_main(r, service, row, i, native, e)
+		    : put_service(r, service, row, i, native, e);
 		free(native);
 		if (rc != 0)
 			goto out;
@@ -149,7 +152,7 @@ chain_path(const struct render *r, const char *name)
 	bool odd = false;
 
 	for (p = name; *p; p++) {
-		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '.' || *p == '-';
+		bool plain = isalnum((unsigned char)*p) || *p == '.' || *p == '-';
 
 		odd = odd || (!plain && *p != ':');
 		str_addc(&file, plain ? *p : '_');
@@ -224,10 +227,11 @@ unbind_certificate(struct render *r, const struct wanted_vs *vs)
 	}
 	main_cf_remove(&r->v.main, "smtpd_tls_chain_files");
 	for (i = 0; i < r->v.master.n; i++) {        /* what keep_others did, and an override of the default itself */
-		const char *own = master_cf_option(&r->v.master.v[i], "smtpd_tls_chain_files");
+		const struct master_service *other = &r->v.master.v[i];
+		const char *own = master_cf_option(other, "smtpd_tls_chain_files");
 
-		if (own && (*own == '\0' || (s && strcmp(r->v.master.v[i].name, s->name) == 0)) && service_is_server(&r->v.master.v[i]))
-			master_cf_unset(&r->v.master, r->v.master.v[i].name, "inet", "smtpd_tls_chain_files");
+		if (own && (*own == '\0' || other == s) && service_is_server(other))
+			master_cf_unset(&r->v.master, other->name, "inet", "smtpd_tls_chain_files");
 		s = vs_service(&r->v, vs);
 	}
 }

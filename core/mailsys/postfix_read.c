@@ -1,5 +1,5 @@
-/* A host's Postfix as records: its virtual servers with settings found, certificates and what is wrong with them. Every section
- * may be missing, cut off or garbage: what cannot be read is said in one sentence, or left unknown. */
+/* A host's Postfix as records: its virtual servers with settings found, certificates and what is wrong with them. Every
+ * section may be missing, cut off or garbage: what cannot be read is said in one sentence, or left unknown. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

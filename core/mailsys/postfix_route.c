@@ -1,6 +1,6 @@
-/* Connectors as rows of our own two maps: smtp_tls_policy_maps, whose key is the next hop, and transport_maps, only for a domain
- * that would not go by DNS of itself. With a route by DNS the next hop is the recipient's domain, so both rows have the same
- * key; ".domain" stands for all that is below it (transport(5), postconf(5) smtp_tls_policy_maps). */
+/* Connectors as rows of our own two maps: smtp_tls_policy_maps, whose key is the next hop, and transport_maps, only for
+ * a domain that would not go by DNS of itself. With a route by DNS the next hop is the recipient's domain, so both rows
+ * have the same key; ".domain" stands for all that is below it (transport(5), postconf(5) smtp_tls_policy_maps). */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -283,7 +283,8 @@ add_policy(struct str *out, const struct row *row)
 
 int
 route_render(const struct view *v, const struct reading *have, const struct file_list *files,
-        const struct connector_list *connectors, struct map_files *out, bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e)
+        const struct connector_list *connectors, struct map_files *out, bool *needs_ca, bool *needs_dnssec,
+        struct plan *p, struct err *e)
 {
 	struct rows rows = { 0 };
 	struct admin_maps admin;

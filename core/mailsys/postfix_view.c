@@ -1,5 +1,6 @@
-/* The Postfix configuration in force: settings of a service in master.cf stand over main.cf, which stands over what Postfix
- * assumes. Expands plain references; formulas ("${a?b}") stay as they are. Everything read here may be garbage. */
+/* The Postfix configuration in force: settings of a service in master.cf stand over main.cf, which stands over what
+ * Postfix assumes. Expands plain references; formulas ("${a?b}") stay as they are. Everything read here may be garbage.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

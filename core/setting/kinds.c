@@ -1,5 +1,5 @@
-/* Kinds of values: each kind checks a text, gives its normal form and says in words what it takes. A refused value names
- * the setting and what it takes, never more than a cleaned piece of what was typed. */
+/* Kinds of values: each kind checks a text, gives its normal form and says in words what it takes. A refused value
+ * names the setting and what it takes, never more than a cleaned piece of what was typed. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
-/* THE TABLE of settings: one row for each thing that can be wanted of a virtual server, with the words people see. Dialogs,
- * `vs set`, its help and the drivers' maps are made from these rows; what a row means to a mail system stands in that
- * mail system's map. Order is the order on the screen. */
+/* THE TABLE of settings: one row for each thing that can be wanted of a virtual server, with the words people see.
+ * Dialogs, `vs set`, its help and the drivers' maps are made from these rows; what a row means to a mail system stands
+ * in that mail system's map. Order is the order on the screen. */
 #include "mxseal/setting.h"
 
 static const struct choice secure_channel[] = {

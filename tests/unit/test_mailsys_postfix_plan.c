@@ -1,6 +1,6 @@
-/* Plans over recordings of real hosts, as golden texts: every file after the change, what is said about it, what is proved.
- * Each plan is then applied to the recording, and a second plan must have nothing to do.
- * MXSEAL_GOLDEN=write rewrites the golden texts: read the difference. */
+/* Plans over recordings of real hosts, as golden texts: every file after the change, what is said about it, what is
+ * proved. Each plan is then applied to the recording, and a second plan must have nothing to do. MXSEAL_GOLDEN=write
+ * rewrites the golden texts: read the difference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -314,7 +314,8 @@ plans_are_golden_and_idempotent(void **state)
 	}
 }
 
-/* Everything of ours taken away again: the administrator's files are as they were, but for settings that were wanted. */
+/* Everything of ours taken away again: the administrator's files are as they were, but for settings that were wanted.
+ */
 static void
 taken_away_nothing_is_left(void **state)
 {

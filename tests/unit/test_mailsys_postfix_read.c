@@ -1,5 +1,6 @@
 /* Recordings of real Postfix hosts become records; and whatever a host answers instead, there is one clear sentence.
- *   test_mailsys_postfix_read --record "COMMAND..." FILE     makes a recording: COMMAND runs words on the host as root */
+ *   test_mailsys_postfix_read --record "COMMAND..." FILE     makes a recording: COMMAND runs words on the host as root
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,112 @@
+/* A hostile host: main.cf, master.cf, a transport map, what postconf said and a certificate file, each a part of the input cut
+ * at lines "%%". Whatever they are, reading and planning end without harm, and a plan applied in memory can be read again. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxseal/mailsys.h"
+#include "mxseal/xalloc.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+add(struct sections *s, const char *name, const char *mem, size_t len)
+{
+	struct section *new;
+
+	ARRAY_GROW(s->v, s->n);
+	new = &s->v[s->n++];
+	*new = (struct section){ .name = xstrdup(name) };
+	str_init(&new->text, 0);
+	str_addn(&new->text, mem, len);
+}
+
+static void
+sections(struct sections *s, const char *data, size_t size)
+{
+	static const char *const names[] = { "main.cf", "master.cf", "map.2", "defaults", "cert.0", "certkey.0", "key.1", "ours" };
+	const char *end = data + size, *at = data;
+	size_t i;
+
+	add(s, "version", "3.7.11\n", 7);
+	add(s, "config_dir", "/etc/postfix\n", 13);
+	add(s, "now", "1800000000\n", 11);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *cut = at ? memmem(at, (size_t)(end - at), "\n%%\n", 4) : NULL;
+
+		add(s, names[i], at ? at : "", at ? (size_t)((cut ? cut + 1 : end) - at) : 0);
+		at = cut ? cut + 4 : NULL;
+	}
+}
+
+static void
+wanted(struct wanted_host *w, struct certificate *c)
+{
+	static const struct { const char *name, *value; } settings[] = {
+		{ "inbound.tls", "offer" }, { "inbound.protocol-min", "tls1.2" }, { "outbound.tls", "dane" }, { "log.tls", "summary" },
+		{ "outbound.expire-after", "2d" },
+	};
+	struct connector *k = connector_list_add(&w->connectors);
+	size_t i, n;
+
+	k->name = xstrdup("bank");
+	k->domains = xstrdup("bank.test *.bank.test,5");
+	k->route = xstrdup("dns");
+	k->tls = xstrdup("secure");
+	c->name = xstrdup("c");
+	c->key_path = xstrdup("/var/lib/mxseal/keys/k.key");
+	c->pem = xstrdup("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+	w->vs = xcalloc(2, sizeof(*w->vs));
+	w->n_vs = 2;
+	w->vs[0].name = xstrdup("smtp");
+	w->vs[0].is_default = true;
+	w->vs[1].name = xstrdup("submission");
+	for (n = 0; n < 2; n++) {
+		w->vs[n].certificate_set = true;
+		w->vs[n].certificate = c;
+		for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+			struct wanted *s = wanted_list_add(&w->vs[n].settings);
+
+			s->name = xstrdup(settings[i].name);
+			s->value = xstrdup(settings[i].value);
+		}
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sections s = { .n = 0 };
+	struct command_list more = { NULL, 0 };
+	struct certificate c = { .id = 0 };
+	struct wanted_host w = { .n_vs = 0 };
+	struct reading r;
+	struct plan p;
+	struct err e = { .code = RC_OK };
+	size_t i;
+
+	sections(&s, (const char *)data, size);
+	(void)mailsys_postfix.more(&s, &more, &e);
+	command_list_release(&more);
+	if (mailsys_postfix.read(&s, &r, &e) == 0) {
+		wanted(&w, &c);
+		if (mailsys_postfix.plan(&r, &w, &p, &e) == 0) {
+			struct sections after = { .n = 0 };
+
+			for (i = 0; i < p.n_changes; i++)              /* in front of the old: the first of a name is found */
+				if (p.changes[i].is_switch)
+					add(&after, strrchr(p.changes[i].path, '/') + 1, p.changes[i].after.s, p.changes[i].after.len);
+			for (i = 0; i < r.sections.n; i++)
+				add(&after, r.sections.v[i].name, r.sections.v[i].text.s, r.sections.v[i].text.len);
+			if (mailsys_postfix.more(&after, &more, &e) != 0)
+				abort();
+			command_list_release(&more);
+			sections_release(&after);
+			plan_release(&p);
+		}
+		wanted_host_release(&w);
+		certificate_release(&c);
+	}
+	reading_release(&r);
+	return 0;
+}
