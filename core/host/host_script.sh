@@ -155,9 +155,14 @@ copy() {
 	cp -p --preserve=all "$1" "$2" 2>/dev/null || { rm -f "$2"; cp -p "$1" "$2"; }
 }
 
-# write FILE TEXT: a small file of ours, at once. Text goes through cat, which names a full disk; echo of some shells does not.
+# say_in FILE TEXT. Text goes through cat, which names a full disk; echo of some shells does not.
+say_in() {
+	printf '%s\n' "$2" | cat >"$1"
+}
+
+# write FILE TEXT: a small file of ours, whole or not at all.
 write() {
-	printf '%s\n' "$2" | cat >"$1.part" && durable "$1.part" && mv -f "$1.part" "$1"
+	say_in "$1.part" "$2" && durable "$1.part" && mv -f "$1.part" "$1"
 }
 
 first_line() {
@@ -216,7 +221,7 @@ run_for() {
 		ran_text=$(tail -n 60 "$r_file" | cut -c 1-500)
 		rm -f "$r_file"
 	fi
-	[ $ran_rc -ne 124 ] || ran_text="no end within $r_secs s$nl$ran_text"
+	[ $ran_rc -ne 124 ] || ran_text=${ran_text:+$ran_text$nl}"it did not end within $r_secs s"
 	return $ran_rc
 }
 
@@ -400,9 +405,9 @@ real_path() {
 }
 
 save_entry() {
-	mkdir "$1" && write "$1/kind" "$2" && write "$1/name" "$3" && write "$1/live" "$4" && write "$1/mode" "$5" || return
+	mkdir "$1" && say_in "$1/kind" "$2" && say_in "$1/name" "$3" && say_in "$1/live" "$4" && say_in "$1/mode" "$5" || return
 	[ ! -f "$4" ] || copy "$4" "$1/old" || return
-	write "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1"
+	say_in "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1"
 }
 
 # save KIND PATH SHA256 MODE: a live file that will be switched; it must be as the plan knew it (- for not there).
@@ -686,10 +691,13 @@ timer_alive() {
 timer_stop() {
 	if [ -z "$timing" ] && timer_alive "$1"; then
 		ts_unit=$(first_line "$1/timer.unit")
-		[ -z "$ts_unit" ] || systemctl stop "$ts_unit" >/dev/null 2>&1
+		[ -z "$ts_unit" ] || {
+			systemctl kill --signal=KILL "$ts_unit"
+			systemctl stop "$ts_unit"
+		} >/dev/null 2>&1
 		ts_pid=$(first_line "$1/timer.pid")
 		case $(tr '\0' ' ' 2>/dev/null <"/proc/$ts_pid/cmdline") in
-		*"$1/script timer "*) kill -9 -- "-$ts_pid" 2>/dev/null || kill -9 "$ts_pid" ;;
+		*"$1/script timer "*) kill -9 "-$ts_pid" 2>/dev/null || kill -9 "$ts_pid" ;;
 		esac
 	fi
 	rm -f "$1/timer.unit" "$1/timer.pid"
@@ -854,12 +862,13 @@ put_back_one() {
 # serve reload|restart: the commands noted for that, in order.
 serve() {
 	[ -f "$dir/$1" ] || return 0
-	se_rc=0 se_text=
+	se_rc=0 se_text='' se_limit=30
+	[ "$1" = reload ] || se_limit=60
 	set -- "$dir/$1"
 	while IFS= read -r se_line <&6; do
 		if [ "$se_line" = =run ]; then
 			shift
-			run_for 60 "$@" || se_rc=$ran_rc
+			run_for "$se_limit" "$@" || se_rc=$ran_rc
 			se_text=$se_text$ran_text
 			set -- x
 		else
@@ -943,7 +952,7 @@ drop_now() {
 
 verb_reload() {
 	need_generation || return
-	serve reload || refuse 1 "the reload failed with status $se_rc: $(printf '%s\n' "$ran_text" | tail -n 1)"
+	serve reload || refuse 1 "the reload failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
 	re=$?
 	say_ran
 	fault reload
@@ -954,7 +963,7 @@ verb_restart() {
 	need_lock || return
 	journal_read
 	[ -n "$dir" ] || dir=$state/$j_gen
-	serve restart || refuse 1 "the restart failed with status $se_rc: $(printf '%s\n' "$ran_text" | tail -n 1)"
+	serve restart || refuse 1 "the restart failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
 	rs=$?
 	say_ran
 	return $rs

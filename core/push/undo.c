@@ -135,7 +135,7 @@ undo_waiting(struct push *p, int64_t generation, struct err *e)
 	if (step_lock(p, e) != 0 || recall(p, generation, "before", &p->before, e) != 0)
 		return -1;
 	p->report->generation = generation;
-	if (push_take_back(p, "undone by hand", e) != 0)
+	if (push_take_back(p, "by hand", e) != 0)
 		return -1;
 	p->report->result = PUSH_UNDONE;
 	return 0;

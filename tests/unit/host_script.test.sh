@@ -435,7 +435,7 @@ test_hung_reload() {
 	# the script gives a command 60 s; here the mail system's own limit stands in for it
 	printf '#!/bin/sh\nexec timeout 1 sleep 300\n' > "$R/bin/mail"
 	push_questions 1 | ask
-	answered 1 "the reload failed with status 124"
+	answered 1 "the reload failed (status 124)"
 	{ q lock t; q undo "reload failed"; } | ask
 	good undo
 	is_old || fail "not the old files"
