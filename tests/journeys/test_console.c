@@ -222,6 +222,21 @@ child_of(pid_t parent)
 }
 
 static void
+a_closed_window_leaves_no_process(void **state)
+{
+	struct world *w = *state;
+	struct vt *t = start(w, 24, 80, NULL);
+	pid_t drawing;
+
+	vt_expect(t, "Which mail servers", 3000);
+	drawing = child_of(vt_pid(t));
+	assert_true(drawing > 0);
+	vt_hangup(t, 5000);
+	assert_int_equal(kill(drawing, 0), -1);
+	vt_close(t);
+}
+
+static void
 killed(struct world *w, int sig)
 {
 	struct vt *t = start(w, 24, 80, NULL);
@@ -269,6 +284,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(every_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ended_by_sigterm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(killed_by_sigkill, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_closed_window_leaves_no_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_a_dumb_terminal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plain_lines_and_no_colour, set_up, tear_down),
 	};

@@ -380,6 +380,23 @@ vt_finish(struct vt *t, int ms)
 	return t->status;
 }
 
+int
+vt_hangup(struct vt *t, int ms)
+{
+	int64_t until = when_monotonic_ms() + (int64_t)ms * SLOW;
+
+	close(t->fd);
+	close(t->slave);
+	t->fd = t->slave = -1;
+	while (!t->over && when_monotonic_ms() < until) {
+		poll(NULL, 0, 10);
+		reap(t);
+	}
+	if (!t->over)
+		fail_msg("the program did not end when its terminal went away");
+	return t->status;
+}
+
 void
 vt_close(struct vt *t)
 {
@@ -387,8 +404,10 @@ vt_close(struct vt *t)
 
 	if (!t->over && kill(t->pid, SIGKILL) == 0)
 		waitpid(t->pid, &status, 0);
-	close(t->fd);
-	close(t->slave);
+	if (t->fd != -1) {
+		close(t->fd);
+		close(t->slave);
+	}
 	vterm_free(t->vt);
 	free(t);
 }

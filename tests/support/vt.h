@@ -26,6 +26,8 @@ const char *vt_row(struct vt *t, int row);
 pid_t vt_pid(const struct vt *t);
 /* Waits for its end and gives the exit status (128 + signal); reads what it still writes. Frees t only by vt_close. */
 int  vt_finish(struct vt *t, int ms);
+/* The terminal goes away, as when a window is closed or a connection breaks. Waits for the program's end as vt_finish does. */
+int  vt_hangup(struct vt *t, int ms);
 /* Ends what is left of its own child only. */
 void vt_close(struct vt *t);
 

@@ -263,8 +263,9 @@ wait_for_events(struct app *a, int64_t until_ms)
 	t.tv_sec = left / 1000;
 	t.tv_nsec = left % 1000 * 1000000;
 	sigemptyset(&none);
-	if (ppoll(fds, 2, &t, &none) > 0 && (fds[0].revents & (POLLHUP | POLLERR)) != 0 && !(fds[0].revents & POLLIN))
-		ended = SIGHUP;                            /* the terminal is gone */
+	/* a terminal that is gone stays readable for ever, and ppoll then lets no signal through either */
+	if (ppoll(fds, 2, &t, &none) > 0 && (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+		ended = SIGHUP;
 }
 
 static int
