@@ -222,6 +222,25 @@ setting_text(const char *param, const char *value, struct str *out, struct err *
 	return 0;
 }
 
+/* All that an edit of one setting of one service must leave alone, as text. */
+static char *
+everything_else(const struct master_cf *m, const char *service, const char *type, const char *param)
+{
+	struct str out = STR_INIT;
+	size_t i, k;
+
+	for (i = 0; i < m->n; i++) {
+		const struct master_service *s = &m->v[i];
+		bool edited = strcmp(s->name, service) == 0 && strcmp(s->type, type) == 0;
+
+		str_addf(&out, "%s\t%s\t%s\n", s->name, s->type, s->command);
+		for (k = 0; k < s->n; k++)
+			if (!edited || strcmp(s->v[k].name, param) != 0)
+				str_addf(&out, "\t%s=%s\n", s->v[k].name, s->v[k].value);
+	}
+	return str_take(&out);
+}
+
 int
 master_cf_set(struct master_cf *m, const char *service, const char *service_type, const char *param, const char *value,
         struct err *e)
@@ -230,6 +249,7 @@ master_cf_set(struct master_cf *m, const char *service, const char *service_type
 	const struct master_service *s = master_cf_find(m, name, type);
 	const struct master_option *o = s ? find(s, param) : NULL;
 	struct str text = STR_INIT, line = STR_INIT, before = STR_INIT;
+	char *others = everything_else(m, name, type, param), *now = NULL;
 	int rc = -1;
 
 	if (s == NULL) {
@@ -254,7 +274,8 @@ master_cf_set(struct master_cf *m, const char *service, const char *service_type
 	}
 	rc = read_services(m, e);
 	s = master_cf_find(m, name, type);
-	if (rc == 0 && (s == NULL || !text_eq(master_cf_option(s, param), value))) {
+	now = everything_else(m, name, type, param);
+	if (rc == 0 && (s == NULL || !text_eq(master_cf_option(s, param), value) || strcmp(others, now) != 0)) {
 		str_reset(&m->t.text);
 		cf_insert(&m->t, 0, before.s);
 		read_services(m, NULL);
@@ -264,6 +285,8 @@ master_cf_set(struct master_cf *m, const char *service, const char *service_type
 out:
 	free(name);
 	free(type);
+	free(others);
+	free(now);
 	str_release(&text);
 	str_release(&line);
 	str_release(&before);
