@@ -41,6 +41,7 @@ queue_reader_new(enum queue_by by, const char *server, const char *destination, 
 	for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++)
 		str_init(strs[i], TOKEN_MAX + 1);
 	sums_init(&q->sums, by);
+	q->last_group = NONE;                  /* there is no group yet, not even one of the empty domain */
 	if (by == QUEUE_BY_SERVER)
 		q->server_group = sums_group(&q->sums, server != NULL ? server : "", server != NULL ? strlen(server) : 0);
 	return q;
