@@ -128,19 +128,40 @@ find_block(const struct main_cf *m, size_t *mark, size_t *end)
 }
 
 static void
-append(struct main_cf *m, const char *name, const char *value)
+append_at(struct main_cf *m, size_t end, bool mark, const char *name, const char *value)
 {
 	struct str line = STR_INIT;
-	size_t mark, end = m->t.text.len;
 
-	if (!find_block(m, &mark, &end))
-		str_add(&line, MAIN_CF_MARK "\n");
-	str_addf(&line, "%s =%s%s\n", name, *value ? " " : "", value);
+	str_addf(&line, "%s%s =%s%s\n", mark ? MAIN_CF_MARK "\n" : "", name, *value ? " " : "", value);
 	if (end > 0 && m->t.text.s[end - 1] != '\n')
 		cf_insert(&m->t, end++, "\n");
 	cf_insert(&m->t, end, line.s);
 	str_release(&line);
 	read_entries(m, NULL);
+}
+
+/* Into our block, else to the end. A line that begins with a blank behind our block would become part of ours: to the end then
+ * as well. */
+static void
+append(struct main_cf *m, const char *name, const char *value)
+{
+	struct str before = STR_INIT;
+	size_t mark, end;
+
+	if (find_block(m, &mark, &end)) {
+		str_init(&before, m->t.text.ceiling);
+		str_addn(&before, m->t.text.s, m->t.text.len);
+		append_at(m, end, false, name, value);
+		if (text_eq(main_cf_get(m, name), value)) {
+			str_release(&before);
+			return;
+		}
+		str_reset(&m->t.text);
+		cf_insert(&m->t, 0, before.s);
+		str_release(&before);
+		read_entries(m, NULL);
+	}
+	append_at(m, m->t.text.len, true, name, value);
 }
 
 static bool
