@@ -53,7 +53,8 @@ about_queue(struct journey *j, const struct server *sv, struct attention_list *o
 
 	if (store_fact_get(j->store, fact, &text, NULL) == 0) {
 		(void)sscanf(text, "%*d%n", &n);
-		add(out, '!', sv->id, "queue", xasprintf("%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
+		add(out, '!', sv->id, "queue", xasprintf(strtoll(text, NULL, 10) == 1 ? "%s: %.*s message waits because of TLS,%s"
+		    : "%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
 	}
 	free(fact);
 	free(text);
