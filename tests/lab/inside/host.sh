@@ -5,6 +5,7 @@ set -euo pipefail
 name=$1 role=$2 init=$3
 fqdn=$name.lab.test
 
+hostname "$name" # of this namespace: some packages put it into what they make
 echo "$name" > /etc/hostname
 echo "$fqdn" > /etc/mailname
 printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\t%s\n::1\tlocalhost ip6-localhost ip6-loopback\n' "$fqdn" "$name" > /etc/hosts
