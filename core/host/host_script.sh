@@ -327,11 +327,14 @@ verb_lock() {
 	attempt "/var/lib/mxseal" chmod 0700 "$state" "$state/keys" || return
 	attempt "/var/lib/mxseal/lock" touch "$state/lock" || return
 	exec 9>>"$state/lock"
-	lo=0
+	lo=0 lo_tries=5
 	until flock -n 9; do                    # who only looks whether it is held has it for a moment too
 		lo=$((lo + 1))
-		[ $lo -ne 3 ] || ! lock_is_stale || evict
-		[ $lo -lt 5 ] || {
+		if [ $lo -eq 3 ] && lock_is_stale; then
+			evict
+			lo_tries=50
+		fi
+		[ $lo -lt $lo_tries ] || {
 			exec 9>&-
 			lock_owner
 			echo "owner ${o_since:-0} ${o_who:-somebody}"
