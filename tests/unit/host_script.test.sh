@@ -479,14 +479,15 @@ test_two_at_once() {
 	local i winners
 	for i in 1 2 3 4 5 6 7 8; do
 		fresh
+		rm -f "$BASE/out.a" "$BASE/out.b"
 		mkfifo "$BASE/a" "$BASE/b"
 		MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" < "$BASE/a" > "$BASE/out.a" 2>/dev/null &
 		MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" < "$BASE/b" > "$BASE/out.b" 2>/dev/null &
 		exec 5> "$BASE/a" 6> "$BASE/b"
 		q lock "anna@one" >&5
 		q lock "bert@two" >&6
-		wait_until grep -q '^#=' "$BASE/out.a"
-		wait_until grep -q '^#=' "$BASE/out.b"
+		wait_until grep -qs "^#=" "$BASE/out.a"
+		wait_until grep -qs "^#=" "$BASE/out.b"
 		winners=$(cat "$BASE/out.a" "$BASE/out.b" | grep -c '^#= 0')
 		[ "$winners" = 1 ] || fail "$winners hold the lock"
 		cat "$BASE/out.a" "$BASE/out.b" | grep -q '^#= 11 \(anna@one\|bert@two\) is pushing' || fail "the loser is not told who: $(cat "$BASE/out.a" "$BASE/out.b")"
@@ -504,11 +505,12 @@ test_lock_of_the_dead() {
 	good "lock after a killed owner"
 	grep -q '^recovered ' "$BASE/out" || fail "recovery is not said"
 	# a conversation that hangs loses the lock when its lease is over
+	rm -f "$BASE/out"
 	mkfifo "$BASE/pipe"
 	ask < "$BASE/pipe" &
 	exec 5> "$BASE/pipe"
 	q lock "hung@there" >&5
-	wait_until grep -q '^#= 0' "$BASE/out"
+	wait_until grep -qs '^#= 0' "$BASE/out"
 	echo 1000000000 > "$R/var/lib/mxseal/lock.seen"
 	q lock next | MXSEAL_ROOT=$R $SHELL_UNDER "$SCRIPT" > "$BASE/out2" 2>/dev/null
 	exec 5>&-
