@@ -241,13 +241,13 @@ paint(struct app *a)
 	if (a->repaint)
 		clearok(stdscr, TRUE);
 	a->repaint = false;
-	curs_set(a->prompt.kind != PROMPT_NONE || (a->top->ops->typing != NULL && a->top->ops->typing(a->top)) ? 1 : 0);
-	app_draw(a);
-	refresh();
-	if (a->discard) {                                  /* what was typed before this was painted does not count */
+	if (a->discard) {                                  /* what was typed before this is painted does not count */
 		flushinp();
 		a->discard = false;
 	}
+	curs_set(a->prompt.kind != PROMPT_NONE || (a->top->ops->typing != NULL && a->top->ops->typing(a->top)) ? 1 : 0);
+	app_draw(a);
+	refresh();
 }
 
 static void
