@@ -150,6 +150,22 @@ explain(struct tls_stream *t, struct err *e)
 
 /* --- the stream --- */
 
+/* After the handshake a cut or silent connection is no TLS matter, unless a client certificate was asked for: who misses it
+ * sends his alert and closes, and our next words may meet the closed door before we have read the alert. */
+static void
+read_or_write_failed(struct tls_stream *t, struct err *e)
+{
+	t->class_name = explain(t, e);
+	ERR_clear_error();
+	if (strcmp(t->class_name, "timeout-in-handshake") == 0)
+		t->class_name = NULL;
+	if (t->class_name == NULL || strcmp(t->class_name, "lost-connection-after-starttls") != 0)
+		return;
+	t->class_name = t->wants_client_cert ? "client-cert-required" : NULL;
+	if (t->wants_client_cert)
+		err_set(e, RC_TLS, "the other side asked for a client certificate and ended when there was none");
+}
+
 static ssize_t
 tls_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
 {
@@ -164,13 +180,7 @@ tls_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
 		return (ssize_t)got;
 	if (SSL_get_error(t->ssl, rc) == SSL_ERROR_ZERO_RETURN)
 		return 0;
-	t->class_name = explain(t, e);
-	/* a cut or silent connection after the handshake is no TLS matter unless a client certificate was asked for */
-	if (strcmp(t->class_name, "lost-connection-after-starttls") == 0)
-		t->class_name = t->wants_client_cert ? "client-cert-required" : NULL;
-	else if (strcmp(t->class_name, "timeout-in-handshake") == 0)
-		t->class_name = NULL;
-	ERR_clear_error();
+	read_or_write_failed(t, e);
 	return -1;
 }
 
@@ -179,15 +189,13 @@ tls_write(struct stream *s, const void *mem, size_t n, int timeout_ms, struct er
 {
 	struct tls_stream *t = (struct tls_stream *)s;
 	size_t put = 0;
-	int rc;
 
 	t->below.until = when_monotonic_ms() + timeout_ms;
 	ERR_clear_error();
-	rc = SSL_write_ex(t->ssl, mem, n, &put);
-	if (rc != 1)
-		t->class_name = explain(t, e);
-	ERR_clear_error();
-	return rc == 1 ? 0 : -1;
+	if (SSL_write_ex(t->ssl, mem, n, &put) == 1)
+		return 0;
+	read_or_write_failed(t, e);
+	return -1;
 }
 
 static int

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -297,6 +298,7 @@ smtp_peer_start(struct smtp_peer *p, enum peer_mode mode, enum peer_certificate 
 	if (p->pid < 0)
 		abort();
 	if (p->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);              /* a test that failed does not stop it */
 		signal(SIGPIPE, SIG_IGN);
 		while ((client = accept(fd, NULL, NULL)) >= 0)
 			serve(client, mode, &identities[certificate]);

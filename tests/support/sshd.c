@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -124,6 +125,7 @@ sshd_start(struct sshd *s, const char *dir, const char *host_keys, const char *e
 	snprintf(log, sizeof(log), "%s/sshd.log", dir);
 	s->pid = fork();
 	if (s->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);              /* a test that failed does not stop it */
 		execl("/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-f", conf, "-E", log, (char *)NULL);
 		_exit(127);
 	}

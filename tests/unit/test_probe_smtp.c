@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "mxseal/failure.h"
 #include "mxseal/probe.h"
 #include "mxseal/when.h"
+#include "mxseal/xalloc.h"
 #include "support/smtp_peer.h"
 
 static const struct row {
@@ -80,6 +82,67 @@ every_peer(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* A stream whose every word comes late: the other side has closed by then. */
+struct late { struct stream s; struct stream *under; };
+
+static ssize_t
+late_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
+{
+	return stream_read(((struct late *)s)->under, mem, n, timeout_ms, e);
+}
+
+static int
+late_write(struct stream *s, const void *mem, size_t n, int timeout_ms, struct err *e)
+{
+	usleep(100000);
+	return stream_write(((struct late *)s)->under, mem, n, timeout_ms, e);
+}
+
+static int late_shut(struct stream *s, struct err *e) { return stream_shut(((struct late *)s)->under, e); }
+
+static void
+late_close(struct stream *s, struct stream_end *end)
+{
+	stream_close(((struct late *)s)->under, end);
+	str_release(&s->errors);
+	free(s);
+}
+
+static int
+dial_late(void *arg, const char *address, int port, int timeout_ms, struct stream **out, char peer[64], struct err *e)
+{
+	static const struct stream_ops ops = { late_read, late_write, late_shut, late_close };
+	struct late *l = xcalloc(1, sizeof(*l));
+	int rc = probe_dial_here(arg, address, port, timeout_ms, &l->under, peer, e);
+
+	str_init(&l->s.errors, 0);
+	l->s.ops = &ops;
+	*out = &l->s;
+	if (rc != 0) {
+		late_close(&l->s, NULL);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static void
+an_end_before_our_word(void **state)
+{
+	static const struct dialer late = { .fn = dial_late, .arg = NULL, .from = "here" };
+	struct probe_options o = { .timeout_ms = 3000, .name = PEER_NAME, .roots = peer_roots(), .helo = "probe.test" };
+	struct probe_host p;
+	struct smtp_peer peer;
+	struct err e;
+	(void)state;
+
+	smtp_peer_start(&peer, PEER_CLIENT_CERT, CERT_GOOD);
+	assert_int_equal(probe_smtp(&late, "127.0.0.1", "127.0.0.1", peer.port, &o, &p, &e), 0);
+	assert_string_equal(p.class_name, "client-cert-required");
+	assert_non_null(strstr(p.trouble, "asked for a client certificate"));
+	probe_host_release(&p);
+	smtp_peer_stop(&peer);
+}
+
 static void
 what_is_seen(void **state)
 {
@@ -135,7 +198,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_peer), cmocka_unit_test(what_is_seen), cmocka_unit_test(one_destination),
+		cmocka_unit_test(every_peer), cmocka_unit_test(an_end_before_our_word), cmocka_unit_test(what_is_seen),
+		cmocka_unit_test(one_destination),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
