@@ -50,6 +50,8 @@ fields(void **state)
 		{ "san", "DNS:a.test", -1, "no host name may have" },
 		{ "san", "a.test b..test", -1, "empty part" },
 		{ "san", "*.test", -1, "too wide" },
+		{ "cn", "*.test", -1, "too wide" },
+		{ "cn", "*.a.test", 0, NULL },
 		{ "san", "a.*.test", -1, "no host name may have" },
 		{ "san", "mail@a.test", -1, "no host name may have" },
 		{ "san", "b\xc3\xbc" "cher.test", 0, NULL },
