@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -204,25 +205,33 @@ static int
 check_out(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	(void)f;
-	(void)e;
+	if (str_can_write_file(value, e) == -1)
+		return -1;
 	if (access(value, F_OK) == 0)
 		str_add(note, "this file is there already and will be replaced");
 	return 0;
 }
 
+/* Looks at the file of an answer and changes nothing. What is not a file is not opened: a pipe would be waited for. */
+static int
+try_answer(const struct form *f, const char *path, struct str *summary, struct err *e)
+{
+	struct stat st;
+	int64_t id;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, RC_INVALID, "%s is not a file", clean(path));
+	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, false, summary, &id, e);
+}
+
 static int
 check_answer(const struct form *f, const char *value, struct str *note, struct err *e)
 {
-	struct str text = STR_INIT, summary = STR_INIT;
-	int64_t id;
-	int rc = str_read_file(&text, value, CERT_MAX, e);
+	struct str summary = STR_INIT;
+	int rc = try_answer(f, value, &summary, e);
 
 	if (rc == 0)
-		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false,
-		    &summary, &id, e);
-	if (rc == 0)
 		str_add(note, "fits the request");
-	str_release(&text);
 	str_release(&summary);
 	return rc;
 }
@@ -393,17 +402,10 @@ preview_new(const struct form *f, struct str *out)
 static void
 preview_answer(const struct form *f, struct str *out)
 {
-	struct str text = STR_INIT;
 	struct err e;
-	int64_t id;
 
-	if (*form_get(f, "answer") == '\0')
-		return;
-	if (str_read_file(&text, form_get(f, "answer"), CERT_MAX, &e) == -1 ||
-	    certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false, out, &id,
-	    &e) == -1)
+	if (*form_get(f, "answer") != '\0' && try_answer(f, form_get(f, "answer"), out, &e) == -1)
 		str_addf(out, "! %s\n", e.text);
-	str_release(&text);
 }
 
 static void
@@ -467,19 +469,6 @@ look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 	return certificate_names_look(f->journey, f, done, arg);
 }
 
-static int
-process(struct form *f, struct err *e)
-{
-	struct str text = STR_INIT;
-	int rc = str_read_file(&text, form_get(f, "answer"), CERT_MAX, e);
-
-	if (rc == 0)
-		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, true,
-		    &f->result, &f->result_id, e);
-	str_release(&text);
-	return rc;
-}
-
 static int64_t
 start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
@@ -488,7 +477,8 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 	if (is_new(f))
 		return certificate_request(f->journey, f, done, arg, e);
 	if (is_process(f))
-		rc = process(f, e);
+		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"),
+		    true, &f->result, &f->result_id, e);
 	else if (is_assign(f)) {
 		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), e);
 		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");
