@@ -17,7 +17,7 @@ cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = form_set(f, "name", a->words[0], e);
 	if (rc == 0)
-		rc = cli_passphrase(c, a->words[0], true, e);
+		rc = cli_passphrase(c, a->words[0], !sealed_keys_exist(c->j), e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, 0, e);
 	if (rc == 0 && c->json)
