@@ -16,11 +16,23 @@ forget_wrong_passphrase(struct journey *j, const struct err *e)
 		journey_passphrase(j, NULL);
 }
 
+/* One authority whose key is sealed here, or NULL. */
+static const struct authority *
+a_sealed_one(const struct authority_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (!text_empty(l->v[i].sealed_key))
+			return &l->v[i];
+	return NULL;
+}
+
 bool
 sealed_keys_exist(struct journey *j)
 {
 	struct authority_list l = { NULL, 0 };
-	bool yes = store_authorities(j->store, &l, NULL) == 0 && l.n > 0;
+	bool yes = store_authorities(j->store, &l, NULL) == 0 && a_sealed_one(&l) != NULL;
 
 	authority_list_release(&l);
 	return yes;
@@ -32,12 +44,14 @@ same_passphrase(struct journey *j, struct err *e)
 {
 	struct authority_list l = { NULL, 0 };
 	struct secret key = { NULL, 0 };
+	const struct authority *a;
 	int rc = store_authorities(j->store, &l, e);
 
-	if (rc == 0 && l.n > 0)
-		rc = unseal(l.v[0].sealed_key, &j->passphrase, &key, e);
+	a = rc == 0 ? a_sealed_one(&l) : NULL;
+	if (a != NULL)
+		rc = unseal(a->sealed_key, &j->passphrase, &key, e);
 	if (rc == -1 && e->code == RC_PASSPHRASE)
-		err_set(e, RC_PASSPHRASE, "this is not the passphrase of the keys kept here, such as that of %s", clean(l.v[0].name));
+		err_set(e, RC_PASSPHRASE, "this is not the passphrase of the keys kept here, such as that of %s", clean(a->name));
 	if (rc == -1)
 		forget_wrong_passphrase(j, e);
 	secret_release(&key);
