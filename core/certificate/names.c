@@ -318,10 +318,10 @@ check_alternatives(const char *value, struct err *e)
 	int rc = 0;
 
 	if (strlen(value) > NAMES_MAX * NAME_TYPED_MAX)
-		return err_set(e, RC_LIMIT, "a request may have at most %d alternative names", NAMES_MAX);
+		return err_set(e, RC_INVALID, "a request may have at most %d alternative names", NAMES_MAX);
 	words = words_split(value, NAME_SEPARATORS, &n);
 	if (n > NAMES_MAX)
-		rc = err_set(e, RC_LIMIT, "a request may have at most %d alternative names, not %zu", NAMES_MAX, n);
+		rc = err_set(e, RC_INVALID, "a request may have at most %d alternative names, not %zu", NAMES_MAX, n);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = check_alternative(words[i], e);
 	words_free(words);

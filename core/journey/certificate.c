@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "private.h"
 #include "mxseal/certificate.h"
@@ -197,6 +198,17 @@ fresh_key_id(void)
 	return str_take(&s);
 }
 
+/* The store outlives the folder we are in. */
+static char *
+absolute_path(const char *path)
+{
+	char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *whole = here != NULL ? xasprintf("%s/%s", here, path) : xstrdup(path);
+
+	free(here);
+	return whole;
+}
+
 int64_t
 certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
 {
@@ -235,7 +247,7 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	(void)key_kind_parse(&m->r.kind, form_get(f, "key"), NULL);
 	m->r.key_server = hj->server.id;
 	m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);
-	m->r.out_file = now ? NULL : xstrdup(form_get(f, "out"));
+	m->r.out_file = now ? NULL : absolute_path(form_get(f, "out"));
 	m->r.state = xstrdup("pending");
 	m->r.created_at = when_now();
 	return host_job_start(hj, "certificate request", e);

@@ -13,6 +13,8 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
+#define FRIENDLY_MAX 200         /* bytes of the name that only people here see */
+
 /* What the form knows of its virtual server. */
 struct wizard {
 	struct vserver vs;
@@ -166,6 +168,16 @@ SUBJECT_CHECK(check_country, "c")
 SUBJECT_CHECK(check_state, "st")
 SUBJECT_CHECK(check_locality, "l")
 
+static int
+check_friendly(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)f;
+	(void)note;
+	if (clean_is(value, strlen(value)) && strlen(value) <= FRIENDLY_MAX)
+		return 0;
+	return err_set(e, RC_INVALID, "a name takes at most %d bytes of UTF-8 and no control characters", FRIENDLY_MAX);
+}
+
 /* Internationalised names are shown both ways; the EHLO name is compared at once, DNS is asked by look(). */
 static int
 check_cn(const struct form *f, const char *value, struct str *note, struct err *e)
@@ -295,7 +307,7 @@ static const struct field fields[] = {
 	{ .name = "when", .page = "when", .label = "Send", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = when_choices,
 	  .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
 	  "waits for its answer as long as needed, beside whatever is in use." },
-	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT,
+	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT, .check = check_friendly,
 	  .help = "A name for you; the common name where it stays empty.", .example = "mail 2027" },
 	{ .name = "key", .page = "key", .label = "Key", .kind = FIELD_CHOICE, .choices = key_choices, .initial = "ec-p256",
 	  .help = "Weaker keys than these are not offered: peers refuse them." },

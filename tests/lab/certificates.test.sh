@@ -54,6 +54,9 @@ longest
 prove "the longest values fit" tls req -in "$work/long" -noout -verify
 prove "a longer one does not: status 2" status_is 2 cert request mx1 --cn a.b --o "$(long 65)" --out "$work/long"
 prove "a country that is none: status 2" status_is 2 cert request mx1 --cn a.b --country Germany --out "$work/long"
+prove "a control sequence in the name for people: status 2" status_is 2 cert request mx1 --cn a.b --name $'a\e[31m' --out "$work/long"
+many() { seq -f 'n%.0f.test' -s ' ' "$1"; }
+prove "101 names: status 2" status_is 2 cert request mx1 --cn a.b --san "$(many 101)" --out "$work/long"
 prove "a wildcard over a whole top level: status 2" status_is 2 cert request mx1 --cn '*.test' --out "$work/long"
 keys() { "$lab" exec mx1 sh -c 'ls /var/lib/mxseal/keys | wc -l'; }
 had=$(keys)
@@ -63,6 +66,9 @@ done
 prove "  and no key was made for it" is "$(keys)" "$had"
 prove "  and /dev/null is what it was" [ -c /dev/null ]
 quiet cert drop-request 2
+cd "$work" || exit 1
+quiet cert request mx1 --cn a.b --out relative
+prove "where the file is, is remembered from the root on" is "$(json '.requests[-1].file' cert requests)" "$work/relative"
 rm -rf "$here/kept"
 
 chapter "answers"

@@ -83,7 +83,7 @@ too_many_names(void **state)
 	assert_int_equal(subject_field_check("san", s.s, &e), 0);
 	str_add(&s, "one.more.test");
 	assert_int_equal(subject_field_check("san", s.s, &e), -1);
-	assert_int_equal(e.code, RC_LIMIT);
+	assert_int_equal(e.code, RC_INVALID);
 	str_release(&s);
 }
 
