@@ -356,6 +356,40 @@ fill_row(X509 *x, const struct authority *a, int64_t now, struct issued *row, st
 	return 0;
 }
 
+/* Both NULL on failure. */
+static int
+open_both(const struct authority *a, const struct secret *passphrase, int64_t now, X509 **issuer, EVP_PKEY **key, struct err *e)
+{
+	*key = NULL;
+	*issuer = open_certificate(a, now, e);
+	if (*issuer == NULL)
+		return -1;
+	*key = open_key(a, passphrase, e);
+	if (*key != NULL && X509_check_private_key(*issuer, *key) == 1)
+		return 0;
+	if (*key != NULL)
+		err_set(e, RC_CERT, "the sealed key of authority %s does not belong to its certificate", clean(a->name));
+	X509_free(*issuer);
+	EVP_PKEY_free(*key);
+	*issuer = NULL;
+	*key = NULL;
+	ERR_clear_error();
+	return -1;
+}
+
+int
+authority_opens(const struct authority *a, const struct secret *passphrase, int64_t now, struct err *e)
+{
+	EVP_PKEY *key;
+	X509 *issuer;
+
+	if (open_both(a, passphrase, now, &issuer, &key, e) != 0)
+		return -1;
+	X509_free(issuer);
+	EVP_PKEY_free(key);
+	return 0;
+}
+
 int
 authority_issue(const struct authority *a, const struct secret *passphrase, const char *csr_pem, int64_t now, struct str *pem,
     struct issued *row, struct err *e)
@@ -369,13 +403,8 @@ authority_issue(const struct authority *a, const struct secret *passphrase, cons
 	/* the request first: who sends a bad one need not be asked for a passphrase */
 	if (wanted_subject(csr_pem, &request, &req, e) != 0)
 		goto out;
-	issuer = open_certificate(a, now, e);
-	if (issuer == NULL || (issuer_key = open_key(a, passphrase, e)) == NULL)
+	if (open_both(a, passphrase, now, &issuer, &issuer_key, e) != 0)
 		goto out;
-	if (X509_check_private_key(issuer, issuer_key) != 1) {
-		err_set(e, RC_CERT, "the sealed key of authority %s does not belong to its certificate", clean(a->name));
-		goto out;
-	}
 	key = X509_REQ_get0_pubkey(req);
 	if (EVP_PKEY_eq(key, issuer_key) == 1) {
 		err_set(e, RC_CERT, "the request is for the authority's own key");

@@ -64,8 +64,12 @@ secret_read_fd(struct secret *out, int fd, struct err *e)
 	size_t len = 0;
 	ssize_t n;
 
-	/* one byte at a time: what follows the line belongs to others */
-	while (len < sizeof(buf) - 1) {
+	/* one byte at a time: what follows the line belongs to others; one that does not fit is no secret cut short */
+	for (;;) {
+		if (len == sizeof(buf)) {
+			secret_wipe(buf, sizeof(buf));
+			return err_set(e, RC_LIMIT, "the passphrase on descriptor %d is longer than %zu bytes", fd, sizeof(buf) - 1);
+		}
 		n = read(fd, buf + len, 1);
 		if (n == -1 && errno == EINTR)
 			continue;

@@ -183,24 +183,66 @@ write_all(int fd, const char *mem, size_t len)
 	return 0;
 }
 
+/* Where the bytes go: behind a symbolic link, what it leads to. Only a file is replaced: root could put one in the place of
+ * /dev/null. NULL with e set. */
+static char *
+write_target(const char *path, struct err *e)
+{
+	struct stat st;
+	char *real;
+
+	if (stat(path, &st) == -1)
+		return xstrdup(path);
+	if (!S_ISREG(st.st_mode)) {
+		err_set(e, RC_IO, "cannot write %s: it is %s", clean(path), S_ISDIR(st.st_mode) ? "a directory" : "no file");
+		return NULL;
+	}
+	real = realpath(path, NULL);
+	if (real == NULL)
+		io_error(e, "write", path);
+	return real;
+}
+
+int
+str_can_write_file(const char *path, struct err *e)
+{
+	char *target = write_target(path, e), *slash, *folder;
+	int rc = -1;
+
+	if (target == NULL)
+		return -1;
+	slash = strrchr(target, '/');
+	folder = slash == NULL ? xstrdup(".") : xasprintf("%.*s/", (int)(slash - target), target);
+	if (access(folder, W_OK | X_OK) == 0)
+		rc = 0;
+	else
+		io_error(e, "write", path);
+	free(folder);
+	free(target);
+	return rc;
+}
+
 int
 str_write_file(const char *path, const void *mem, size_t len, unsigned mode, struct err *e)
 {
-	char *fresh = xasprintf("%s.new.%ld", path, (long)getpid());
+	char *target = write_target(path, e), *fresh = NULL;
 	int fd, rc = -1;
 
+	if (target == NULL)
+		return -1;
+	fresh = xasprintf("%s.new.%ld", target, (long)getpid());
 	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
 	if (fd == -1) {
-		io_error(e, "create", fresh);
+		io_error(e, "write", path);
 		goto out;
 	}
 	if (write_all(fd, mem, len) == -1 || fsync(fd) == -1) {
-		io_error(e, "write", fresh);
+		io_error(e, "write", path);
 		close(fd);
 		unlink(fresh);
 		goto out;
 	}
-	if (close(fd) == -1 || rename(fresh, path) == -1) {
+	if (close(fd) == -1 || rename(fresh, target) == -1) {
 		io_error(e, "write", path);
 		unlink(fresh);
 		goto out;
@@ -208,6 +250,7 @@ str_write_file(const char *path, const void *mem, size_t len, unsigned mode, str
 	rc = 0;
 out:
 	free(fresh);
+	free(target);
 	return rc;
 }
 

@@ -9,11 +9,13 @@
 #include "private.h"
 
 #define BLOCKS_MAX 256
+#define BEGIN_CERTIFICATE "-----BEGIN CERTIFICATE-----"
 
 static const char not_certificates[] = "there is no certificate in it";
 
 struct bag {
 	STACK_OF(X509) *certs;
+	int max;
 	bool saw_request, saw_key, saw_crl;
 };
 
@@ -32,8 +34,8 @@ bag_add(struct bag *bag, X509 *x, struct err *e)
 	for (i = 0; i < sk_X509_num(bag->certs); i++)
 		if (X509_cmp(sk_X509_value(bag->certs, i), x) == 0)
 			return 0;
-	if (sk_X509_num(bag->certs) >= CHAIN_MAX)
-		return err_set(e, RC_LIMIT, "there are more than %d certificates in it", CHAIN_MAX);
+	if (sk_X509_num(bag->certs) >= bag->max)
+		return err_set(e, RC_LIMIT, "there are more than %d certificates in it", bag->max);
 	if (X509_up_ref(x) != 1 || sk_X509_push(bag->certs, x) <= 0)
 		abort();
 	return 0;
@@ -159,10 +161,17 @@ bag_add_block(struct bag *bag, const struct pem_block *b, struct err *e)
 }
 
 static int
+cut_off(struct err *e)
+{
+	err_set(e, RC_PARSE, "it was cut off: the end of a certificate is missing");
+	return err_hint(e, "fetch or copy it again, from the first line to the last");
+}
+
+static int
 bag_add_text(struct bag *bag, const struct str *text, struct err *e)
 {
 	struct pem_block b;
-	size_t at = 0;
+	size_t at = 0, behind = 0;
 	int count = 0;
 
 	while (pem_next(text->s, text->len, &at, &b)) {
@@ -170,8 +179,23 @@ bag_add_text(struct bag *bag, const struct str *text, struct err *e)
 			return err_set(e, RC_LIMIT, "there are more than %d PEM blocks in it", BLOCKS_MAX);
 		if (bag_add_block(bag, &b, e) != 0)
 			return -1;
+		behind = at;
 	}
-	return 0;
+	return memmem(text->s + behind, text->len - behind, BEGIN_CERTIFICATE, strlen(BEGIN_CERTIFICATE)) != NULL ? cut_off(e) : 0;
+}
+
+/* Does its head announce more than came? */
+static bool
+der_is_cut(const unsigned char *der, size_t len)
+{
+	const unsigned char *p = der;
+	int tag, class, head;
+	long length;
+
+	ERR_set_mark();
+	head = ASN1_get_object(&p, &length, &tag, &class, (long)len);
+	ERR_pop_to_mark();
+	return (head & 0x80) != 0 && (head & V_ASN1_CONSTRUCTED) != 0 && tag == V_ASN1_SEQUENCE && length > (long)len - (p - der);
 }
 
 static int
@@ -208,7 +232,13 @@ bag_add_bare(struct bag *bag, const struct str *text, struct err *e)
 STACK_OF(X509) *
 x509_read_bag(const void *mem, size_t len, struct err *e)
 {
-	struct bag bag = { .certs = NULL };
+	return x509_read_many(mem, len, CHAIN_MAX, e);
+}
+
+STACK_OF(X509) *
+x509_read_many(const void *mem, size_t len, int max, struct err *e)
+{
+	struct bag bag = { .max = max };
 	struct str text = STR_INIT;
 	int rc = 0;
 
@@ -227,7 +257,7 @@ x509_read_bag(const void *mem, size_t len, struct err *e)
 	if (memmem(text.s, text.len, "-----BEGIN ", 11) != NULL)
 		rc = bag_add_text(&bag, &text, e);
 	else if (*(const unsigned char *)mem == 0x30)
-		rc = bag_add_binary(&bag, mem, len, e);
+		rc = der_is_cut(mem, len) ? cut_off(e) : bag_add_binary(&bag, mem, len, e);
 	else
 		rc = bag_add_bare(&bag, &text, e);
 	if (rc == 0 && sk_X509_num(bag.certs) == 0)

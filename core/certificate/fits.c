@@ -1,5 +1,6 @@
 /* Does this answer fit this request, and can it serve mail? Each refusal is a row of a table, asked in the order in which a
- * person wants to hear of it: another key first. What would work but not for everybody is a warning. */
+ * person wants to hear of it: an authority's own certificate first, then another key. What would work but not for
+ * everybody is a warning. */
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,9 +203,9 @@ refuse_names(const struct question *q, struct err *e)
 
 typedef int refusal_fn(const struct question *q, struct err *e);
 static refusal_fn *const refusals[] = {
+	refuse_authority,
 	refuse_other_key,
 	refuse_damaged,
-	refuse_authority,
 	refuse_dates,
 	refuse_key,
 	refuse_signature,

@@ -290,14 +290,22 @@ check_country(const char *value, struct err *e)
 }
 
 static int
+check_width(const char *ascii, struct err *e)
+{
+	if (text_starts(ascii, "*.") && strchr(ascii + 2, '.') == NULL)
+		return err_set(e, RC_INVALID, "the wildcard %s is too wide: no peer accepts it", clean(ascii));
+	return 0;
+}
+
+static int
 check_alternative(const char *name, struct err *e)
 {
 	struct str ascii = STR_INIT;
 	int rc;
 
 	rc = name_to_ascii(name, &ascii, e);
-	if (rc == 0 && text_starts(ascii.s, "*.") && strchr(ascii.s + 2, '.') == NULL)
-		rc = err_set(e, RC_INVALID, "the wildcard %s is too wide: no peer accepts it", clean(ascii.s));
+	if (rc == 0)
+		rc = check_width(ascii.s, e);
 	str_release(&ascii);
 	return rc;
 }
@@ -310,10 +318,10 @@ check_alternatives(const char *value, struct err *e)
 	int rc = 0;
 
 	if (strlen(value) > NAMES_MAX * NAME_TYPED_MAX)
-		return err_set(e, RC_LIMIT, "a request may have at most %d alternative names", NAMES_MAX);
+		return err_set(e, RC_INVALID, "a request may have at most %d alternative names", NAMES_MAX);
 	words = words_split(value, NAME_SEPARATORS, &n);
 	if (n > NAMES_MAX)
-		rc = err_set(e, RC_LIMIT, "a request may have at most %d alternative names, not %zu", NAMES_MAX, n);
+		rc = err_set(e, RC_INVALID, "a request may have at most %d alternative names, not %zu", NAMES_MAX, n);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = check_alternative(words[i], e);
 	words_free(words);
@@ -331,6 +339,8 @@ subject_field_check(const char *field, const char *value, struct err *e)
 		err_set(e, RC_INVALID, "the common name is missing");
 		return err_hint(e, "it is the host name that mail peers connect to, for example mail.example.org");
 	}
+	if (strcmp(field, "cn") == 0 && check_width(value, e) != 0)
+		return -1;
 	if (strcmp(field, "c") == 0)
 		return check_country(value, e);
 	if (strcmp(field, "san") == 0)

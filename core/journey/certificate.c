@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "private.h"
 #include "mxseal/certificate.h"
@@ -159,7 +160,7 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 	m->form->result_id = m->r.id;
 	if (m->authority == NULL) {
 		if (str_write_file(m->r.out_file, m->r.pem, strlen(m->r.pem), 0644, e) == -1) {
-			err_hint(e, "the request is kept as #%lld: mxseal cert requests shows it", (long long)m->r.id);
+			err_hint(e, "the request is kept as #%lld; 'mxseal --json cert requests' has its text", (long long)m->r.id);
 			goto note;
 		}
 		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
@@ -197,6 +198,17 @@ fresh_key_id(void)
 	return str_take(&s);
 }
 
+/* The store outlives the folder we are in. */
+static char *
+absolute_path(const char *path)
+{
+	char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *whole = here != NULL ? xasprintf("%s/%s", here, path) : xstrdup(path);
+
+	free(here);
+	return whole;
+}
+
 int64_t
 certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
 {
@@ -212,8 +224,8 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	struct make *m;
 	size_t i;
 
-	if (now && !journey_has_passphrase(j))
-		return err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", form_get(f, "authority"));
+	if (now && authority_ready(j, form_get(f, "authority"), e) == -1)
+		return -1;
 	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
 		return -1;
 	hj = host_job_new(j, vs.server, done, arg, e);
@@ -235,7 +247,7 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	(void)key_kind_parse(&m->r.kind, form_get(f, "key"), NULL);
 	m->r.key_server = hj->server.id;
 	m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);
-	m->r.out_file = now ? NULL : xstrdup(form_get(f, "out"));
+	m->r.out_file = now ? NULL : absolute_path(form_get(f, "out"));
 	m->r.state = xstrdup("pending");
 	m->r.created_at = when_now();
 	return host_job_start(hj, "certificate request", e);
@@ -243,23 +255,56 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 
 /* --- the answer --- */
 
-/* Which request does this key belong to? For the sentence when it is not the one that was meant. */
-static int64_t
-request_with_key(struct journey *j, const char *spki)
+/* Which request does this key belong to? The hint beside the sentence when it is not the one that was meant. */
+static void
+hint_whose(struct journey *j, int64_t not, const char *spki, struct err *e)
 {
 	struct request_list l = { NULL, 0 };
-	int64_t id = 0;
 	size_t i;
 
 	if (store_requests(j->store, 0, &l, NULL) == 0)
-		for (i = 0; i < l.n; i++)
-			if (text_eq(l.v[i].spki_sha256, spki))
-				id = l.v[i].id;
+		for (i = 0; i < l.n; i++) {
+			long long id = (long long)l.v[i].id;
+
+			if (l.v[i].id == not || !text_eq(l.v[i].spki_sha256, spki))
+				continue;
+			if (text_eq(l.v[i].state, "dropped"))
+				err_hint(e, "it is the answer to request #%lld, in the trash: mxseal cert restore-request %lld", id, id);
+			else
+				err_hint(e, "it is the answer to request #%lld", id);
+		}
 	request_list_release(&l);
-	return id;
 }
 
-/* The request meant: the one named, else the pending one of this virtual server with the answer's key, else the only one. */
+/* A request named by its number: of this virtual server, and not in the trash. */
+static int
+named_request(struct journey *j, int64_t vserver, int64_t request, struct request *out, struct err *e)
+{
+	if (store_request_get(j->store, request, out, e) == -1)
+		return -1;
+	if (out->vserver != vserver) {
+		err_set(e, RC_INVALID, "request #%lld is another virtual server's", (long long)request);
+		return err_hint(e, "mxseal cert requests says whose");
+	}
+	if (!text_eq(out->state, "dropped"))
+		return 0;
+	err_set(e, RC_INVALID, "request #%lld is in the trash", (long long)request);
+	return err_hint(e, "mxseal cert restore-request %lld takes it out", (long long)request);
+}
+
+/* Does the answer have the key of this request? */
+static bool
+answers(const void *mem, size_t len, const struct request *r)
+{
+	struct certificate c = { .id = 0 };
+	bool yes = cert_read(mem, len, r->spki_sha256, &c, NULL) == 0 && text_eq(c.spki_sha256, r->spki_sha256);
+
+	certificate_release(&c);
+	return yes;
+}
+
+/* The request meant: the one named, else the one of this virtual server with the answer's key (an answered one too: an
+ * authority may issue again, and a script may run again), else the one that waits. */
 static int
 find_request(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, struct request *out, struct err *e)
 {
@@ -269,22 +314,25 @@ find_request(struct journey *j, int64_t vserver, int64_t request, const void *me
 	size_t i;
 
 	if (request != 0)
-		return store_request_get(j->store, request, out, e);
+		return named_request(j, vserver, request, out, e);
 	if (store_requests(j->store, vserver, &l, e) == -1)
 		return -1;
 	for (i = 0; i < l.n && request == 0; i++) {
-		if (!text_eq(l.v[i].state, "pending"))
+		if (text_eq(l.v[i].state, "dropped"))
 			continue;
-		pending = l.v[i].id;
-		if (cert_read(mem, len, l.v[i].spki_sha256, &c, NULL) == 0 && text_eq(c.spki_sha256, l.v[i].spki_sha256))
+		if (text_eq(l.v[i].state, "pending"))
+			pending = l.v[i].id;
+		if (answers(mem, len, &l.v[i]))
 			request = l.v[i].id;
-		certificate_release(&c);
-		memset(&c, 0, sizeof(c));
 	}
 	request_list_release(&l);
 	if (request == 0 && pending == 0) {
 		err_set(e, RC_NOTFOUND, "no request is waiting for an answer on this virtual server");
-		return err_hint(e, "mxseal cert requests lists them");
+		err_hint(e, "mxseal cert requests lists them");
+		if (cert_read(mem, len, NULL, &c, NULL) == 0)
+			hint_whose(j, 0, c.spki_sha256, e);
+		certificate_release(&c);
+		return -1;
 	}
 	return store_request_get(j->store, request ? request : pending, out, e);
 }
@@ -348,16 +396,13 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 	struct certificate c = { .id = 0 };
 	struct str names = STR_INIT, warnings = STR_INIT;
 	char *roots = own_roots(j);
-	int64_t other;
 	int rc = -1;
 
 	if (find_request(j, vserver, request, mem, len, &r, e) == -1 || cert_read(mem, len, r.spki_sha256, &c, e) == -1 ||
 	    subject_names(&r.subject, &names, e) == -1)
 		goto out;
 	if (cert_fits(&c, r.spki_sha256, names.s, roots, when_now(), &warnings, e) == -1) {
-		other = request_with_key(j, c.spki_sha256);
-		if (other != 0 && other != r.id)
-			err_hint(e, "it is the answer to request #%lld", (long long)other);
+		hint_whose(j, r.id, c.spki_sha256, e);
 		goto out;
 	}
 	summarise(&c, &warnings, summary);
@@ -384,6 +429,22 @@ out:
 	str_release(&names);
 	str_release(&warnings);
 	free(roots);
+	return rc;
+}
+
+int
+certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, bool commit,
+    struct str *summary, int64_t *certificate, struct err *e)
+{
+	struct str text = STR_INIT;
+	int rc = str_read_file(&text, path, CERT_MAX, e);
+
+	if (rc == 0) {
+		rc = certificate_process(j, vserver, request, text.s, text.len, commit, summary, certificate, e);
+		if (rc == -1 && (e->code == RC_CERT || e->code == RC_PARSE || e->code == RC_LIMIT))
+			err_wrap(e, "%s", clean(path));
+	}
+	str_release(&text);
 	return rc;
 }
 
@@ -458,66 +519,6 @@ request_drop(struct journey *j, int64_t request, bool restore, struct err *e)
 		rc = note_activity(j, NULL, restore ? "request-restore" : "request-drop", 0, e, text.s);
 out:
 	request_release(&r);
-	str_release(&text);
-	return rc;
-}
-
-/* --- own authority --- */
-
-int
-authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id, struct err *e)
-{
-	struct authority a = { .id = 0 };
-	enum key_kind kind;
-	int rc = -1;
-
-	if (store_authority_by_name(j->store, name, &a, NULL) == 0) {
-		err_set(e, RC_EXISTS, "there is an authority %s already", clean(name));
-		goto out;
-	}
-	if (key_kind_parse(&kind, text_empty(key) ? "ec-p256" : key, e) == -1 || subject_field_check("cn", cn, e) == -1)
-		goto out;
-	if (!journey_has_passphrase(j)) {
-		err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: choose a passphrase", clean(name));
-		goto out;
-	}
-	if (authority_make(name, cn, kind, days, &j->passphrase, when_now(), &a, e) == -1 ||
-	    store_authority_save(j->store, &a, e) == -1)
-		goto out;
-	*id = a.id;
-	rc = note_activity(j, NULL, "authority-add", 0, e, name);
-out:
-	authority_release(&a);
-	return rc;
-}
-
-int
-authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e)
-{
-	struct authority a = { .id = 0 };
-	struct issued row = { .id = 0 };
-	struct str text = STR_INIT;
-	int rc = -1;
-
-	if (store_authority_get(j->store, authority, &a, e) == -1)
-		goto out;
-	if (!journey_has_passphrase(j)) {
-		err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", a.name);
-		goto out;
-	}
-	if (authority_issue(&a, &j->passphrase, csr_pem, when_now(), pem, &row, e) == -1) {
-		if (e->code == RC_PASSPHRASE)
-			journey_passphrase(j, NULL);     /* a wrong one must be asked for again */
-		goto out;
-	}
-	row.authority = a.id;
-	if (store_issued_add(j->store, &row, e) == -1)
-		goto out;
-	str_addf(&text, "%s issued %s, serial %s", a.name, row.subject ? row.subject : "-", row.serial ? row.serial : "-");
-	rc = note_activity(j, NULL, "authority-issue", 0, e, text.s);
-out:
-	authority_release(&a);
-	issued_release(&row);
 	str_release(&text);
 	return rc;
 }

@@ -70,6 +70,10 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
 
+/* --- authority.c --- */
+/* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
+int authority_ready(struct journey *j, const char *name, struct err *e);
+
 /* Writes a row of activity; a failure to write it is itself an error. */
 int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "private.h"
+#include "mxseal/certificate.h"
 #include "mxseal/clean.h"
 
 static const struct choice keys[] = {
@@ -10,6 +11,14 @@ static const struct choice keys[] = {
 	{ "rsa-3072", "RSA 3072", NULL }, { "rsa-4096", "RSA 4096", NULL },
 	{ NULL, NULL, NULL }
 };
+
+static int
+check_cn(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)f;
+	(void)note;
+	return subject_field_check("cn", value, e);
+}
 
 static int
 check_days(const struct form *f, const char *value, struct str *note, struct err *e)
@@ -32,11 +41,11 @@ static const struct page pages[] = {
 
 static const struct field fields[] = {
 	{ .name = "name", .page = "authority", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED,
-	  .help = "What you call it here.", .example = "house" },
+	  .check = sheet_check_name, .help = "What you call it here.", .example = "house" },
 	{ .name = "cn", .page = "authority", .label = "Common name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED,
-	  .help = "The subject that everybody who trusts it will see. Permanent.", .example = "Example Org Mail CA" },
+	  .check = check_cn, .help = "The subject that everybody who trusts it will see. Permanent.", .example = "Example Org Mail CA" },
 	{ .name = "days", .page = "authority", .label = "Days", .kind = FIELD_NUMBER, .initial = "3650", .check = check_days,
-	  .help = "How long the root is good. What it issues lives for 397 days at the most." },
+	  .help = "How long the root is good. What it issues lives for a year at the most." },
 	{ .name = "key", .page = "authority", .label = "Key", .kind = FIELD_CHOICE, .choices = keys, .initial = "ec-p256",
 	  .help = "EC P-256 is understood by every mail server of the last ten years." },
 	{ .name = NULL }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -11,6 +12,8 @@
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
+
+#define FRIENDLY_MAX 200         /* bytes of the name that only people here see */
 
 /* What the form knows of its virtual server. */
 struct wizard {
@@ -165,6 +168,16 @@ SUBJECT_CHECK(check_country, "c")
 SUBJECT_CHECK(check_state, "st")
 SUBJECT_CHECK(check_locality, "l")
 
+static int
+check_friendly(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)f;
+	(void)note;
+	if (clean_is(value, strlen(value)) && strlen(value) <= FRIENDLY_MAX)
+		return 0;
+	return err_set(e, RC_INVALID, "a name takes at most %d bytes of UTF-8 and no control characters", FRIENDLY_MAX);
+}
+
 /* Internationalised names are shown both ways; the EHLO name is compared at once, DNS is asked by look(). */
 static int
 check_cn(const struct form *f, const char *value, struct str *note, struct err *e)
@@ -204,25 +217,33 @@ static int
 check_out(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	(void)f;
-	(void)e;
+	if (str_can_write_file(value, e) == -1)
+		return -1;
 	if (access(value, F_OK) == 0)
 		str_add(note, "this file is there already and will be replaced");
 	return 0;
 }
 
+/* Looks at the file of an answer and changes nothing. What is not a file is not opened: a pipe would be waited for. */
+static int
+try_answer(const struct form *f, const char *path, struct str *summary, struct err *e)
+{
+	struct stat st;
+	int64_t id;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, RC_INVALID, "%s is not a file", clean(path));
+	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, false, summary, &id, e);
+}
+
 static int
 check_answer(const struct form *f, const char *value, struct str *note, struct err *e)
 {
-	struct str text = STR_INIT, summary = STR_INIT;
-	int64_t id;
-	int rc = str_read_file(&text, value, CERT_MAX, e);
+	struct str summary = STR_INIT;
+	int rc = try_answer(f, value, &summary, e);
 
 	if (rc == 0)
-		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false,
-		    &summary, &id, e);
-	if (rc == 0)
 		str_add(note, "fits the request");
-	str_release(&text);
 	str_release(&summary);
 	return rc;
 }
@@ -286,7 +307,7 @@ static const struct field fields[] = {
 	{ .name = "when", .page = "when", .label = "Send", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = when_choices,
 	  .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
 	  "waits for its answer as long as needed, beside whatever is in use." },
-	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT,
+	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT, .check = check_friendly,
 	  .help = "A name for you; the common name where it stays empty.", .example = "mail 2027" },
 	{ .name = "key", .page = "key", .label = "Key", .kind = FIELD_CHOICE, .choices = key_choices, .initial = "ec-p256",
 	  .help = "Weaker keys than these are not offered: peers refuse them." },
@@ -393,17 +414,10 @@ preview_new(const struct form *f, struct str *out)
 static void
 preview_answer(const struct form *f, struct str *out)
 {
-	struct str text = STR_INIT;
 	struct err e;
-	int64_t id;
 
-	if (*form_get(f, "answer") == '\0')
-		return;
-	if (str_read_file(&text, form_get(f, "answer"), CERT_MAX, &e) == -1 ||
-	    certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, false, out, &id,
-	    &e) == -1)
+	if (*form_get(f, "answer") != '\0' && try_answer(f, form_get(f, "answer"), out, &e) == -1)
 		str_addf(out, "! %s\n", e.text);
-	str_release(&text);
 }
 
 static void
@@ -467,19 +481,6 @@ look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 	return certificate_names_look(f->journey, f, done, arg);
 }
 
-static int
-process(struct form *f, struct err *e)
-{
-	struct str text = STR_INIT;
-	int rc = str_read_file(&text, form_get(f, "answer"), CERT_MAX, e);
-
-	if (rc == 0)
-		rc = certificate_process(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), text.s, text.len, true,
-		    &f->result, &f->result_id, e);
-	str_release(&text);
-	return rc;
-}
-
 static int64_t
 start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
@@ -488,7 +489,8 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 	if (is_new(f))
 		return certificate_request(f->journey, f, done, arg, e);
 	if (is_process(f))
-		rc = process(f, e);
+		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"),
+		    true, &f->result, &f->result_id, e);
 	else if (is_assign(f)) {
 		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), e);
 		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");

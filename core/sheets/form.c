@@ -10,6 +10,7 @@
 #include "mxseal/sheet.h"
 #include "mxseal/xalloc.h"
 
+#define CHOICES_SAID 12   /* more are not listed in a sentence */
 #define VALUE_MAX 16384   /* bytes of one value: a list of names is the longest */
 
 static size_t
@@ -225,12 +226,31 @@ field_choices(const struct form *f, const struct field *fd, struct choice_list *
 		choice_list_add(out, c->name, c->label);
 }
 
-/* A choice must be one of those offered. */
+static void
+refuse_choice(const struct field *fd, const struct choice_list *l, const char *value, struct err *e)
+{
+	struct str names = STR_INIT;
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		str_addf(&names, "%s%s", names.len > 0 ? ", " : "", l->v[i].name);
+	if (l->n == 0)
+		err_set(e, RC_INVALID, "%s: there is nothing to choose from", field_label(fd));
+	else if (l->n > CHOICES_SAID) {
+		err_set(e, RC_INVALID, "%s takes one of %zu words, not \"%s\"", fd->name, l->n, clean(value));
+		err_hint(e, "%s%s%s", fd->help, fd->example ? " For example: " : "", fd->example ? fd->example : "");
+	} else
+		err_set(e, RC_INVALID, "%s takes %.200s, not \"%s\"", fd->name, names.s, clean(value));
+	str_release(&names);
+}
+
+/* A choice must be one of those offered. Where nothing is spelt just so, upper and lower case are not told apart, and the
+ * value becomes what the list says. */
 static int
-check_choice(const struct form *f, const struct field *fd, const char *value, struct err *e)
+check_choice(struct form *f, const struct field *fd, const char *value, struct err *e)
 {
 	struct choice_list l = { NULL, 0 };
-	struct str names = STR_INIT;
+	const char *like = NULL;
 	size_t i;
 	int rc = -1;
 
@@ -238,14 +258,14 @@ check_choice(const struct form *f, const struct field *fd, const char *value, st
 	for (i = 0; i < l.n && rc == -1; i++) {
 		if (strcmp(l.v[i].name, value) == 0)
 			rc = 0;
-		str_addf(&names, "%s%s", i ? ", " : "", l.v[i].name);
+		else if (text_ieq(l.v[i].name, value))
+			like = l.v[i].name;
 	}
-	if (rc == -1 && l.n == 0)
-		err_set(e, RC_INVALID, "%s: there is nothing to choose from", field_label(fd));
+	if (rc == -1 && like != NULL)
+		rc = form_set(f, fd->name, like, e);
 	else if (rc == -1)
-		err_set(e, RC_INVALID, "%s takes %.200s, not \"%s\"", fd->name, names.s, clean(value));
+		refuse_choice(fd, &l, value, e);
 	choice_list_release(&l);
-	str_release(&names);
 	return rc;
 }
 
@@ -270,6 +290,7 @@ form_check_field(struct form *f, const struct field *fd, struct err *e)
 		rc = err_set(e, RC_INVALID, "%s takes yes or no, not \"%s\"", fd->name, clean(value));
 	if (s != NULL && rc == 0)
 		str_reset(&note);                      /* held the normal form */
+	value = form_get(f, fd->name);                 /* a choice may be spelt otherwise now */
 	if (rc == 0 && *value != '\0' && fd->check != NULL)
 		rc = fd->check(f, value, &note, e);
 	if (note.len > 0)

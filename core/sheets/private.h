@@ -10,4 +10,7 @@ extern const struct sheet sheet_server, sheet_certificate, sheet_virtual_server,
 /* For sheets whose start does everything at once: calls done and returns 0, or -1 when rc is. */
 int64_t sheet_finish(sheet_done_fn *done, void *arg, int rc, struct err *e);
 
+/* What a server or an authority may be called here. */
+int sheet_check_name(const struct form *f, const char *value, struct str *note, struct err *e);
+
 #endif

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "private.h"
-#include "mxseal/clean.h"
 
 static const struct choice becomes[] = {
 	{ "none", "I log in as root", NULL },
@@ -16,19 +15,6 @@ static const struct choice systems[] = {
 	{ NULL, NULL, NULL }
 };
 
-static int
-check_name(const struct form *f, const char *value, struct str *note, struct err *e)
-{
-	(void)f;
-	(void)note;
-	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(value) ||
-	    strlen(value) > 64 || *value == '-') {
-		err_set(e, RC_INVALID, "\"%s\" cannot be the name of a server", clean(value));
-		return err_hint(e, "letters, digits, dot, hyphen and underscore, at most 64");
-	}
-	return 0;
-}
-
 static const struct page pages[] = {
 	{ .name = "server", .title = "Server",
 	  .intro = "Nobody is contacted by this dialog. The host key is shown and asked for before the first login." },
@@ -36,7 +22,7 @@ static const struct page pages[] = {
 };
 
 static const struct field fields[] = {
-	{ .name = "name", .page = "server", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = check_name,
+	{ .name = "name", .page = "server", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = sheet_check_name,
 	  .help = "What you call this mail host here.", .example = "mx1" },
 	{ .name = "target", .page = "server", .label = "Address", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED,
 	  .help = "[user@]host[:port], a Host of your ssh configuration, or local: for this machine. Your own OpenSSH settings "

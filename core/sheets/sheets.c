@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "private.h"
+#include "mxseal/clean.h"
 
 const struct sheet *const sheets[] = {
 	&sheet_server,
@@ -21,6 +22,19 @@ sheet_find(const char *name)
 		if (strcmp(sheets[i]->name, name) == 0)
 			return sheets[i];
 	return NULL;
+}
+
+int
+sheet_check_name(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	const char *what = f->sheet->name;
+
+	(void)note;
+	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(value) &&
+	    strlen(value) <= 64 && *value != '-')
+		return 0;
+	err_set(e, RC_INVALID, "\"%s\" cannot be the name of %s %s", clean(value), strchr("aeiou", what[0]) != NULL ? "an" : "a", what);
+	return err_hint(e, "letters, digits, dot, hyphen and underscore, at most 64");
 }
 
 int64_t

@@ -8,6 +8,8 @@
  * "always", out->days (life of what it issues) a year or the life of the root. RSA keys take up to a second: in a worker. */
 int authority_make(const char *name, const char *cn, enum key_kind kind, int days, const struct secret *passphrase, int64_t now,
         struct authority *out, struct err *e);
+/* Could it sign now? Passphrase, key and dates are tried as authority_issue does, before the work that needs it. */
+int authority_opens(const struct authority *a, const struct secret *passphrase, int64_t now, struct err *e);
 /* Issues a server certificate for a PKCS#10: subject and names of the request (its signature is checked, its extensions
  * are not trusted: only DNS and IP names are taken over), serverAuth, random 128-bit serial, a->days or less, never longer
  * than the authority itself. pem gets leaf and authority certificate, row->pem the leaf. RC_CERT: a request with a weak key

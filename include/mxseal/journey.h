@@ -52,9 +52,16 @@ int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_f
  * what is being installed, and warnings, for people. commit false: only looks. */
 int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
         struct str *summary, int64_t *certificate, struct err *e);
+/* The same with the file it lies in. */
+int  certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, bool commit,
+        struct str *summary, int64_t *certificate, struct err *e);
 int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
 int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
 int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
+
+/* --- core/journey/authority.c: the own authority --- */
+/* Are there keys here that a passphrase seals? They have one in common; the first one has to be typed twice. */
+bool sealed_keys_exist(struct journey *j);
 int  authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id,
         struct err *e);                                                           /* RC_PASSPHRASE until one is given */
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */

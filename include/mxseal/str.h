@@ -33,8 +33,10 @@ void  str_wipe(struct str *b);                             /* overwritten, then 
 
 /* Reads a local file whole. RC_NOTFOUND when it is not there, RC_LIMIT over max bytes. */
 int   str_read_file(struct str *out, const char *path, size_t max, struct err *e);
-/* Writes a local file the careful way: new name with this mode from the first byte, flush, rename. */
+/* Writes a local file the careful way: new name with this mode from the first byte, flush, rename. Replaces files only, no
+ * directories or devices. */
 int   str_write_file(const char *path, const void *mem, size_t len, unsigned mode, struct err *e);
+int   str_can_write_file(const char *path, struct err *e); /* before the work whose result goes there */
 
 /* Small helpers on plain text. */
 bool  text_eq(const char *a, const char *b);               /* NULL equals NULL only */

@@ -405,6 +405,47 @@ a_new_host_key(void **state)
 }
 
 static void
+type(struct app *a, const char *text)
+{
+	for (; *text != '\0'; text++)
+		app_key(a, *text == '\t' ? K_TAB : *text == '\n' ? K_ENTER : *text);
+}
+
+/* Only the first passphrase of a store is typed twice; a slip seals nothing, and the right one is taken at once. */
+static void
+a_known_passphrase(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct authority house = { .id = 0 }, two = { .id = 0 };
+	struct secret pass = { NULL, 0 };
+	struct str sealed = STR_INIT;
+	struct err e;
+
+	secret_set(&pass, "correct horse", 13);
+	must(store_authority_get(a->st, w->authority, &house, &e), &e);
+	must(seal(&pass, &pass, &sealed, &e), &e);
+	xset(&house.sealed_key, sealed.s);
+	must(store_authority_save(a->st, &house, &e), &e);
+	app_sheet(a, "authority", 0, NULL, NULL);
+	type(a, "two\tTwo\t\t\t\n");
+	for (int i = 0; i < 2; i++) {
+		app_tick(a, when_monotonic_ms());
+		app_draw(a);
+		assert_int_equal(a->prompt.kind, PROMPT_SECRET);
+		assert_int_equal(store_authority_by_name(a->st, "two", &two, NULL), -1);
+		type(a, i == 0 ? "wrong\n" : "correct horse\n");
+	}
+	assert_int_equal(a->prompt.kind, PROMPT_NONE);
+	must(store_authority_by_name(a->st, "two", &two, &e), &e);
+	authority_release(&house);
+	authority_release(&two);
+	secret_release(&pass);
+	str_release(&sealed);
+	close_all(a);
+}
+
+static void
 fill_plan(struct plan *p, int64_t server)
 {
 	struct change *c;
@@ -561,6 +602,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(sheet_with_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_host_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_known_passphrase, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_push, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),

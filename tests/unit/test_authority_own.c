@@ -235,6 +235,9 @@ refused(const char *what, const struct authority *a, const struct secret *p, con
 	if (e.code != code || strstr(e.text, says) == NULL)
 		fail_msg("%s: %s: %s", what, err_name(e.code), e.text);
 	assert_int_equal(pem.len, 0);
+	/* what has nothing to do with the request is known before there is one */
+	if (code == RC_PASSPHRASE && (authority_opens(a, p, now, &e) != -1 || e.code != code))
+		fail_msg("%s: it opens", what);
 	issued_release(&row);
 	str_release(&pem);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -98,8 +99,10 @@ dates(void **state)
 static void
 files_are_written_whole(void **state)
 {
-	char *dir = fixture_dir(), *path = xasprintf("%s/file", dir);
+	char *dir = fixture_dir(), *path = xasprintf("%s/file", dir), *pipe = xasprintf("%s/pipe", dir);
+	char *link = xasprintf("%s/link", dir);
 	struct str s = STR_INIT;
+	struct stat st;
 	struct err e;
 
 	(void)state;
@@ -111,6 +114,24 @@ files_are_written_whole(void **state)
 	assert_int_equal(str_read_file(&s, path, 3, &e), -1);
 	assert_int_equal(e.code, RC_LIMIT);
 	assert_int_equal(str_write_file("/nonexistent/x", "", 0, 0600, &e), -1);
+	assert_string_equal(e.text, "cannot write /nonexistent/x: No such file or directory");
+	assert_int_equal(str_can_write_file("/nonexistent/x", &e), -1);
+	assert_int_equal(str_can_write_file(path, &e), 0);
+	assert_int_equal(str_can_write_file("fresh", &e), 0);
+	/* only files are replaced, and behind a link the file it leads to */
+	assert_int_equal(str_write_file(dir, "", 0, 0600, &e), -1);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(str_write_file(pipe, "", 0, 0600, &e), -1);
+	assert_int_equal(str_can_write_file(pipe, &e), -1);
+	assert_int_equal(symlink("file", link), 0);
+	assert_int_equal(str_write_file(link, "three", 5, 0600, &e), 0);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	str_reset(&s);
+	assert_int_equal(str_read_file(&s, path, 100, &e), 0);
+	assert_string_equal(s.s, "three");
+	free(pipe);
+	free(link);
 	fixture_remove(dir);
 	free(dir);
 	free(path);
@@ -137,10 +158,23 @@ static void
 secrets_end_at_the_line(void **state)
 {
 	struct secret s = { NULL, 0 };
+	char most[2000];
 	struct err e;
 	int p[2];
 
 	(void)state;
+	/* one that is too long is refused, not cut */
+	memset(most, 'x', sizeof(most));
+	most[1024] = '\n';
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], most, sizeof(most)), (int)sizeof(most));
+	assert_int_equal(secret_read_fd(&s, p[0], &e), 0);
+	assert_int_equal(s.len, 1024);
+	assert_int_equal(write(p[1], most, 1024), 1024);
+	close(p[1]);
+	assert_int_equal(secret_read_fd(&s, p[0], &e), -1);
+	assert_int_equal(e.code, RC_LIMIT);
+	close(p[0]);
 	assert_int_equal(pipe(p), 0);
 	assert_int_equal(write(p[1], "first\nsecond", 12), 12);
 	close(p[1]);

@@ -406,12 +406,13 @@ static void
 root_in_the_file_is_no_trust(void **state)
 {
 	struct pki_spec spec = { .names = NAMES, .issuer = stranger.x, .issuer_key = stranger.key };
-	struct str all = STR_INIT, warnings = STR_INIT;
+	struct str all = STR_INIT, warnings = STR_INIT, many = STR_INIT;
 	struct certificate c = { .id = 0 };
 	struct cert_verdict v;
 	EVP_PKEY *key = pki_key("P-256");
+	X509 *x, *another;
 	struct err e;
-	X509 *x;
+	int i;
 
 	(void)state;
 	spec.key = key;
@@ -428,6 +429,16 @@ root_in_the_file_is_no_trust(void **state)
 	pki_pem(stranger.x, &warnings);
 	cert_verify(c.pem, "mail.a.test", warnings.s, PKI_NOW, &v);
 	assert_true(v.trusted);
+	/* also as the last of many: a list of authorities is no chain */
+	for (i = 0; i < 20; i++) {
+		another = pki_make(&(struct pki_spec){ .cn = "another", .key = key, .constraints = "critical,CA:TRUE", .from = PKI_NOW - i });
+		pki_pem(another, &many);
+		X509_free(another);
+	}
+	pki_pem(stranger.x, &many);
+	cert_verify(c.pem, "mail.a.test", many.s, PKI_NOW, &v);
+	assert_true(v.trusted);
+	str_release(&many);
 	X509_free(x);
 	EVP_PKEY_free(key);
 	certificate_release(&c);

@@ -64,6 +64,8 @@ cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e)
 		secret_release(out);
 		rc = err_set(e, RC_CANCELLED, "cancelled");
 	}
+	if (rc == -1 && e->code == RC_USAGE)
+		err_set(e, RC_CANCELLED, "cancelled: nothing was typed");
 	say(fd, "\n");
 	close(fd);
 	return rc;
@@ -87,6 +89,7 @@ cli_passphrase(struct cli *c, const char *what, bool confirm, struct err *e)
 	}
 	if (rc == 0)
 		journey_passphrase(c->j, &one);
+	c->passphrase_given = rc == 0;
 	secret_release(&one);
 	secret_release(&two);
 	return rc;
@@ -162,6 +165,12 @@ answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
 		secret_release(&s);
 		return rc;
 	case RC_PASSPHRASE:
+		if (c->passphrase_given && c->passphrase_fd != -1) {
+			*e = *asked;             /* a descriptor has no better one */
+			return -1;
+		}
+		if (c->passphrase_given)
+			fprintf(stderr, "mxseal: %s\n", clean(asked->text));
 		return cli_passphrase(c, "the keys kept here", false, e);
 	default:
 		*e = *asked;

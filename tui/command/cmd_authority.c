@@ -17,7 +17,7 @@ cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = form_set(f, "name", a->words[0], e);
 	if (rc == 0)
-		rc = cli_passphrase(c, a->words[0], true, e);
+		rc = cli_passphrase(c, a->words[0], !sealed_keys_exist(c->j), e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, 0, e);
 	if (rc == 0 && c->json)
@@ -94,7 +94,7 @@ cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
 		out_json(o);
 	} else if (rc == 0) {
 		when_date(date, k.not_after);
-		printf("%s  %s, until %s\n", k.name, clean(k.subject), date);
+		printf("%s  %s, until %s\n", clean(k.name), clean(k.subject), date);
 	}
 	table_print_unless(&t, c->json || rc == -1);
 	json_decref(rows);

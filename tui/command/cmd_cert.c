@@ -103,22 +103,19 @@ int
 cmd_cert_process(struct cli *c, const struct args *a, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
-	struct str text = STR_INIT, summary = STR_INIT;
+	struct str summary = STR_INIT;
 	int64_t request = 0, id = 0;
 	int rc = cli_vserver(c, a->words[0], &vs, e);
 
 	if (rc == 0 && args_has(a, "request"))
 		rc = cli_id(args_get(a, "request"), &request, e);
 	if (rc == 0)
-		rc = str_read_file(&text, a->words[1], CERT_MAX, e);
-	if (rc == 0)
-		rc = certificate_process(c->j, vs.id, request, text.s, text.len, true, &summary, &id, e);
+		rc = certificate_process_file(c->j, vs.id, request, a->words[1], true, &summary, &id, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)id, "text", json_text(summary.s)));
 	else if (rc == 0)
 		out_text(summary.s);
 	vserver_release(&vs);
-	str_release(&text);
 	str_release(&summary);
 	return rc == 0 ? use_if_asked(c, a, a->words[0], e) : -1;
 }

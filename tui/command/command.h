@@ -18,6 +18,7 @@ struct cli {
 	const char *store_path;
 	bool json, no_input, plain, quiet;
 	int passphrase_fd;            /* -1: the terminal */
+	bool passphrase_given;        /* asked for once more, it was wrong */
 	bool stream_steps;            /* push --json: steps as JSON lines on standard output */
 	const char *server;           /* being worked on, for progress */
 };

@@ -1,4 +1,5 @@
 /* THE TABLE of commands, and the way into one. */
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,18 @@ report(const struct err *e)
 	return err_exit_status(e->code);
 }
 
+static int
+descriptor(const char *word, int *fd, struct err *e)
+{
+	char *end;
+	long n = strtol(word, &end, 10);
+
+	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n > INT_MAX)
+		return err_set(e, RC_USAGE, "--passphrase-fd takes the number of a descriptor, not \"%s\"", clean(word));
+	*fd = (int)n;
+	return 0;
+}
+
 /* The options in front of the command. Returns how many words they took, -1. */
 static int
 general_options(struct cli *c, int argc, char **argv, bool *help, bool *version, struct err *e)
@@ -158,8 +171,10 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 			*version = true;
 		else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
 			c->store_path = argv[++i];
-		else if (strcmp(argv[i], "--passphrase-fd") == 0 && i + 1 < argc)
-			c->passphrase_fd = atoi(argv[++i]);
+		else if (strcmp(argv[i], "--passphrase-fd") == 0 && i + 1 < argc) {
+			if (descriptor(argv[++i], &c->passphrase_fd, e) == -1)
+				return -1;
+		}
 		else {
 			err_set(e, RC_USAGE, "\"%s\" is not an option that stands in front of a command", clean(argv[i]));
 			return err_hint(e, "--store FILE, --json, --no-input, --plain, --quiet, --passphrase-fd N");

@@ -172,11 +172,9 @@ static void answered(struct app *a, struct view *v, int64_t serial, const char *
 static bool
 repeated(struct app *a, struct task *t, const char *text)
 {
-	char *fact = NULL;
-	bool known = store_fact_get(a->st, "seal-check", &fact, NULL) == 0, same;
+	bool same;
 
-	free(fact);
-	if (known || journey_has_passphrase(a->j))
+	if (sealed_keys_exist(a->j) || journey_has_passphrase(a->j))
 		return true;
 	if (!secret_is_set(&a->first)) {
 		secret_set(&a->first, text, strlen(text));
