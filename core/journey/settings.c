@@ -247,7 +247,7 @@ make_plan(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	size_t i;
 
 	if (look_at_host(h, hj->server.system, false, ctx, &p->looked, e) == -1 ||
-	    p->looked.mailsys->plan(&p->looked.reading, &p->wanted, &p->plan, e) == -1)
+	    p->looked.mailsys->plan(&p->looked.reading, &p->wanted, &p->options.plan, &p->plan, e) == -1)
 		return -1;
 	p->plan.server = hj->server.id;
 	xset(&p->plan.server_name, hj->server.name);
@@ -288,13 +288,17 @@ planned_job(struct journey *j, int64_t server, journey_done_fn *done, void *arg,
 }
 
 int64_t
-plan_make(struct journey *j, int64_t server, struct plan *out, journey_done_fn *done, void *arg, struct err *e)
+plan_make(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
+    struct err *e)
 {
 	struct host_job *hj = planned_job(j, server, done, arg, e);
+	struct pushing *p;
 
 	if (hj == NULL)
 		return -1;
-	((struct pushing *)hj->data)->plan_out = out;
+	p = hj->data;
+	p->options.plan = *o;
+	p->plan_out = out;
 	hj->work = make_plan;
 	hj->finish = plan_finish;
 	return host_job_start(hj, "plan", e);

@@ -102,7 +102,8 @@ int  route_render(const struct view *v, const struct reading *have, const struct
         bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e);
 
 /* --- postfix_plan.c --- */
-int  postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e);
+int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
+        struct err *e);
 
 /* --- postfix_check.c: what surrounds the changes of a plan --- */
 

@@ -434,7 +434,8 @@ start_plan(struct plan *p, const struct reading *have, struct err *e)
 }
 
 int
-postfix_plan(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e)
+postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
+        struct err *e)
 {
 	int64_t highest = generation_highest(&have->sections);
 	struct plan scratch;
@@ -445,6 +446,7 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, struct 
 	int rc = -1;
 
 	plan_init(out);
+	out->options = *o;
 	plan_init(&scratch);
 	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0)
 		goto out;

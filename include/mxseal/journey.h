@@ -73,7 +73,8 @@ int  vserver_set(struct journey *j, int64_t vserver, const char *const *names, c
         struct err *e);
 /* How many things are edited and not pushed, per server (server 0: all). Compares wanted with found, no network. */
 size_t pending_edits(struct journey *j, int64_t server, struct str *sentences);
-int64_t plan_make(struct journey *j, int64_t server, struct plan *out, journey_done_fn *done, void *arg, struct err *e);
+int64_t plan_make(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done,
+        void *arg, struct err *e);
 /* Makes the plan anew on the host and refuses (RC_CONFLICT) when it is not the one shown (base differs). shown may be NULL. */
 int64_t push_start(struct journey *j, int64_t server, const struct plan *shown, const struct push_options *o,
         struct push_report *report, journey_done_fn *done, void *arg, struct err *e);

@@ -52,7 +52,8 @@ struct mailsys {
 	native_fn *native;
 	/* Does this setting mean anything here? NULL, or the sentence why not. */
 	const char *(*declines)(const char *setting);
-	int (*plan)(const struct reading *have, const struct wanted_host *want, struct plan *out, struct err *e);
+	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
+	        struct err *e);
 	const char *const *queue_argv;            /* machine-readable queue listing */
 };
 

@@ -48,8 +48,14 @@ struct proof {
 
 struct check_result { char *name; bool ok; char *text; };
 
+/* What whoever asks for a plan may ask of it. A plan keeps them, so that the plan shown and the plan pushed are the same. */
+struct plan_options {
+	bool no_shadow;              /* leave out the trial run of the staged configuration on the host */
+};
+
 struct plan {
 	int64_t server; char *server_name;
+	struct plan_options options; /* that it was made with */
 	char *mailsys; char *config_dir;
 	char *base;                  /* what it was made from: the driver's own mark. The push itself holds `before` of every
 	                              * change in the live configuration against what is there */
@@ -81,6 +87,7 @@ const char *push_result_name(enum push_result r);
 struct push_options {
 	int confirm_within;          /* seconds until the host undoes by itself; 0: 120 */
 	bool keep;                   /* keep after a good proof; else wait for push_keep */
+	struct plan_options plan;    /* for the plan that is made anew on the host */
 };
 struct push_report {
 	enum push_result result;

@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	command_list_release(&more);
 	if (mailsys_postfix.read(&s, &r, &e) == 0) {
 		wanted(&w, &c);
-		if (mailsys_postfix.plan(&r, &w, &p, &e) == 0) {
+		if (mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, &e) == 0) {
 			struct sections after = { .n = 0 };
 
 			for (i = 0; i < p.n_changes; i++)              /* in front of the old: the first of a name is found */

@@ -289,7 +289,7 @@ plans_are_golden_and_idempotent(void **state)
 		load(cases[i].recording, &after);
 		read_sections(&s, &r);
 		want_make(&want, certificates, &r, &cases[i].want);
-		if (mailsys_postfix.plan(&r, &want, &p, &e) != 0)
+		if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e) != 0)
 			fail_msg("%s: %s", cases[i].name, e.text);
 		dump(&p, &text);
 		compare(cases[i].name, &text);
@@ -299,7 +299,7 @@ plans_are_golden_and_idempotent(void **state)
 		apply(&after, &p);
 		reading_release(&r);
 		read_sections(&after, &r);
-		if (mailsys_postfix.plan(&r, &want, &second, &e) != 0)
+		if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &second, &e) != 0)
 			fail_msg("%s, second plan: %s", cases[i].name, e.text);
 		if (!plan_is_empty(&second)) {
 			str_reset(&text);
@@ -336,7 +336,7 @@ taken_away_nothing_is_left(void **state)
 	str_addn(&main_cf, r.main_cf.s, r.main_cf.len);
 	str_addn(&master_cf, r.master_cf.s, r.master_cf.len);
 	want_make(&want, certificates, &r, &put);
-	assert_int_equal(mailsys_postfix.plan(&r, &want, &p, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, NULL), 0);
 	assert_false(plan_is_empty(&p));
 	apply(&after, &p);
 	plan_release(&p);
@@ -345,7 +345,7 @@ taken_away_nothing_is_left(void **state)
 
 	read_sections(&after, &r);
 	want_make(&want, certificates, &r, &none);
-	assert_int_equal(mailsys_postfix.plan(&r, &want, &p, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, NULL), 0);
 	assert_int_equal(p.n_changes, 2);
 	assert_string_equal(p.changes[0].after.s, master_cf.s);
 	assert_string_equal(p.changes[1].after.s, main_cf.s);
@@ -393,7 +393,7 @@ hostile_values_are_refused(void **state)
 		load("debian", &s);
 		read_sections(&s, &r);
 		want_make(&want, certificates, &r, &w);
-		if (mailsys_postfix.plan(&r, &want, &p, &e) != -1)
+		if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e) != -1)
 			fail_msg("taken: %s%s", hostile[i].setting ? hostile[i].setting : "", hostile[i].connector ? hostile[i].connector : "");
 		assert_int_equal(e.code, hostile[i].code);
 		assert_null(strchr(e.text, '\n'));
@@ -423,7 +423,7 @@ verdict_of(const char *section, const char *text, const char *key_path, const ch
 	want_make(&want, certificates, &r, &w);
 	if (key_path)
 		xset(&certificates[0].key_path, key_path);
-	assert_int_equal(mailsys_postfix.plan(&r, &want, &p, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, NULL), 0);
 	assert_int_equal(plan_is_refused(&p), says != NULL);
 	for (i = 0; i < p.n_results; i++)
 		if (strcmp(p.results[i].name, check) == 0 && (says == NULL || strstr(p.results[i].text, says)))
@@ -466,7 +466,7 @@ contains(const struct want *w, const char *recording, const char *section, const
 		recording_set(&s, section, 0, text);
 	read_sections(&s, &r);
 	want_make(&want, certificates, &r, w);
-	assert_int_equal(mailsys_postfix.plan(&r, &want, &p, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, NULL), 0);
 	dump(&p, &out);
 	if (strstr(out.s, must) == NULL)
 		fail_msg("no \"%s\" in:\n%s", must, out.s);

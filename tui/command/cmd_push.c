@@ -8,7 +8,13 @@
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
-struct plan_arg { int64_t server; struct plan *plan; };
+struct plan_arg { int64_t server; struct plan_options o; struct plan *plan; };
+
+static struct plan_options
+options_of(const struct args *a)
+{
+	return (struct plan_options){ .no_shadow = args_has(a, "no-shadow") };
+}
 
 static int64_t
 plan_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
@@ -17,13 +23,13 @@ plan_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 
 	plan_release(p->plan);
 	plan_init(p->plan);
-	return plan_make(c->j, p->server, p->plan, done, done_arg, e);
+	return plan_make(c->j, p->server, &p->o, p->plan, done, done_arg, e);
 }
 
 static int
-plan_of(struct cli *c, const struct server *sv, struct plan *out, struct err *e)
+plan_of(struct cli *c, const struct server *sv, const struct args *a, struct plan *out, struct err *e)
 {
-	struct plan_arg p = { sv->id, out };
+	struct plan_arg p = { sv->id, options_of(a), out };
 
 	c->server = sv->name;
 	return cli_job(c, sv->id, plan_start, &p, e);
@@ -71,9 +77,8 @@ plan_one(struct cli *c, const struct server *sv, const struct args *a, struct er
 	struct plan p;
 	int rc;
 
-	(void)a;
 	plan_init(&p);
-	rc = plan_of(c, sv, &p, e);
+	rc = plan_of(c, sv, a, &p, e);
 	if (rc == 0 && c->json)
 		out_json(plan_json(&p));
 	else if (rc == 0)
@@ -143,7 +148,8 @@ static int
 push_one(struct cli *c, const struct server *sv, const struct args *a, struct err *e)
 {
 	struct plan p;
-	struct push_arg arg = { .server = sv->id, .plan = &p, .o = { .confirm_within = 120, .keep = !args_has(a, "no-keep") } };
+	struct push_arg arg = { .server = sv->id, .plan = &p,
+	    .o = { .confirm_within = 120, .keep = !args_has(a, "no-keep"), .plan = options_of(a) } };
 	bool yes = args_has(a, "yes") || args_has(a, "use");
 	int rc;
 
@@ -155,7 +161,7 @@ push_one(struct cli *c, const struct server *sv, const struct args *a, struct er
 		rc = err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
 		goto out;
 	}
-	rc = plan_of(c, sv, &p, e);
+	rc = plan_of(c, sv, a, &p, e);
 	if (rc == -1)
 		goto out;
 	if (!c->json)
@@ -319,9 +325,8 @@ drift_one(struct cli *c, const struct server *sv, const struct args *a, struct e
 	struct plan p;
 	int rc;
 
-	(void)a;
 	plan_init(&p);
-	rc = plan_of(c, sv, &p, e);
+	rc = plan_of(c, sv, a, &p, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:o,s:b,s:o}", "server", json_text(sv->name), "drift", !plan_is_empty(&p), "plan", plan_json(&p)));
 	else if (rc == 0 && plan_is_empty(&p))

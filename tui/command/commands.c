@@ -20,10 +20,13 @@ static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option out_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
+#define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
+static const struct option plan_options[] = { NO_SHADOW, { NULL, NULL, NULL, false } };
 static const struct option push_options[] = {
 	{ "yes", NULL, "do not ask", false },
 	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
-	{ "no-keep", NULL, "leave it waiting for keep or undo", false }, { NULL, NULL, NULL, false } };
+	{ "no-keep", NULL, "leave it waiting for keep or undo", false },
+	NO_SHADOW, { NULL, NULL, NULL, false } };
 static const struct option undo_options[] = {
 	{ "to", "GENERATION", "any generation that is kept; 0: none of ours", false }, { NULL, NULL, NULL, false } };
 static const struct option queue_options[] = {
@@ -91,7 +94,7 @@ const struct cli_command commands[] = {
 	{ "connector set", "NAME", "change it", NULL, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
-	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 64, STORE, NULL, NULL, cmd_plan },
+	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 64, STORE, plan_options, NULL, cmd_plan },
 	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "One server after the other; stops at the first that "
 	  "fails.", 0, 64, STORE, push_options, NULL, cmd_push },
 	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, STORE, NULL, NULL, cmd_keep },

@@ -12,7 +12,7 @@
 
 enum row_state { ROW_WORKS, ROW_READY, ROW_FAILED };
 struct plan_row { int64_t server; char *name; struct plan plan; enum row_state state; char *error; bool taken; };
-struct plan_data { struct plan_row *v; size_t n; struct list list; size_t top; int64_t made_at; };
+struct plan_data { struct plan_row *v; size_t n; struct list list; size_t top; int64_t made_at; struct plan_options options; };
 
 static struct plan_data *
 data_of(const struct view *v)
@@ -45,7 +45,10 @@ plan_drop(void *p)
 static int64_t
 plan_start(struct task *t, struct err *e)
 {
-	return plan_make(t->app->j, t->server, t->data, task_done, t, e);
+	struct plan *p = t->data;
+	struct plan_options o = p->options;
+
+	return plan_make(t->app->j, t->server, &o, p, task_done, t, e);
 }
 
 static void
@@ -82,6 +85,7 @@ make(struct view *v, struct plan_row *r)
 	struct task t = { .verb = "plan", .server = r->server, .view = v->serial, .start = plan_start, .end = plan_end,
 	    .data = xcalloc(1, sizeof(struct plan)), .drop = plan_drop };
 	plan_init(t.data);
+	((struct plan *)t.data)->options = data_of(v)->options;
 	task_run(v->app, &t);
 }
 
@@ -403,6 +407,18 @@ act_again(struct view *v)
 		make(v, &d->v[i]);
 }
 
+static void
+act_no_shadow(struct view *v)
+{
+	struct plan_data *d = data_of(v);
+
+	d->options.no_shadow = !d->options.no_shadow;
+	app_say(v->app, d->options.no_shadow ? STYLE_WARN : STYLE_NORMAL, d->options.no_shadow ?
+	    "No shadow: the new configuration will not be tried out on the host before the switch." :
+	    "With a shadow: the new configuration is tried out on the host before the switch.");
+	act_again(v);
+}
+
 static bool several(const struct view *v) { return data_of(v)->n > 1; }
 
 static void
@@ -419,6 +435,8 @@ static const struct action plan_actions[] = {
 	  "unless you keep the new one.", "mxseal push [SERVER]", act_apply, can_apply, ACTION_CHANGES },
 	{ K_TAB, "next host", "next host", "The plan of the next host.", NULL, act_next_host, several, 0 },
 	{ ' ', "take or skip", "take/skip", "Takes this host into the push or leaves it out.", NULL, act_take, several, 0 },
+	{ 'S', "no shadow", "no-shadow", "Makes the plans with or without the trial run of the new configuration on the host: for "
+	  "hosts that cannot run one.", "mxseal plan --no-shadow [SERVER]", act_no_shadow, NULL, 0 },
 	{ 'R', "read again", "read again", "Makes the plans anew from the hosts.", "mxseal plan [SERVER]", act_again, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };

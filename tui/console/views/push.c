@@ -108,8 +108,8 @@ word_of_error(const struct err *e)
 static int64_t
 push_task_start(struct task *t, struct err *e)
 {
-	static const struct push_options options = { .confirm_within = CONFIRM_WITHIN, .keep = false };
 	struct push_row *r = row_of(t->app, t->server);
+	struct push_options options = { .confirm_within = CONFIRM_WITHIN, .keep = false, .plan = r->plan.options };
 
 	return push_start(t->app->j, t->server, &r->plan, &options, t->data, task_done, t, e);
 }
