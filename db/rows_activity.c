@@ -51,8 +51,8 @@ row_hash(const char *before, const struct activity *a, char out[65])
 	str_release(&b);
 }
 
-static const char *
-who(struct store *st)
+const char *
+store_who(struct store *st)
 {
 	char machine[256] = "";
 	struct passwd *pw;
@@ -100,7 +100,7 @@ store_activity_add(struct store *st, const char *server, const char *verb, const
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	a.at = when_now();
-	xset(&a.who, who(st));
+	xset(&a.who, store_who(st));
 	xset(&a.server, server);
 	xset(&a.verb, verb);
 	xset(&a.text, text);

@@ -26,6 +26,7 @@ static const struct {
 	[RC_NOMAIL]      = { "no-mail",      "No mail system found",         7 },
 	[RC_CONFLICT]    = { "conflict",     "Changed meanwhile",            4 },
 	[RC_LOCKED]      = { "locked",       "Somebody else is at work",     4 },
+	[RC_READ_ONLY]   = { "read-only",    "Read-only",                    4 },
 	[RC_CERT]        = { "certificate",  "The certificate does not fit", 4 },
 	[RC_CHECK]       = { "check",        "A check failed",               4 },
 	[RC_UNDONE]      = { "undone",       "Undone",                       5 },

@@ -228,7 +228,7 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 		return -1;
 	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
 		return -1;
-	hj = host_job_new(j, vs.server, done, arg, e);
+	hj = host_change_new(j, vs.server, done, arg, e);
 	vserver_release(&vs);
 	if (hj == NULL)
 		return -1;

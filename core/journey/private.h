@@ -20,6 +20,9 @@ struct journey {
 	struct jobq *jobs;
 	struct secret passphrase;
 	struct slot *slots;
+	bool read_only_session, read_only_asked;   /* gate.c: the console's start state; --read-only */
+	bool past_mark;                  /* changes were allowed although the store is marked */
+	bool reads_only;                 /* who runs now did not say that he would change a host */
 	char *known_hosts;               /* our own file of confirmed keys */
 };
 
@@ -43,6 +46,8 @@ struct host_job {
 
 /* Fills a host_job for a server; NULL when the server is not in the store. */
 struct host_job *host_job_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+/* The same for a verb that changes the host: NULL also when nothing may be changed (gate.c). No other way leads to one. */
+struct host_job *host_change_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
 /* Frees one that was not started. */
 void host_job_discard(struct host_job *hj);
 /* Gives it away. title is what the activity and the screen call it. */

@@ -243,7 +243,7 @@ queue_act(struct journey *j, int64_t server, const char *verb, const char *const
 	for (i = 0; i < n; i++)
 		if (ids[i][0] == '\0' || strlen(ids[i]) > 40 || strspn(ids[i], allowed) != strlen(ids[i]))
 			return err_set(e, RC_USAGE, "\"%s\" is not a queue id", clean(ids[i]));
-	hj = host_job_new(j, server, done, arg, e);
+	hj = host_change_new(j, server, done, arg, e);
 	if (hj == NULL)
 		return -1;
 	a = xcalloc(1, sizeof(*a));

@@ -193,6 +193,7 @@ struct pushing {
 	struct push_record record;
 	int64_t undo_to;
 	struct push_status status;
+	bool recover;                    /* may finish or reverse what a broken push left there */
 	struct plan *plan_out;
 	struct push_report *report_out;
 	struct push_status *status_out;
@@ -215,9 +216,9 @@ pushing_free(void *data)
 }
 
 static struct host_job *
-pushing_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+pushing_new(struct host_job *hj)
 {
-	struct host_job *hj = host_job_new(j, server, done, arg, e);
+	struct journey *j;
 	struct authority_list l = { NULL, 0 };
 	struct str roots = STR_INIT;
 	struct pushing *p;
@@ -225,6 +226,7 @@ pushing_new(struct journey *j, int64_t server, journey_done_fn *done, void *arg,
 
 	if (hj == NULL)
 		return NULL;
+	j = hj->journey;
 	p = xcalloc(1, sizeof(*p));
 	hj->data = p;
 	hj->free_data = pushing_free;
@@ -271,15 +273,14 @@ plan_finish(struct host_job *hj, int rc, struct err *e)
 }
 
 static struct host_job *
-planned_job(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
+planned_job(struct host_job *hj, struct err *e)
 {
-	struct host_job *hj = pushing_new(j, server, done, arg, e);
 	struct pushing *p;
 
-	if (hj == NULL)
+	if (pushing_new(hj) == NULL)
 		return NULL;
 	p = hj->data;
-	if (wanted_build(j, server, &p->wanted, e) == -1) {
+	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1) {
 		host_job_discard(hj);
 		return NULL;
 	}
@@ -291,7 +292,7 @@ int64_t
 plan_make(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
     struct err *e)
 {
-	struct host_job *hj = planned_job(j, server, done, arg, e);
+	struct host_job *hj = planned_job(host_job_new(j, server, done, arg, e), e);
 	struct pushing *p;
 
 	if (hj == NULL)
@@ -399,7 +400,7 @@ int64_t
 push_start(struct journey *j, int64_t server, const struct plan *shown, const struct push_options *o,
     struct push_report *report, journey_done_fn *done, void *arg, struct err *e)
 {
-	struct host_job *hj = planned_job(j, server, done, arg, e);
+	struct host_job *hj = planned_job(host_change_new(j, server, done, arg, e), e);
 	struct pushing *p;
 
 	if (hj == NULL)
@@ -476,7 +477,7 @@ keep_finish(struct host_job *hj, int rc, struct err *e)
 int64_t
 push_confirm(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e)
 {
-	struct host_job *hj = pushing_new(j, server, done, arg, e);
+	struct host_job *hj = pushing_new(host_change_new(j, server, done, arg, e));
 
 	if (hj == NULL)
 		return -1;
@@ -511,7 +512,7 @@ int64_t
 push_revert(struct journey *j, int64_t server, int64_t to, struct push_report *report, journey_done_fn *done, void *arg,
     struct err *e)
 {
-	struct host_job *hj = pushing_new(j, server, done, arg, e);
+	struct host_job *hj = pushing_new(host_change_new(j, server, done, arg, e));
 	struct pushing *p;
 
 	if (hj == NULL)
@@ -530,7 +531,7 @@ state_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err 
 	struct pushing *p = hj->data;
 
 	(void)ctx;
-	return push_look(h, true, &p->status, e);
+	return push_look(h, p->recover, &p->status, e);
 }
 
 static int
@@ -556,11 +557,12 @@ state_finish(struct host_job *hj, int rc, struct err *e)
 int64_t
 push_state(struct journey *j, int64_t server, struct push_status *out, journey_done_fn *done, void *arg, struct err *e)
 {
-	struct host_job *hj = pushing_new(j, server, done, arg, e);
+	struct host_job *hj = pushing_new(host_job_new(j, server, done, arg, e));
 
 	if (hj == NULL)
 		return -1;
 	((struct pushing *)hj->data)->status_out = out;
+	((struct pushing *)hj->data)->recover = journey_read_only(j, NULL) == READ_ONLY_NO;
 	hj->work = state_work;
 	hj->finish = state_finish;
 	return host_job_start(hj, "status", e);

@@ -24,6 +24,7 @@ enum err_code {
 	RC_NOMAIL,       /* no supported mail system there */
 	RC_CONFLICT,     /* what the plan was made from is no longer so (drift, lost race) */
 	RC_LOCKED,       /* somebody else holds the lock */
+	RC_READ_ONLY,    /* nothing may be changed on a host */
 	RC_CERT,         /* a certificate does not fit */
 	RC_CHECK,        /* a check before the switch failed */
 	RC_UNDONE,       /* applied, not good, undone: the old state is back and proved */

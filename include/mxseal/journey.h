@@ -32,6 +32,21 @@ void journey_password(struct journey *j, int64_t server, const char *what, const
 void journey_passphrase(struct journey *j, const struct secret *s);
 bool journey_has_passphrase(const struct journey *j);
 
+/* --- core/journey/gate.c: read-only until asked otherwise --- */
+/* Why nothing on a host may be changed now, the strongest reason first. A fresh journey is not read-only by itself. */
+enum read_only { READ_ONLY_NO, READ_ONLY_ASKED, READ_ONLY_ENVIRONMENT, READ_ONLY_STORE, READ_ONLY_SESSION };
+enum read_only journey_read_only(struct journey *j, struct str *why);            /* why may be NULL: half a sentence */
+void journey_stay_read_only(struct journey *j);                                   /* --read-only: for good */
+void journey_start_read_only(struct journey *j);                                  /* as the console starts */
+/* Lifts the start state, and the store's mark for this session only; refused for the other reasons. */
+int  journey_allow_changes(struct journey *j, struct err *e);
+int  journey_mark_read_only(struct journey *j, bool on, struct err *e);           /* the store's mark, for everybody */
+/* Says whether what runs next may change a host at all: an action or command that is not marked so is refused as our own
+ * fault. Returns what was said before. A fresh journey: it may. */
+bool journey_intend(struct journey *j, bool change);
+/* The gate itself: RC_READ_ONLY. Every verb that changes a host asks it; front ends ask before they put questions. */
+int  may_change(struct journey *j, struct err *e);
+
 /* --- core/journey/servers.c --- */
 int  server_add(struct journey *j, const char *name, const char *target, const char *identity, const char *become,
         const char *system, int64_t *id, struct err *e);

@@ -90,6 +90,9 @@ int store_activity_add(struct store *st, const char *server, const char *verb, c
 int store_activities(struct store *st, size_t limit, struct activity_list *out, struct err *e);     /* newest first */
 int store_activity_verify(struct store *st, int64_t *rows, struct err *e);
 
+/* Who writes those rows: user@machine. */
+const char *store_who(struct store *st);
+
 /* Facts of the store itself ("seal-check" and the like). */
 int store_fact_set(struct store *st, const char *name, const char *value, struct err *e);
 int store_fact_get(struct store *st, const char *name, char **out, struct err *e);
