@@ -23,8 +23,8 @@ pass_on(int sig)
 static void
 restore(const struct termios *was)
 {
-	/* leave the alternate screen, paste as typed, show the cursor, normal attributes */
-	static const char back[] = "\033[?2004l\033[?1l\033>\033[?1049l\033[?25h\033[m\r\n";
+	/* to the last row, for terminals without an alternate screen; leave that, paste as typed, cursor, attributes */
+	static const char back[] = "\033[r\033[999;1H\033[?2004l\033[?1l\033>\033[?1049l\033[?25h\033[m\r\n";
 	const char *term = getenv("TERM");
 
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, was);

@@ -123,9 +123,10 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 	else if (pending_edits(a->j, s.id, NULL) > 0)
 		next(l, width, "P", "see the plan: what would change, line by line");
 	if (s.read_at > 0) {
+		next(l, width, "c", "certificate wizard of its default virtual server");
 		next(l, width, "r", "read again (changes nothing there)");
 		next(l, width, "Q", "its queue and why mail waits");
-		next(l, width, "H", "generations: what was pushed, roll back");
+		next(l, width, "H", "generations: what was pushed, what is in force");
 	}
 	server_release(&s);
 }
@@ -272,6 +273,7 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 		issued_list_release(&issued);
 	}
 	heading(l, "Next step");
+	next(l, width, "Enter", "all of its certificate");
 	next(l, width, "y", "copy its certificate, for those who shall trust it");
 	authority_release(&r);
 }
