@@ -706,6 +706,11 @@ mended(void **state)
 	a->message[0] = '\0';
 	app_tick(a, when_monotonic_ms());
 	shot(a, "main-mended");
+	main_select(a, "authority 1");                     /* what is chosen later stays chosen */
+	app_tick(a, when_monotonic_ms());
+	app_key(a, K_ENTER);
+	assert_ptr_equal(a->top->ops, &view_certificate);
+	close_all(a);
 }
 
 /* The wizard, "at once", where no authority is kept yet: it is made on the way, and chosen. */

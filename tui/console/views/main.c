@@ -72,6 +72,7 @@ rebuild(struct view *v)
 	if (!found && second != SIZE_MAX && v->filter == NULL) {
 		m->list.sel = second;
 		snprintf(m->selected, sizeof(m->selected), "%s", m->fallback);
+		m->fallback[0] = '\0';
 	}
 	m->list.n = v->shown = row;
 	list_fit(&m->list, v->page);
@@ -129,6 +130,7 @@ main_select(struct app *a, const char *key)
 	if (v == NULL)
 		return;
 	snprintf(data_of(v)->selected, sizeof(data_of(v)->selected), "%s", key);
+	data_of(v)->fallback[0] = '\0';
 	rebuild(v);
 	if (sscanf(key, "connector %lld", &id) != 1)
 		return;
