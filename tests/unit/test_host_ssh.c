@@ -772,7 +772,6 @@ one_that_talks_for_ever_holds_nobody_up(void **state)
 {
 	(void)state;
 	must_give_up("x", 100, RC_NET, "no SSH server");
-	must_give_up("SSH-2.0-slow\r\n\001", 100, RC_TIMEOUT, "does not finish");
 }
 
 /* A profile may print, also without end; a password that never comes is another test. */
