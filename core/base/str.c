@@ -63,6 +63,24 @@ str_add(struct str *b, const char *text)
 }
 
 void
+str_add_word(struct str *b, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-#";
+
+	if (*text != '\0' && *text != '#' && strspn(text, plain) == strlen(text)) {
+		str_add(b, text);
+		return;
+	}
+	str_addc(b, '\'');
+	for (; *text != '\0'; text++)
+		if (*text == '\'')
+			str_add(b, "'\\''");
+		else
+			str_addc(b, *text);
+	str_addc(b, '\'');
+}
+
+void
 str_addc(struct str *b, char c)
 {
 	str_addn(b, &c, 1);

@@ -18,7 +18,6 @@ enum { ASK_IDENTITIES = 11, IDENTITIES = 12, ASK_SIGN = 13, SIGNED = 14 };
 
 #define ANSWER_MAX (256u * 1024)
 #define KEYS_MAX 64
-#define SIGN_TIMEOUT_MS 60000         /* a person may have to touch a token */
 
 void
 wire_u32(struct str *out, uint32_t n)
@@ -186,7 +185,7 @@ agent_sign(struct agent *g, const unsigned char *blob, size_t blob_len, const vo
 	wire_string(&q, blob, blob_len);
 	wire_string(&q, data, data_len);
 	wire_u32(&q, flags);
-	rc = agent_ask(g, &q, SIGN_TIMEOUT_MS, e);
+	rc = agent_ask(g, &q, AGENT_SIGN_MS, e);
 	str_release(&q);
 	if (rc < 0)
 		return -1;

@@ -14,6 +14,8 @@
 #include "private.h"
 #include "host_script.inc"
 
+#define LINES_BEFORE 1000             /* a login shell may be talkative, not endless */
+
 void
 login_copy(struct login *to, const struct login *from)
 {
@@ -143,20 +145,25 @@ struct who {
 	struct str said;          /* everything else */
 };
 
+static int
+says_too_much(struct host *h, struct err *e)
+{
+	err_set(e, RC_PARSE, "the shell of %s on %s does not stop talking before it begins", clean(h->route.user), h->name);
+	return err_hint(e, "look at what its profile prints when it is not interactive");
+}
+
 /* Reads lines until the bootstrap says that it runs as root. */
 static int
 wait_ready(struct host *h, struct stream *s, struct err *e)
 {
 	struct str line = STR_INIT;
-	int rc, tries = 1000;     /* a login shell may be talkative */
+	int rc, tries = LINES_BEFORE;
 
 	do
 		rc = stream_line(s, &line, 65536, h->timeout_ms, e);
 	while (rc == 1 && !text_eq(line.s, "#ready") && --tries > 0);
 	str_release(&line);
-	if (rc == 1 && tries == 0)
-		return err_set(e, RC_PARSE, "the shell on %s says too much before it begins", h->name);
-	return rc;
+	return rc == 1 && tries == 0 ? says_too_much(h, e) : rc;
 }
 
 /* Answers sudo's question, which is known by the mark that we gave it. The password goes out only after that, once; a
@@ -256,9 +263,13 @@ static int
 hear_who(struct host *h, struct stream *s, struct who *w, struct err *e)
 {
 	struct str line = STR_INIT;
-	int rc;
+	int rc, tries = LINES_BEFORE;
 
 	while ((rc = stream_line(s, &line, 65536, h->timeout_ms, e)) == 1 && !text_eq(line.s, "#ready")) {
+		if (--tries == 0) {
+			rc = says_too_much(h, e);
+			break;
+		}
 		if (text_starts(line.s, "#uid "))
 			w->uid = strtol(line.s + 5, NULL, 10);
 		else if (text_starts(line.s, "#= "))

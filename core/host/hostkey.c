@@ -67,8 +67,7 @@ hostkey_judge(struct hostkey *key, const struct route *r, const unsigned char *b
 	case HOSTKEY_CHANGED:
 		err_set(e, RC_HOSTKEY, "%s showed another host key than the one that is known: %s %s, known is %s",
 		    name, key->type, key->fingerprint, key->known != NULL ? clean(key->known) : "another");
-		err_hint(e, "somebody may be in between; if the host was really set up anew, remove its old key: ssh-keygen -R %s",
-		    name);
+		err_hint(e, "somebody may be in between; only if the host was really set up anew, remove that line");
 		break;
 	case HOSTKEY_REVOKED:
 		err_set(e, RC_HOSTKEY, "the host key of %s is revoked: %s %s, by %s", name, key->type, key->fingerprint,

@@ -22,6 +22,7 @@ void blob_list_add(struct blob_list *l, const unsigned char *blob, size_t len);
 void blob_list_release(struct blob_list *l);
 
 /* --- agent.c --- */
+#define AGENT_SIGN_MS 60000           /* a person may have to touch a token */
 struct agent;
 int  agent_open(struct agent **out, const char *path, struct err *e);
 int  agent_list(struct agent *g, struct blob_list *out, struct err *e);

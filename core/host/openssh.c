@@ -241,8 +241,10 @@ ssh_failed(const struct host *h, const char *said, struct err *e)
 		err_hint(e, "try: ssh %s", clean(h->login.target));
 	} else if (strstr(said, "timed out") != NULL) {
 		err_set(e, RC_TIMEOUT, "%s cannot be reached: %s", h->name, text);
+		err_hint(e, "try: ssh %s", clean(h->login.target));
 	} else {
 		err_set(e, RC_NET, "%s cannot be reached by ssh: %s", h->name, text);
+		err_hint(e, "try: ssh %s", clean(h->login.target));
 	}
 	free(line);
 	return -1;
@@ -280,8 +282,51 @@ read_seen(struct host *h, const char *path, struct hostkey *key, struct err *e)
 	return rc;
 }
 
+/* The settings of a run that is only to see the host key. */
+static void
+opt_no_login(struct args *a)
+{
+	opt(a, "PreferredAuthentications=none");
+	opt(a, "PubkeyAuthentication=no");
+}
+
+/* Does an authority of known_hosts vouch for the host? ssh checks the certificate; what it took is read from what it tells.
+ * 1 yes, 0 no: a plain key is to be judged, -1. */
 static int
-look_at_key(struct host *h, struct hostkey *key, struct err *e)
+look_at_certificate(struct host *h, struct hostkey *key, struct err *e)
+{
+	static const char shown[] = "Server host certificate: ";
+	struct str errors = STR_INIT, out = STR_INIT;
+	struct args a;
+	const char *at;
+	int status, rc;
+
+	if (!known_hosts_authority(h->route.keys, h->route.lookup))
+		return 0;
+	args_begin(&a, h);
+	opt(&a, "LogLevel=DEBUG1");
+	opt(&a, "HostKeyAlgorithms=ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"
+	    "ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"
+	    "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com");
+	opt_no_login(&a);
+	rc = child_run(args_end(&a, h, "true"), &out, &errors, &status, 2 * h->timeout_ms, h->wake[0], e);
+	at = strstr(errors.s, shown);
+	if (rc == 0 && strstr(errors.s, "timed out") != NULL) {
+		rc = err_set(e, RC_TIMEOUT, "%s cannot be reached: connection timed out", h->name);
+	} else if (rc == 0 && at != NULL && strstr(at, " is known and matches the ") != NULL
+	    && strstr(at, " host certificate.") != NULL
+	    && sscanf(at + strlen(shown), "%63s %63[A-Za-z0-9+/:]", key->type, key->fingerprint) == 2) {
+		key->verdict = HOSTKEY_OK;
+		rc = 1;
+	}
+	args_release(&a);
+	str_release(&errors);
+	str_release(&out);
+	return rc;
+}
+
+static int
+look_at_plain_key(struct host *h, struct hostkey *key, struct err *e)
 {
 	static const char *const types[] = { "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
 		"ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com" };
@@ -306,8 +351,7 @@ look_at_key(struct host *h, struct hostkey *key, struct err *e)
 	opt(&a, "GlobalKnownHostsFile=/dev/null");
 	opt(&a, "HashKnownHosts=no");
 	opt(&a, "CheckHostIP=no");
-	opt(&a, "PreferredAuthentications=none");
-	opt(&a, "PubkeyAuthentication=no");
+	opt_no_login(&a);
 	opt(&a, algorithms.s);
 	rc = child_run(args_end(&a, h, "true"), &out, &errors, &status, 2 * h->timeout_ms, h->wake[0], e);
 	if (rc == 0 && access(seen, R_OK) != 0)
@@ -323,6 +367,14 @@ look_at_key(struct host *h, struct hostkey *key, struct err *e)
 	free(seen);
 	free(file);
 	return rc;
+}
+
+static int
+look_at_key(struct host *h, struct hostkey *key, struct err *e)
+{
+	int rc = look_at_certificate(h, key, e);
+
+	return rc != 0 ? (rc > 0 ? 0 : -1) : look_at_plain_key(h, key, e);
 }
 
 /* --- the connection --- */
@@ -431,9 +483,10 @@ openssh_open(struct host *h, struct hostkey *key, bool look_only, struct err *e)
 	xset(&h->address, h->route.host);
 	if (make_dir(o, e) < 0 || write_config(h, e) < 0 || write_askpass(h, e) < 0)
 		return -1;
-	/* behind a jump host it is that one's sshd that must not be overrun */
+	/* behind a jump host it is that one's sshd, the first one's of several, that must not be overrun */
 	if (h->route.proxy != NULL)
-		snprintf(gate, sizeof(gate), "login %s", h->route.proxy);
+		snprintf(gate, sizeof(gate), "login %.*s", (int)(text_starts(h->route.proxy, "ProxyJump ")
+		    ? strcspn(h->route.proxy, ",") : strlen(h->route.proxy)), h->route.proxy);
 	else
 		snprintf(gate, sizeof(gate), "login %s:%d", h->route.host, h->route.port);
 	if (job_gate_enter(h->ctx, gate, HOST_LOGINS_MAX, e) < 0)

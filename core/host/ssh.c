@@ -49,10 +49,16 @@ static ssize_t
 on_recv(libssh2_socket_t fd, void *mem, size_t len, int flags, void **abstract)
 {
 	struct link *k = *abstract;
-	ssize_t n = recv(fd, mem, len, flags);
 	size_t room = sizeof(k->first) - k->first_len;
 	int one = 1;
+	ssize_t n;
 
+	/* one that never stops talking gets no further than the deadline, and is left at once on request */
+	if (!host_alive(k->h))
+		return -ECONNABORTED;
+	if (k->until != 0 && when_monotonic_ms() >= k->until)
+		return -EAGAIN;
+	n = recv(fd, mem, len, flags);
 	if (n < 0)
 		return -errno;
 	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
@@ -97,7 +103,7 @@ link_wait(struct link *k, int64_t until, struct err *e)
 	short events = (short)((dirs & LIBSSH2_SESSION_BLOCK_OUTBOUND ? POLLOUT : 0)
 	    | (dirs & LIBSSH2_SESSION_BLOCK_INBOUND || dirs == 0 ? POLLIN : 0));
 	struct pollfd p[2] = { { .fd = k->fd, .events = events }, { .fd = k->h->wake[0], .events = POLLIN } };
-	int64_t now = when_monotonic_ms(), left, began = now;
+	int64_t now = when_monotonic_ms(), left;
 
 	if (k->heard_at < now - BEAT_MS && k->beat_at == 0)
 		k->heard_at = now;    /* nobody listened meanwhile: its silence counts from here */
@@ -110,7 +116,7 @@ link_wait(struct link *k, int64_t until, struct err *e)
 			return err_set(e, RC_IO, "waiting for %s failed: %s", k->h->name, strerror(errno));
 		if (rc > 0 && p[1].revents != 0)
 			return err_set(e, RC_CANCELLED, "given up on request");
-		if (rc > 0 && p[0].revents != 0)
+		if (rc > 0 && p[0].revents != 0 && now < until)
 			return 0;
 		now = when_monotonic_ms();
 		if (!link_beat(k, now, events)) {
@@ -119,8 +125,7 @@ link_wait(struct link *k, int64_t until, struct err *e)
 			    k->h->name, (int)((now - k->heard_at) / 1000));
 		}
 		if (now >= until)
-			return err_set(e, RC_TIMEOUT, "%s did not answer within %.1f seconds", k->h->name,
-			    (double)(now - began) / 1000);
+			return err_set(e, RC_TIMEOUT, "%s did not answer in time", k->h->name);
 	}
 }
 
@@ -193,6 +198,43 @@ hostkey_order(const struct route *r)
 	return str_take(&out);
 }
 
+/* The first thing it said, when that is no greeting of SSH. */
+static bool
+says_other(const struct link *k, struct str *out)
+{
+	const unsigned char *nl = memchr(k->first, '\n', k->first_len);
+	size_t n = nl != NULL ? (size_t)(nl - k->first) : k->first_len;
+
+	if (k->first_len == 0 || memmem(k->first, k->first_len, "SSH-", k->first_len < 4 ? k->first_len : 4) != NULL)
+		return false;
+	while (n > 0 && k->first[n - 1] == '\r')
+		n--;
+	clean_text(out, (const char *)k->first, n < 100 ? n : 100, false);
+	return true;
+}
+
+static int
+no_handshake(struct link *k, int rc, struct err *e)
+{
+	struct str said = STR_INIT;
+
+	link_failed(k, rc, k->first_len > 0 ? "shaking hands" : "waiting for its greeting", e);
+	if (e->code == RC_CANCELLED)
+		return -1;
+	if (says_other(k, &said)) {
+		err_set(e, RC_NET, "what listens on %s port %d is no SSH server: it says \"%s\"", k->h->name, k->h->route.port, said.s);
+		err_hint(e, "is this the right port? sshd has usually 22");
+	} else if (e->code == RC_TIMEOUT) {
+		err_set(e, RC_TIMEOUT, "%s port %d takes the connection, but %s", k->h->name, k->h->route.port,
+		    k->first_len > 0 ? "does not finish the greeting of SSH" : "says nothing");
+		err_hint(e, "its sshd hangs or is overloaded, or something else listens there; look at the host itself");
+	} else if (k->first_len == 0) {
+		err_hint(e, "sshd may be refusing connections just now (MaxStartups), or something else listens there");
+	}
+	str_release(&said);
+	return -1;
+}
+
 static int
 shake_hands(struct link *k, struct err *e)
 {
@@ -221,9 +263,7 @@ shake_hands(struct link *k, struct err *e)
 		err_set(e, RC_NET, "no common algorithms with %s: %s", k->h->name, k->why);
 		rc = -1;
 	} else if (rc != 0) {
-		rc = link_failed(k, rc, k->first_len > 0 ? "shaking hands" : "waiting for its greeting", e);
-		if (rc < 0 && e->code == RC_NET && k->first_len == 0)
-			err_hint(e, "sshd may be refusing connections just now (MaxStartups), or something else listens there");
+		rc = no_handshake(k, rc, e);
 	}
 	str_release(&why);
 	free(order);
@@ -243,8 +283,11 @@ link_open(struct link **out, struct host *h, struct hostkey *key, bool look_only
 
 	*out = k;
 	k->h = h;
-	if (stream_connect(&k->sock, r->host, r->port, timeout, peer, h->wake[0], e) < 0)
+	if (stream_connect(&k->sock, r->host, r->port, timeout, peer, h->wake[0], e) < 0) {
+		if (e->hint[0] == '\0' && e->code != RC_CANCELLED)
+			err_hint(e, "does the host run, is its sshd on port %d, and does no firewall stand in between?", r->port);
 		return -1;
+	}
 	xset(&h->address, peer);
 	k->fd = stream_fd(k->sock);
 	k->heard_at = when_monotonic_ms();
@@ -340,7 +383,9 @@ channel_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *
 	if (c->eof || n == 0)
 		return 0;
 	for (;;) {
+		c->k->until = until;
 		got = c->k->lost ? LIBSSH2_ERROR_SOCKET_DISCONNECT : libssh2_channel_read(c->c, mem, n);
+		c->k->until = 0;
 		if (got > 0)
 			return got;
 		if (got < 0 && got != LIBSSH2_ERROR_EAGAIN)

@@ -24,6 +24,7 @@ struct link {
 	int fd;
 	LIBSSH2_SESSION *session;
 	int64_t heard_at, beat_at;    /* last bytes from there, last sign of life asked for (0: answered) */
+	int64_t until;                /* end of the call under way: libssh2 reads on by itself as long as there is something; 0: none */
 	bool logged_in;
 	bool lost;
 	struct opening opening;
@@ -33,15 +34,19 @@ struct link {
 	struct questions *questions;  /* while keyboard-interactive asks them */
 };
 
-/* Repeats a call of libssh2 until it is done or time is over. rc is its result, or LINK_GAVE_UP with e set. */
+/* Repeats a call of libssh2 until it is done or time is over, also when the other side keeps sending and never comes to an
+ * end. rc is its result, or LINK_GAVE_UP with e set. */
 #define LINK_GAVE_UP (-1000)
-#define LINK_DO(k, until, rc, call, e) \
+#define LINK_DO(k, deadline, rc, call, e) \
 	do { \
+		int64_t link_until = (deadline);   /* once: it is usually reckoned from now */ \
+		(k)->until = link_until; \
 		while (((rc) = (call)) == LIBSSH2_ERROR_EAGAIN) \
-			if (link_wait((k), (until), (e)) < 0) { \
+			if (link_wait((k), link_until, (e)) < 0) { \
 				(rc) = LINK_GAVE_UP; \
 				break; \
 			} \
+		(k)->until = 0; \
 	} while (0)
 
 /* Waits until libssh2 may go on. -1: RC_TIMEOUT, RC_CANCELLED, or RC_NET when the other side is dead. */

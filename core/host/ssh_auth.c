@@ -77,8 +77,8 @@ offer(struct attempt *a, struct signer *s, struct err *e)
 	a->tries++;
 	wire_string(&data, s->algorithm, strlen(s->algorithm));
 	str_addn(&data, w.p, (size_t)(w.end - w.p));
-	LINK_DO(k, when_monotonic_ms() + k->h->timeout_ms, rc, libssh2_userauth_publickey(k->session, k->h->route.user,
-	    (unsigned char *)data.s, data.len, on_sign, &abstract), e);
+	LINK_DO(k, when_monotonic_ms() + k->h->timeout_ms + (s->agent != NULL ? AGENT_SIGN_MS : 0), rc,
+	    libssh2_userauth_publickey(k->session, k->h->route.user, (unsigned char *)data.s, data.len, on_sign, &abstract), e);
 	str_release(&data);
 	if (rc == 0)
 		return 0;

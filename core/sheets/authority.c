@@ -54,7 +54,11 @@ static const struct field fields[] = {
 static void
 command(const struct form *f, struct str *out)
 {
-	str_addf(out, "mxseal authority add own %s --cn \"%s\"", form_get(f, "name"), form_get(f, "cn"));
+	static const char *const words[] = { "name", NULL };
+
+	str_add(out, "mxseal authority add own ");
+	str_add_word(out, form_get(f, "name"));
+	sheet_options(f, words, out);
 }
 
 static int64_t
@@ -66,7 +70,7 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 
 	if (rc == 0) {
 		f->result_id = id;
-		str_addf(&f->result, "The authority %s can sign now. Peers that shall trust it need its certificate:\n"
+		str_addf(&f->result, "The authority %s can sign now.\nPeers that shall trust it need its certificate: "
 		    "mxseal authority certificate %s --out FILE\n", form_get(f, "name"), form_get(f, "name"));
 	}
 	return sheet_finish(done, arg, rc, e);

@@ -249,6 +249,19 @@ check_answer(const struct form *f, const char *value, struct str *note, struct e
 }
 
 static int
+check_when(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct choice_list l = { NULL, 0 };
+
+	(void)e;
+	authority_options(f, &l);
+	if (strcmp(value, "now") == 0 && l.n == 0)
+		str_add(note, "no authority is kept here yet: one can be made on the way");
+	choice_list_release(&l);
+	return 0;
+}
+
+static int
 check_authority(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	(void)value;
@@ -305,7 +318,7 @@ static const struct field fields[] = {
 	{ .name = "action", .page = "what", .label = "Do", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
 	  .options = action_options, .initial = "new", .help = "The choices depend on what is there." },
 	{ .name = "when", .page = "when", .label = "Send", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = when_choices,
-	  .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
+	  .check = check_when, .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
 	  "waits for its answer as long as needed, beside whatever is in use." },
 	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT, .check = check_friendly,
 	  .help = "A name for you; the common name where it stays empty.", .example = "mail 2027" },
@@ -329,8 +342,8 @@ static const struct field fields[] = {
 	{ .name = "locality", .page = "geography", .label = "City/locality", .kind = FIELD_TEXT, .check = check_locality,
 	  .help = "The full official name." },
 	{ .name = "authority", .page = "authority", .label = "Authority", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED,
-	  .options = authority_options, .check = check_authority, .help = "An authority kept here; make one with "
-	  "'mxseal authority add own', or with A in the tree." },
+	  .options = authority_options, .make = "authority", .check = check_authority, .help = "An authority kept here. Where "
+	  "there is none yet, Space makes one, with a passphrase for its key." },
 	{ .name = "out", .page = "file", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED, .check = check_out,
 	  .help = "A file of this machine. Carry or paste it to the authority, then process the answer here.",
 	  .example = "certreq.pem" },
@@ -383,24 +396,9 @@ load(struct form *f, struct err *e)
 }
 
 static void
-preview_row(struct str *out, const char *label, const char *value)
-{
-	if (*value != '\0')
-		str_addf(out, "%-16s %s\n", label, value);
-}
-
-static void
 preview_new(const struct form *f, struct str *out)
 {
-	preview_row(out, "Names", form_get(f, "cn"));
-	preview_row(out, "", form_get(f, "san"));
-	preview_row(out, "Key", form_get(f, "key"));
-	preview_row(out, "Organization", form_get(f, "o"));
-	preview_row(out, "Unit", form_get(f, "ou"));
-	preview_row(out, "Country", form_get(f, "country"));
-	preview_row(out, "State", form_get(f, "state"));
-	preview_row(out, "Locality", form_get(f, "locality"));
-	str_add(out, "\nWhat will happen, in order\n");
+	str_add(out, "What will happen, in order\n");
 	str_addf(out, "  1 %s: a new key under /var/lib/mxseal/keys, 0600 root\n", of(f)->server.name);
 	str_addf(out, "  2 here: the request is built; %s signs it with that key\n", of(f)->server.name);
 	if (is_now(f)) {
@@ -440,37 +438,20 @@ preview(const struct form *f, const char *page, struct str *out)
 }
 
 static void
-command_option(const struct form *f, struct str *out, const char *name)
-{
-	const char *value = form_get(f, name);
-
-	if (*value != '\0')
-		str_addf(out, strpbrk(value, " ,\"'") ? " --%s \"%s\"" : " --%s %s", name, value);
-}
-
-static void
 command(const struct form *f, struct str *out)
 {
-	static const char *const options[] = { "cn", "o", "ou", "country", "state", "locality", "key", "name", NULL };
-	char **san = words_split(form_get(f, "san"), " ", NULL);
-	size_t i;
-
 	if (is_new(f)) {
 		str_addf(out, "mxseal cert request %s", f->object_name);
-		for (i = 0; options[i] != NULL; i++)
-			command_option(f, out, options[i]);
-		for (i = 0; san[i] != NULL; i++)
-			str_addf(out, " --san %s", san[i]);
-		command_option(f, out, is_now(f) ? "authority" : "out");
-	} else if (is_process(f))
-		str_addf(out, "mxseal cert process %s %s", f->object_name, form_get(f, "answer"));
-	else if (is_assign(f))
+		sheet_options(f, NULL, out);
+	} else if (is_process(f)) {
+		str_addf(out, "mxseal cert process %s ", f->object_name);
+		str_add_word(out, form_get(f, "answer"));
+	} else if (is_assign(f))
 		str_addf(out, "mxseal cert assign %s %s", f->object_name, form_get(f, "certificate"));
 	else if (is_action(f, "drop"))
 		str_addf(out, "mxseal cert drop-request %s", form_get(f, "request"));
 	else
 		str_addf(out, "mxseal cert remove %s", f->object_name);
-	words_free(san);
 }
 
 static int64_t

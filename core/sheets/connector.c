@@ -94,7 +94,8 @@ static const struct field fields[] = {
 	  .check = check_domains, .help = "The domains this connector is for, blank between; *.bank.test is all below "
 	  "bank.test. The more specific one wins over the less specific. A cost may follow after a comma.",
 	  .example = "bank.test,1 *.bank.test,5" },
-	{ .name = "tls", .page = "advanced", .label = "Outbound security", .kind = FIELD_CHOICE, .choices = tls_level_choices,
+	{ .name = "tls", .page = "advanced", .label = "Outbound security", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED,
+	  .choices = tls_level_choices,
 	  .initial = "encrypt", .help = "What this connector asks of the other side. none: never TLS, the way around a "
 	  "destination whose TLS is broken. encrypt: TLS or the mail waits, any certificate. verify, secure: the "
 	  "certificate must be right as well." },
@@ -164,17 +165,14 @@ preview(const struct form *f, const char *page, struct str *out)
 static void
 command(const struct form *f, struct str *out)
 {
-	char **w = words_split(form_get(f, "domain"), " ", NULL), **v = words_split(form_get(f, "via"), " ", NULL);
-	size_t i;
+	static const char *const words[] = { "name", NULL };
 
-	str_addf(out, "mxseal connector %s %s", f->object ? "set" : "add", form_get(f, "name"));
-	for (i = 0; w[i] != NULL; i++)
-		str_addf(out, " --domain '%s'", w[i]);
-	for (i = 0; v[i] != NULL; i++)
-		str_addf(out, " --via %s", v[i]);
-	str_addf(out, " --tls %s", form_get(f, "tls"));
-	words_free(w);
-	words_free(v);
+	size_t name = 0;
+
+	(void)form_field(f, "name", &name);
+	str_addf(out, "mxseal connector %s ", f->object ? "set" : "add");
+	str_add_word(out, f->object ? f->was[name] : f->value[name]);
+	sheet_options(f, strcmp(f->was[name], f->value[name]) != 0 && f->object ? NULL : words, out);
 }
 
 static int64_t

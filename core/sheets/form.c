@@ -219,7 +219,7 @@ field_choices(const struct form *f, const struct field *fd, struct choice_list *
 		return;
 	}
 	if (s != NULL) {
-		choice_list_add(out, "", "as it is on the host");
+		choice_list_add(out, "", "as it is");
 		c = s->kind == SETTING_BOOL ? yes_no : s->choices;
 	}
 	for (; c != NULL && c->name != NULL; c++)
@@ -269,14 +269,39 @@ check_choice(struct form *f, const struct field *fd, const char *value, struct e
 	return rc;
 }
 
+/* Words of a list may be typed with commas between them: "a, b" is "a b". A comma inside a word stays. */
+static void
+tidy_list(struct form *f, const struct field *fd)
+{
+	const char *value = form_get(f, fd->name);
+	char **words = words_split(value, " ", NULL);
+	struct str tidy = STR_INIT;
+
+	for (size_t i = 0; words[i] != NULL; i++) {
+		size_t n = strlen(words[i]);
+
+		while (n > 0 && words[i][n - 1] == ',')
+			n--;
+		if (n > 0)
+			str_addf(&tidy, "%s%.*s", tidy.len > 0 ? " " : "", (int)n, words[i]);
+	}
+	if (strchr(value, ',') != NULL && strcmp(tidy.s, value) != 0)
+		(void)form_set(f, fd->name, tidy.s, NULL);
+	words_free(words);
+	str_release(&tidy);
+}
+
 int
 form_check_field(struct form *f, const struct field *fd, struct err *e)
 {
-	const char *value = form_get(f, fd->name);
 	const struct setting *s = field_setting(fd);
 	struct str note = STR_INIT;
+	const char *value;
 	int rc = 0;
 
+	if (fd->kind == FIELD_LIST)
+		tidy_list(f, fd);
+	value = form_get(f, fd->name);
 	if (fd->kind == FIELD_NOTE)
 		return 0;
 	if (*value == '\0') {

@@ -7,6 +7,10 @@
 
 extern const struct sheet sheet_server, sheet_certificate, sheet_virtual_server, sheet_connector, sheet_authority;
 
+/* The options of the command line that make this form of a fresh one, each with a blank in front. Passed over are the fields
+ * in except (NULL-ended, may be NULL): they stand in the command as words. */
+void sheet_options(const struct form *f, const char *const *except, struct str *out);
+
 /* For sheets whose start does everything at once: calls done and returns 0, or -1 when rc is. */
 int64_t sheet_finish(sheet_done_fn *done, void *arg, int rc, struct err *e);
 

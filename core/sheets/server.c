@@ -47,11 +47,13 @@ preview(const struct form *f, const char *page, struct str *out)
 static void
 command(const struct form *f, struct str *out)
 {
-	str_addf(out, "mxseal server add %s %s", form_get(f, "name"), form_get(f, "target"));
-	if (*form_get(f, "identity"))
-		str_addf(out, " --identity %s", form_get(f, "identity"));
-	if (strcmp(form_get(f, "become"), "none") != 0)
-		str_addf(out, " --become %s", form_get(f, "become"));
+	static const char *const words[] = { "name", "target", NULL };
+
+	str_add(out, "mxseal server add ");
+	str_add_word(out, form_get(f, "name"));
+	str_addc(out, ' ');
+	str_add_word(out, form_get(f, "target"));
+	sheet_options(f, words, out);
 }
 
 static int64_t

@@ -200,12 +200,20 @@ preview(const struct form *f, const char *page, struct str *out)
 static void
 command(const struct form *f, struct str *out)
 {
+	struct str word = STR_INIT;
 	size_t i;
 
-	str_addf(out, "mxseal vs set %s", f->object_name);
-	for (i = 0; f->sheet->fields[i].name != NULL; i++)
-		if (f->sheet->fields[i].kind == FIELD_SETTING && strcmp(f->value[i], f->was[i]) != 0)
-			str_addf(out, " %s=%s", f->sheet->fields[i].name, f->value[i]);
+	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
+		if (f->sheet->fields[i].kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0)
+			continue;
+		if (out->len == 0)
+			str_addf(out, "mxseal vs set %s", f->object_name);
+		str_reset(&word);
+		str_addf(&word, "%s=%s", f->sheet->fields[i].name, f->value[i]);
+		str_addc(out, ' ');
+		str_add_word(out, word.s);
+	}
+	str_release(&word);
 }
 
 static int64_t

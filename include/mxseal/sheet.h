@@ -41,6 +41,7 @@ struct field {
 	unsigned flags;
 	const struct choice *choices;
 	void (*options)(const struct form *f, struct choice_list *out);    /* choices known only now */
+	const char *make;         /* choices: the sheet that makes one, where there is nothing to choose from */
 	const char *initial;
 	/* While typing. May write a remark into note (a warning or a confirmation such as "MX of example.org"). */
 	int  (*check)(const struct form *f, const char *value, struct str *note, struct err *e);

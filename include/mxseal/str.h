@@ -24,6 +24,7 @@ void  str_init(struct str *b, size_t ceiling);
 void  str_add(struct str *b, const char *text);            /* text may be NULL: adds nothing */
 void  str_addn(struct str *b, const void *mem, size_t len);
 void  str_addc(struct str *b, char c);
+void  str_add_word(struct str *b, const char *text);       /* as one word of a shell, quoted where it must be */
 void  str_addf(struct str *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void  str_cut(struct str *b, size_t len);                  /* keeps the first len bytes */
 void  str_reset(struct str *b);                            /* empty, memory kept */

@@ -49,7 +49,11 @@ expect "nobody answers" 3 '.' server trust gone --fingerprint SHA256:x
 quiet server add closed mx1:2
 expect "the port is closed" 3 'refuse' server trust closed --fingerprint SHA256:x
 known_host mx1
+quiet server add mailport mx1:25
+expect "the port is no sshd's" 3 'no SSH server: it says "220 ' server read mailport
+expect "a known key is held against a fingerprint that is given" 4 'not what was given' server trust mx1 --fingerprint SHA256:x
 quiet server add stranger user@mx1
+expect "a password, and nobody to ask" 3 'asks for the password of user$' server read stranger
 prove "a wrong password ends with status 3" status_with 3 wrongpass server read stranger
 prove "  in one sentence" one_sentence .
 quiet server add plain plain@mx1 --become sudo

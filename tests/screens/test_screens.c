@@ -265,6 +265,8 @@ main_screen(void **state)
 	app_key(w->app, 'b');
 	app_key(w->app, 'a');
 	shot(w->app, "main-find");
+	app_key(w->app, '%');
+	shot(w->app, "main-find-nothing");
 	app_key(w->app, K_ESC);
 	main_select(w->app, "server 2");
 	app_key(w->app, 'd');
@@ -473,10 +475,10 @@ fill_plan(struct plan *p, int64_t server)
 	p->wants[0].address = xstrdup("127.0.0.1");
 }
 
+/* From the plan to the end that this key makes. */
 static void
-plan_and_push(void **state)
+push_through(struct world *w, int key, const char *verb, const char *end)
 {
-	struct world *w = *state;
 	struct app *a = w->app;
 	struct plan_arg arg = { .server = w->mx1 };
 	struct push_report *r;
@@ -517,12 +519,19 @@ plan_and_push(void **state)
 	shot(a, "push-hidden");
 	app_key(a, 'K');
 	assert_ptr_equal(a->top->ops, &view_push_watch);
-	app_key(a, 'K');
-	task_done(task_with(a, "keep"), 0, NULL);
-	shot(a, "push-kept");
+	app_key(a, key);
+	if (key == 'U' && a->prompt.kind != PROMPT_NONE) {
+		a->prompt.ready_ms = 0;
+		app_key(a, 'y');
+	}
+	task_done(task_with(a, verb), 0, NULL);
+	shot(a, end);
 	assert_false(push_run_busy(a));
 	close_all(a);
 }
+
+static void plan_and_push(void **state) { push_through(*state, 'K', "keep", "push-kept"); }
+static void plan_and_undo(void **state) { push_through(*state, 'U', "undo", "push-undone"); }
 
 static void
 queue_screens(void **state)
@@ -592,6 +601,193 @@ probe_and_activity(void **state)
 	close_all(a);
 }
 
+/* --- the same on the command line --- */
+
+/* What a shell makes of a command: one word a line. */
+static void
+shell_words(const char *command, struct str *out)
+{
+	char *script = xasprintf("set -- %s; printf '%%s\\n' \"$@\"", command), buffer[4096];
+	struct str call = STR_INIT;
+	FILE *p;
+	size_t n;
+
+	str_add(&call, "exec sh -c ");
+	str_add_word(&call, script);
+	p = popen(call.s, "r");
+	assert_non_null(p);
+	str_add(out, "\n");
+	while ((n = fread(buffer, 1, sizeof(buffer), p)) > 0)
+		str_addn(out, buffer, n);
+	assert_int_equal(pclose(p), 0);
+	str_release(&call);
+	free(script);
+}
+
+static void
+must_have(const char *words, const char *before, const char *name, const char *between, const char *value)
+{
+	char *line = xasprintf("\n%s%s%s%s\n", before, name, between, value);
+
+	if (strstr(words, line) == NULL)
+		fail_msg("the command has no word %s in %s", line + 1, words);
+	free(line);
+}
+
+/* Every field that the command line knows is in the command, and a shell gives it back as it was typed. */
+static void
+same_on_the_command_line(void **state)
+{
+	static const char awkward[] = "it's $(id) \"q\" `x` \\ #1";
+	struct world *w = *state;
+
+	for (size_t i = 0; sheets[i] != NULL; i++) {
+		const struct sheet *s = sheets[i];
+		struct str command = STR_INIT, words = STR_INIT;
+		struct form *f;
+		struct err e;
+		if (s->command == NULL)
+			continue;
+		must(form_open(&f, s, w->app->j, s->object == OBJECT_VSERVER ? w->submission : 0, s->object == OBJECT_VSERVER ?
+		    "mx1/submission" : NULL, &e), &e);
+		form_set(f, "action", "new", NULL);
+		form_set(f, "when", "later", NULL);
+		form_set(f, "tls", "secure", NULL);
+		for (const struct field *fd = s->fields; fd->name != NULL; fd++)
+			if (fd->kind == FIELD_TEXT || fd->kind == FIELD_PATH || fd->kind == FIELD_NUMBER)
+				form_set(f, fd->name, awkward, NULL);
+			else if (fd->kind == FIELD_LIST)
+				form_set(f, fd->name, "*.a.test b;c", NULL);
+			else if (fd->kind == FIELD_SETTING && field_shown(f, fd))
+				form_set(f, fd->name, awkward, NULL);
+		s->command(f, &command);
+		shell_words(command.s, &words);
+		for (const struct field *fd = s->fields; fd->name != NULL; fd++) {
+			if (!field_shown(f, fd) || (fd->flags & FIELD_NO_OPTION) != 0)
+				continue;
+			if (fd->kind == FIELD_TEXT || fd->kind == FIELD_PATH || fd->kind == FIELD_NUMBER) {
+				bool word = s->object != OBJECT_VSERVER && (strcmp(fd->name, "name") == 0 || strcmp(fd->name, "target") == 0);
+				must_have(words.s, word ? "" : "--", word ? "" : fd->name, word ? "" : "\n", awkward);
+			} else if (fd->kind == FIELD_LIST) {
+				must_have(words.s, "--", fd->name, "\n", "*.a.test");
+				must_have(words.s, "--", fd->name, "\n", "b;c");
+			} else if (fd->kind == FIELD_SETTING) {
+				must_have(words.s, "", fd->name, "=", awkward);
+			}
+		}
+		str_release(&command);
+		str_release(&words);
+		form_close(f);
+	}
+}
+
+static void
+commas_between_words(void **state)
+{
+	struct world *w = *state;
+	struct form *f;
+	struct err e;
+
+	must(form_open(&f, sheet_find("connector"), w->app->j, 0, "mx1/smtp", &e), &e);
+	form_set(f, "domain", "bank.test, *.bank.test,5 ,", NULL);
+	must(form_check_field(f, form_field(f, "domain", NULL), &e), &e);
+	assert_string_equal(form_get(f, "domain"), "bank.test *.bank.test,5");
+	form_close(f);
+}
+
+/* --- ways through the screens --- */
+
+static void
+first_row_and_authority(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+
+	view_push(a, &view_main, NULL);
+	shot(a, "main-start");
+	view_pop(a->top);
+	main_select(a, "authority 1");
+	app_key(a, K_ENTER);
+	assert_ptr_equal(a->top->ops, &view_certificate);
+	shot(a, "authority-certificate");
+	close_all(a);
+	main_select(a, "connector 1");                     /* as the dialog names it that made one */
+	app_key(a, 'e');
+	assert_ptr_equal(a->top->ops, &view_sheet);
+	close_all(a);
+}
+
+/* What needed attention and was mended is gone from the list; its server is selected then, not what happens to be there. */
+static void
+mended(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct server s = { 0 };
+	struct err e;
+
+	main_select(a, "servers 0");
+	for (int i = 0; i < 2; i++)
+		app_key(a, K_UP);
+	while (strstr(a->top->ops->title, "Fleet") != NULL) {
+		struct str t = STR_INIT;
+		a->top->ops->copy(a->top, true, &t);
+		bool there = strcmp(t.s, "mxseal server show mx2") == 0;
+		str_release(&t);
+		if (there)
+			break;
+		app_key(a, K_DOWN);
+	}
+	app_key(a, K_ENTER);
+	must(store_server_get(a->st, w->mx2, &s, &e), &e);
+	xset(&s.trouble, NULL);
+	must(store_server_save(a->st, &s, &e), &e);
+	server_release(&s);
+	task_done(task_with(a, "read"), 0, NULL);
+	a->message[0] = '\0';
+	app_tick(a, when_monotonic_ms());
+	shot(a, "main-mended");
+	main_select(a, "authority 1");                     /* what is chosen later stays chosen */
+	app_tick(a, when_monotonic_ms());
+	app_key(a, K_ENTER);
+	assert_ptr_equal(a->top->ops, &view_certificate);
+	close_all(a);
+}
+
+/* The wizard, "at once", where no authority is kept yet: it is made on the way, and chosen. */
+static void
+authority_on_the_way(void **state)
+{
+	struct world *w = *state;
+	struct app *a;
+	struct err e;
+	char *store = xasprintf("%s/other.db", w->dir);
+	static const char *const preset[] = { "when", "now", "cn", "mx1.example.org", NULL };
+
+	must(app_open(&a, store, false, &e), &e);
+	free(store);
+	int64_t mx1 = add_host(a, "mx1", NULL), smtp = add_vserver(a, mx1, "smtp", 25, NULL);
+	app_sheet(a, "certificate", smtp, "mx1/smtp", preset);
+	app_key(a, K_ALT_0 + 7);
+	shot(a, "wizard-no-authority");
+	app_key(a, ' ');
+	assert_string_equal(a->top->ops->name, "sheet");
+	assert_non_null(a->top->below->below);             /* the dialog of a new authority, above the wizard */
+	struct authority au = { .days = 397, .not_after = NOW + 86400, .created_at = NOW };
+	au.name = xstrdup("house");
+	au.kind = xstrdup("own");
+	au.subject = xstrdup("CN=House");
+	au.policy = xstrdup("always");
+	au.sealed_key = xstrdup("sealed");
+	must(store_authority_save(a->st, &au, &e), &e);
+	authority_release(&au);
+	view_pop(a->top);
+	shot(a, "wizard-authority-made");
+	while (a->tasks != NULL)
+		task_done(a->tasks, -1, &(struct err){ .code = RC_CANCELLED });
+	app_close(a);
+}
+
 int
 main(void)
 {
@@ -604,8 +800,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_new_host_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_known_passphrase, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_push, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(plan_and_undo, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(same_on_the_command_line, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(commas_between_words, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -709,6 +710,49 @@ a_dead_address_holds_nobody_up(void **state)
 	close(fd);
 }
 
+/* A listener in a process of its own that sends text again and again, or once and is silent when pause_ms is 0. */
+static pid_t
+talker(const char *text, int pause_ms, char target[64])
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), c;
+	socklen_t len = sizeof(a);
+	pid_t pid;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	snprintf(target, 64, "root@127.0.0.1:%d", ntohs(a.sin_port));
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_IGN);
+		while ((c = accept(fd, NULL, NULL)) >= 0) {
+			while (send(c, text, strlen(text), MSG_NOSIGNAL) >= 0 && pause_ms > 0)
+				usleep((useconds_t)pause_ms * 1000);
+			while (pause_ms == 0 && recv(c, &a, 1, 0) > 0)
+				;
+			close(c);
+		}
+		_exit(0);
+	}
+	close(fd);
+	return pid;
+}
+
+static void
+must_give_up(const char *text, int pause_ms, enum err_code code, const char *word)
+{
+	char target[64];
+	struct login l = { .target = target, .ssh_config = server.config, .timeout_ms = 1000 };
+	pid_t pid = talker(text, pause_ms, target);
+	int64_t t = when_monotonic_ms();
+
+	must_fail(&l, code, word);
+	assert_in_range(when_monotonic_ms() - t, 0, 4000);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static void
 a_port_that_is_no_sshd(void **state)
 {
@@ -716,6 +760,83 @@ a_port_that_is_no_sshd(void **state)
 
 	(void)state;
 	must_fail(&l, RC_NET, "refused");
+	must_give_up("", 0, RC_TIMEOUT, "says nothing");
+	must_give_up("220 mx1 ESMTP\r\n", 0, RC_NET, "no SSH server: it says \"220 mx1 ESMTP\"");
+	must_give_up("HTTP/1.1 400 \033[31mno\r\n", 0, RC_NET, "<1B>");
+	must_give_up("SSH-2.0-dead\r\n", 0, RC_TIMEOUT, "does not finish");
+}
+
+/* The deadline is one for the whole handshake, not for each piece of it. */
+static void
+one_that_talks_for_ever_holds_nobody_up(void **state)
+{
+	(void)state;
+	must_give_up("x", 100, RC_NET, "no SSH server");
+}
+
+/* A profile may print, also without end; a password that never comes is another test. */
+static void
+a_profile_that_prints(void **state)
+{
+	char *d = xasprintf("%s/noisy", dir);
+	struct login l;
+	struct err e = { .code = RC_OK };
+	struct host *h;
+	struct sshd s;
+	int64_t t;
+
+	(void)state;
+	sshd_run("mkdir %s && cp %s/host_* %s/user_* %s/authorized_keys %s", d, dir, dir, dir, d);
+	sshd_start(&s, d, "host_ed25519", "ForceCommand echo welcome; printf '#+ x 0 3'; echo; eval \"$SSH_ORIGINAL_COMMAND\"");
+	l = login_for(&s);
+	opens_by(&l, "libssh2");
+	sshd_stop(&s);
+	sshd_start(&s, d, "host_ed25519", "ForceCommand yes welcome");
+	l = login_for(&s);
+	t = when_monotonic_ms();
+	assert_int_equal(host_open(&h, &l, NULL, NULL, &e), -1);
+	assert_int_equal(e.code, RC_PARSE);
+	assert_non_null(strstr(e.text, "stop talking"));
+	assert_in_range(when_monotonic_ms() - t, 0, 10000);
+	sshd_stop(&s);
+	free(d);
+}
+
+/* What an authority of known_hosts vouches for is known, as to ssh; what it does not is judged like any other key. */
+static void
+host_certificates_go_by_ssh(void **state)
+{
+	char *d = xasprintf("%s/certified", dir), *certificate = xasprintf("HostCertificate %s/host_ed25519-cert.pub", d);
+	struct hostkey key;
+	struct login l;
+	struct err e;
+	struct sshd s;
+
+	(void)state;
+	sshd_run("mkdir %s && cp %s/host_* %s/user_* %s/authorized_keys %s/other* %s && cd %s && "
+	    "ssh-keygen -q -s other -I test -h -n 127.0.0.1 host_ed25519.pub", d, dir, dir, dir, dir, d, d);
+	sshd_start(&s, d, "host_ed25519", NULL);
+	l = login_for(&s);
+	sshd_known(&s, "@cert-authority [127.0.0.1]:*", "other", NULL);
+	assert_int_equal(host_key_look(&l, NULL, &key, &e), 0);      /* it shows no certificate */
+	assert_int_equal(key.verdict, HOSTKEY_NEW);
+	hostkey_release(&key);
+	sshd_stop(&s);
+	sshd_start(&s, d, "host_ed25519", certificate);
+	l = login_for(&s);
+	sshd_known(&s, "@cert-authority [127.0.0.1]:*", "other", NULL);
+	assert_int_equal(host_key_look(&l, NULL, &key, &e), 0);
+	assert_int_equal(key.verdict, HOSTKEY_OK);
+	assert_true(text_starts(key.fingerprint, "SHA256:"));
+	hostkey_release(&key);
+	opens_by(&l, "openssh");
+	sshd_known(&s, "@cert-authority [127.0.0.1]:*", "user_ed25519", NULL);      /* not this authority */
+	must_fail(&l, RC_HOSTKEY_NEW, "not known");
+	sshd_known(&s, "@cert-authority [127.0.0.1]:*", "other", "@revoked *", "host_ed25519", NULL);
+	must_fail(&l, RC_HOSTKEY, "revoked");
+	sshd_stop(&s);
+	free(certificate);
+	free(d);
 }
 
 int
@@ -737,6 +858,9 @@ main(void)
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(a_dead_address_holds_nobody_up),
 		cmocka_unit_test(a_port_that_is_no_sshd),
+		cmocka_unit_test(one_that_talks_for_ever_holds_nobody_up),
+		cmocka_unit_test(a_profile_that_prints),
+		cmocka_unit_test(host_certificates_go_by_ssh),
 	};
 	int rc;
 

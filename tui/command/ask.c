@@ -143,6 +143,19 @@ waited(void *arg, int rc, const struct err *e)
 		w->e = *e;
 }
 
+/* What to do about a key that is not known, with the server's own name. Returns -1. */
+static int
+how_to_trust(struct cli *c, int64_t server, struct err *e)
+{
+	struct server sv = { .id = 0 };
+
+	if (store_server_get(journey_store(c->j), server, &sv, NULL) == 0)
+		err_hint(e, "compare it on the host: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub; then: mxseal server trust %s "
+		    "--fingerprint SHA256:...", clean(sv.name));
+	server_release(&sv);
+	return -1;
+}
+
 /* Answers what the job asked. 0: start again. */
 static int
 answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
@@ -155,11 +168,15 @@ answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
 	case RC_HOSTKEY_NEW:
 		if (c->no_input) {
 			*e = *asked;
-			return err_hint(e, "mxseal server trust NAME --fingerprint SHA256:...");
+			return how_to_trust(c, server, e);
 		}
 		return cli_trust(c, server, NULL, e);
 	case RC_PASSWORD:
 		rc = cli_secret(c, asked->text, &s, e);
+		if (rc == -1 && e->code == RC_PASSPHRASE) {     /* nobody to ask: what was asked says it already */
+			err_set(e, RC_PASSWORD, "%s", asked->text);
+			err_hint(e, "give it on a descriptor: --passphrase-fd N N<FILE%s%s", asked->hint[0] ? "; " : "", asked->hint);
+		}
 		if (rc == 0)
 			journey_password(c->j, server, sudo ? "sudo" : "login", &s);
 		secret_release(&s);
@@ -222,11 +239,15 @@ cli_trust(struct cli *c, int64_t server, const char *fingerprint, struct err *e)
 	char text[512], line[128];
 	int rc = cli_job(c, 0, key_start, &k, e);
 
-	if (rc == -1 || k.key.verdict == HOSTKEY_OK)
+	if (rc == -1 || (k.key.verdict == HOSTKEY_OK && fingerprint == NULL))
 		goto out;
 	if (fingerprint != NULL)
 		snprintf(line, sizeof(line), "%s", fingerprint);
-	else {
+	else if (c->no_input) {
+		err_set(e, RC_HOSTKEY_NEW, "the host key is not known: %s %s", k.key.type, k.key.fingerprint);
+		rc = how_to_trust(c, server, e);
+		goto out;
+	} else {
 		snprintf(text, sizeof(text), "The host shows a key that was never seen before:\n  %s %s\nCompare it on the host with:  "
 		    "ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub\nType the fingerprint (SHA256:...) to accept it: ", k.key.type,
 		    k.key.fingerprint);

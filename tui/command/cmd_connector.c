@@ -21,7 +21,7 @@ save(struct cli *c, const struct args *a, int64_t id, struct err *e)
 	struct form *f = NULL;
 	int rc = cli_form(c, sheet_find("connector"), id, NULL, a, &f, e);
 
-	if (rc == 0)
+	if (rc == 0 && !(id != 0 && args_has(a, "name")))      /* set NAME --name OTHER gives it another name */
 		rc = form_set(f, "name", a->words[0], e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, 0, e);

@@ -34,10 +34,6 @@ cmd_server_trust(struct cli *c, const struct args *a, struct err *e)
 	struct server sv = { .id = 0 };
 	int rc = cli_server(c, a->words[0], &sv, e);
 
-	if (rc == 0 && c->no_input && !args_has(a, "fingerprint")) {
-		err_set(e, RC_HOSTKEY_NEW, "a host key is confirmed by its whole fingerprint");
-		rc = err_hint(e, "mxseal server trust %s --fingerprint SHA256:...", a->words[0]);
-	}
 	if (rc == 0)
 		rc = cli_trust(c, sv.id, args_get(a, "fingerprint"), e);
 	if (rc == 0 && c->json)

@@ -211,7 +211,7 @@ app_quit(struct app *a)
 {
 	if (push_run_busy(a))
 		prompt_open(a, PROMPT_YESNO, NULL, 0, quit_answer,
-		    "A push is running. The host finishes or undoes it by itself. Quit all the same?");
+		    "A push is running; the host ends or undoes it by itself. Quit?");
 	else
 		a->quit = true;
 }
@@ -397,8 +397,8 @@ refresh_edits(struct app *a)
 	if (n == 0)
 		a->edits[0] = '\0';
 	else
-		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet: P to review", n, n == 1 ? "" : "s",
-		    hosts, hosts == 1 ? "" : "s");
+		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet", n, n == 1 ? "" : "s", hosts,
+		    hosts == 1 ? "" : "s");
 	server_list_release(&servers);
 	str_release(&t);
 }
@@ -492,6 +492,11 @@ draw_keys(struct app *a, struct area line)
 	struct footer f = { .text = STR_INIT, .room = line.w - 2, .typing = typing };
 	char last[40];
 
+	if (a->prompt.kind != PROMPT_NONE) {
+		draw_blank(line, 0, STYLE_NORMAL);
+		draw_put(line, 0, 1, line.w - 1, STYLE_KEY, prompt_keys(a));
+		return;
+	}
 	snprintf(last, sizeof(last), "%s%s", v->below == NULL ? "q quit  " : "Esc back  ", typing ? "F1 help" : "? help");
 	f.room -= (int)strlen(last) + 2;
 	draw_blank(line, 0, STYLE_NORMAL);
@@ -503,6 +508,18 @@ draw_keys(struct app *a, struct area line)
 	str_addf(&f.text, "%s%s", f.items > 0 ? "  " : "", last);
 	draw_put(line, 0, 1, 0, STYLE_KEY, f.text.s);
 	str_release(&f.text);
+}
+
+/* Does this key of a view of its own do something now? */
+static bool
+key_works(struct view *v, int key)
+{
+	struct wanted_key w = { key, false, NULL };
+
+	if (v->ops->typing != NULL && v->ops->typing(v))
+		return false;
+	actions_each(v, find_key, &w);
+	return w.found != NULL;
 }
 
 /* What is edited and not pushed on the left; what runs on the right. */
@@ -527,7 +544,10 @@ draw_status(struct app *a, struct area line)
 			server_release(&s);
 	}
 	draw_blank(line, 0, STYLE_NORMAL);
-	int lw = draw_put(line, 0, 1, 0, a->edits[0] == '~' ? STYLE_EDITED : STYLE_NORMAL, a->edits);
+	enum style s = a->edits[0] == '~' ? STYLE_EDITED : STYLE_NORMAL;
+	int lw = draw_put(line, 0, 1, 0, s, a->edits);
+	if (lw > 0 && a->prompt.kind == PROMPT_NONE && key_works(a->top, 'P'))
+		lw += draw_put(line, 0, 1 + lw, 0, s, ": P to review");
 	int room = line.w - lw - 4, rw = draw_width(right.s);
 	if (rw > 0 && room > 8)
 		draw_put(line, 0, rw < room ? line.w - rw - 1 : lw + 3, room, STYLE_NORMAL, right.s);
@@ -543,7 +563,8 @@ draw_message(struct app *a, struct area line)
 	}
 	draw_blank(line, 0, STYLE_NORMAL);
 	bool long_one = draw_width(a->message) > line.w - 2;
-	const char *more = long_one && line.w > 40 ? "  ! shows all" : "";
+	bool typing = a->top->ops->typing != NULL && a->top->ops->typing(a->top);
+	const char *more = !long_one || line.w <= 40 ? "" : typing ? "  F7 shows all" : "  ! shows all";
 	draw_put(line, 0, 1, line.w - 2 - (int)strlen(more), a->message_style, a->message);
 	if (*more != '\0')
 		draw_put(line, 0, line.w - 1 - (int)strlen(more), 0, STYLE_KEY, more);

@@ -123,6 +123,7 @@ void prompt_open(struct app *a, enum prompt_kind kind, struct view *v, int64_t a
     const char *fmt, ...) PRINTF_LIKE(6, 7);
 void prompt_key(struct app *a, int key);
 void prompt_draw(struct app *a, struct area line);
+const char *prompt_keys(const struct app *a);             /* for the footer while it is asked */
 void prompt_close(struct app *a);
 void prompt_dismiss(struct app *a);                      /* as if it was left unanswered */
 
@@ -146,6 +147,7 @@ struct app {
 	struct push_run *push;
 	struct str paste;         /* of K_PASTE */
 	struct secret first;      /* a new passphrase, until it was typed twice */
+	bool differ;              /* ... which was not twice the same */
 	char message[1024];
 	enum style message_style;
 	struct err message_err;   /* code RC_OK: the message is no error */
@@ -177,7 +179,7 @@ struct message_arg { const char *title; const char *text; enum style style; };
 struct queue_arg { int64_t server; };                          /* 0: all */
 struct probe_arg { int64_t server; const char *target; };
 struct plan_arg { int64_t server; };                           /* 0: all that have edits */
-struct certificate_arg { const char *title, *pem; int64_t id; };
+struct certificate_arg { const char *title, *pem, *command; int64_t id; };   /* command: NULL, or the same as a command line */
 struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: contents are taken */
 typedef void chooser_fn(struct app *a, struct view *v, size_t index, const char *name);
 struct chooser_arg { const char *title; const struct choice_list *list; const char *current; struct view *v; chooser_fn *fn; };

@@ -1,5 +1,6 @@
 /* A process that is killed cannot clean up after itself, so its parent does: terminal settings as they were, alternate
  * screen left, bracketed paste off, cursor shown. When the console ended in order, nothing is written. */
+#include <curses.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <term.h>
 #include <termios.h>
 #include <unistd.h>
 #include "tui/console/guard.h"
@@ -20,15 +22,29 @@ pass_on(int sig)
 		kill((pid_t)child, sig);
 }
 
+static bool
+has_alternate_screen(void)
+{
+	int status;
+	char *leave;
+
+	if (setupterm(NULL, STDOUT_FILENO, &status) != OK)
+		return true;
+	leave = tigetstr("rmcup");
+	return leave != NULL && leave != (char *)-1;
+}
+
 static void
 restore(const struct termios *was)
 {
 	/* leave the alternate screen, paste as typed, show the cursor, normal attributes */
 	static const char back[] = "\033[?2004l\033[?1l\033>\033[?1049l\033[?25h\033[m\r\n";
+	static const char below[] = "\033[r\033[999;1H\r\n";      /* where the picture stays: under it */
 	const char *term = getenv("TERM");
 
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, was);
-	if (term != NULL && strcmp(term, "dumb") != 0 && write(STDOUT_FILENO, back, sizeof(back) - 1) < 0)
+	if (term != NULL && strcmp(term, "dumb") != 0 && write(STDOUT_FILENO, back, sizeof(back) - 1) > 0 && !has_alternate_screen() &&
+	    write(STDOUT_FILENO, below, sizeof(below) - 1) < 0)
 		return;
 }
 

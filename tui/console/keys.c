@@ -58,7 +58,7 @@ key_by_name(const char *name)
 int
 key_command(int key)
 {
-	static const int letters[] = { '?', 'e', K_ENTER, '/', 'r', 'o', 0, 'd', ':', 'q' };
+	static const int letters[] = { '?', 'e', K_ENTER, '/', 'r', 'o', '!', 'd', ':', 'q' };
 
 	if (key >= K_F1 && key <= K_F10)
 		return letters[key - K_F1] != 0 ? letters[key - K_F1] : key;

@@ -118,6 +118,18 @@ prompt_key(struct app *a, int key)
 	}
 }
 
+const char *
+prompt_keys(const struct app *a)
+{
+	static const char *const keys[] = {
+		[PROMPT_LINE] = "Enter ok  Esc leave", [PROMPT_FIND] = "Enter keep the filter  Esc clear it",
+		[PROMPT_YESNO] = "y yes  n no  Esc no", [PROMPT_WORD] = "Enter ok  Esc leave",
+		[PROMPT_SECRET] = "Enter ok  Ctrl-T show for 5 s  Esc leave"
+	};
+
+	return a->prompt.kind != PROMPT_NONE ? keys[a->prompt.kind] : "";
+}
+
 void
 prompt_draw(struct app *a, struct area line)
 {

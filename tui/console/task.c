@@ -183,8 +183,7 @@ repeated(struct app *a, struct task *t, const char *text)
 	}
 	same = strcmp(a->first.mem, text) == 0;
 	secret_release(&a->first);
-	if (!same)
-		app_say(a, STYLE_BAD, "! The two passphrases differ. Try again.");
+	a->differ = !same;                                 /* the next question says so */
 	return same;
 }
 
@@ -289,8 +288,9 @@ tasks_ask(struct app *a)
 			task_run(a, &look);
 			return;
 		}
-		prompt_open(a, PROMPT_SECRET, NULL, t->serial, answered, "%s%s", t->refused > 0 ? "Not accepted. " : "",
-		    t->err.text);
+		prompt_open(a, PROMPT_SECRET, NULL, t->serial, answered, "%s%s", a->differ ? "They differ. " :
+		    t->refused > 0 ? "Not accepted. " : "", t->err.text);
+		a->differ = false;
 		return;
 	}
 }

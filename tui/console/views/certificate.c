@@ -7,7 +7,7 @@
 #include "mxseal/xalloc.h"
 #include "tui/console/app.h"
 
-struct certificate_data { char *title, *pem; int64_t id; size_t top; };
+struct certificate_data { char *title, *pem, *command; int64_t id; size_t top; };
 
 static int
 certificate_open(struct view *v, const void *p, struct err *e)
@@ -19,6 +19,7 @@ certificate_open(struct view *v, const void *p, struct err *e)
 	d->title = xstrdup(arg->title);
 	d->pem = xstrdup(arg->pem);
 	d->id = arg->id;
+	d->command = xstrdup(arg->command);
 	return 0;
 }
 
@@ -29,6 +30,7 @@ certificate_close(struct view *v)
 
 	free(d->title);
 	free(d->pem);
+	free(d->command);
 }
 
 static void
@@ -112,6 +114,8 @@ certificate_copy(const struct view *v, bool command, struct str *out)
 
 	if (!command)
 		str_add(out, d->pem);
+	else if (d->command != NULL)
+		str_add(out, d->command);
 	else if (d->id > 0)
 		str_addf(out, "mxseal cert show %lld", (long long)d->id);
 	else

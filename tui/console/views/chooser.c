@@ -119,10 +119,18 @@ chooser_key(struct view *v, int key)
 	return true;
 }
 
+/* Enter is taken by chooser_key; the row is for the footer and the help. */
+static void act_take(struct view *v) { chooser_key(v, K_ENTER); }
+
+static const struct action chooser_actions[] = {
+	{ K_ENTER, "take", "take", "Takes the choice under the cursor.", NULL, act_take, NULL, 0 },
+	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+};
+
 static bool chooser_typing(const struct view *v) { (void)v; return true; }
 
 const struct view_ops view_chooser = {
 	.name = "chooser", .title = "Choose", .about = "Type a few letters, choose with the arrows, Enter takes it.",
-	.state_size = sizeof(struct chooser_data), .overlay = true, .open = chooser_open, .close = chooser_close,
+	.state_size = sizeof(struct chooser_data), .overlay = true, .actions = chooser_actions, .open = chooser_open, .close = chooser_close,
 	.draw = chooser_draw, .key = chooser_key, .typing = chooser_typing,
 };

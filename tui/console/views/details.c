@@ -72,6 +72,16 @@ edits(struct app *a, int64_t server, int width, struct lines *l)
 	str_release(&t);
 }
 
+static bool
+has_vservers(struct app *a, int64_t server)
+{
+	struct vserver_list l = { NULL, 0 };
+	bool any = store_vservers(a->st, server, &l, NULL) == 0 && l.n > 0;
+
+	vserver_list_release(&l);
+	return any;
+}
+
 static void
 of_server(struct app *a, const struct node *n, int width, struct lines *l)
 {
@@ -123,9 +133,11 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 	else if (pending_edits(a->j, s.id, NULL) > 0)
 		next(l, width, "P", "see the plan: what would change, line by line");
 	if (s.read_at > 0) {
+		if (has_vservers(a, s.id))
+			next(l, width, "c", "certificate wizard of its default virtual server");
 		next(l, width, "r", "read again (changes nothing there)");
 		next(l, width, "Q", "its queue and why mail waits");
-		next(l, width, "H", "generations: what was pushed, roll back");
+		next(l, width, "H", "generations: what was pushed, what is in force");
 	}
 	server_release(&s);
 }
@@ -272,6 +284,7 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 		issued_list_release(&issued);
 	}
 	heading(l, "Next step");
+	next(l, width, "Enter", "all of its certificate");
 	next(l, width, "y", "copy its certificate, for those who shall trust it");
 	authority_release(&r);
 }

@@ -12,6 +12,8 @@ struct main_data {
 	struct tree tree;
 	struct list list;         /* over the rows that are not hidden */
 	char selected[96];        /* key of the selected row */
+	char fallback[96];        /* key of the row that takes its place when what it says is gone ... */
+	char *said;               /* ... which is this */
 	size_t detail_top;
 	bool on_detail;           /* Tab: arrows scroll the details */
 	size_t tasks_seen;
@@ -49,7 +51,7 @@ rebuild(struct view *v)
 {
 	struct main_data *m = data_of(v);
 	struct err e = { .code = RC_OK };
-	size_t row = 0;
+	size_t row = 0, second = SIZE_MAX;
 	bool found = false;
 
 	if (tree_build(&m->tree, v->app, v->filter, &e) != 0)
@@ -58,11 +60,19 @@ rebuild(struct view *v)
 	for (size_t i = 0; i < m->tree.n; i++) {
 		if (m->tree.v[i].hidden)
 			continue;
-		if (!found && strcmp(m->tree.v[i].key, m->selected) == 0) {
+		bool gone = m->fallback[0] != '\0' && strcmp(m->tree.v[i].name, m->said) != 0;
+		if (!found && !gone && strcmp(m->tree.v[i].key, m->selected) == 0) {
 			m->list.sel = row;
 			found = true;
 		}
+		if (second == SIZE_MAX && strcmp(m->tree.v[i].key, m->fallback) == 0)
+			second = row;
 		row++;
+	}
+	if (!found && second != SIZE_MAX && v->filter == NULL) {
+		m->list.sel = second;
+		snprintf(m->selected, sizeof(m->selected), "%s", m->fallback);
+		m->fallback[0] = '\0';
 	}
 	m->list.n = v->shown = row;
 	list_fit(&m->list, v->page);
@@ -75,15 +85,30 @@ remember(struct view *v)
 
 	if (n != NULL)
 		snprintf(data_of(v)->selected, sizeof(n->key), "%s", n->key);
+	data_of(v)->fallback[0] = '\0';
 	data_of(v)->detail_top = 0;
+}
+
+/* Where a person begins: what needs attention first, else the first server. */
+static size_t
+first_row(struct main_data *m)
+{
+	static const enum node_kind order[] = { NODE_ATTENTION, NODE_SERVER };
+	struct node *n;
+
+	for (size_t k = 0; k < sizeof(order) / sizeof(*order); k++)
+		for (size_t i = 0; (n = nth(m, i)) != NULL; i++)
+			if (n->kind == order[k])
+				return i;
+	return 0;
 }
 
 static int
 main_open(struct view *v, const void *arg, struct err *e)
 {
 	(void)arg, (void)e;
-	snprintf(data_of(v)->selected, sizeof(data_of(v)->selected), "servers 0");
 	rebuild(v);
+	data_of(v)->list.sel = first_row(data_of(v));
 	remember(v);
 	return 0;
 }
@@ -92,17 +117,29 @@ static void
 main_close(struct view *v)
 {
 	tree_release(&data_of(v)->tree);
+	free(data_of(v)->said);
 }
 
 void
 main_select(struct app *a, const char *key)
 {
 	struct view *v = view_by_ops(a, &view_main);
+	struct node *n;
+	long long id;
 
 	if (v == NULL)
 		return;
 	snprintf(data_of(v)->selected, sizeof(data_of(v)->selected), "%s", key);
+	data_of(v)->fallback[0] = '\0';
 	rebuild(v);
+	if (sscanf(key, "connector %lld", &id) != 1)
+		return;
+	for (size_t i = 0; (n = nth(data_of(v), i)) != NULL; i++)  /* it stands below each server that sends for it */
+		if (n->kind == NODE_CONNECTOR && n->id == id) {
+			data_of(v)->list.sel = i;
+			remember(v);
+			return;
+		}
 }
 
 /* --- drawing --- */
@@ -141,6 +178,8 @@ draw_tree(struct view *v, struct area a)
 
 	v->page = a.h;
 	list_fit(&m->list, a.h);
+	if (m->list.n == 0)
+		draw_put(a, 0, 0, 0, STYLE_FAINT, "Nothing fits: Esc shows all");
 	for (int y = 0; y < a.h && m->list.top + (size_t)y < m->list.n; y++)
 		draw_node(a, y, nth(m, m->list.top + (size_t)y), m->list.top + (size_t)y == m->list.sel);
 }
@@ -155,6 +194,8 @@ draw_details(struct view *v, struct area a)
 	else
 		details_of(v->app, selected(v), a.w, &l);
 	lines_draw(&l, a, &data_of(v)->detail_top);
+	if (a.h > 1 && a.w > 20 && data_of(v)->detail_top + (size_t)a.h < l.n)
+		draw_put(a, a.h - 1, a.w - 12, 0, STYLE_KEY, data_of(v)->on_detail ? " more: PgDn" : "  more: Tab");
 	lines_release(&l);
 }
 
@@ -480,12 +521,20 @@ act_certificate(struct view *v)
 {
 	struct node *n = selected(v);
 	struct certificate c = { 0 };
+	struct authority au = { 0 };
 	struct vserver s = { 0 };
 
 	if (n != NULL && n->kind == NODE_CERTIFICATE && store_certificate_get(v->app->st, n->id, &c, NULL) == 0) {
 		struct certificate_arg arg = { .title = n->name, .pem = c.pem, .id = c.id };
 		view_push(v->app, &view_certificate, &arg);
 		certificate_release(&c);
+	} else if (n != NULL && n->kind == NODE_AUTHORITY && store_authority_get(v->app->st, n->id, &au, NULL) == 0) {
+		char *command = xasprintf("mxseal authority certificate %s", n->object_name);
+		struct certificate_arg arg = { .title = n->object_name, .pem = au.pem, .command = command };
+		if (arg.pem != NULL)
+			view_push(v->app, &view_certificate, &arg);
+		free(command);
+		authority_release(&au);
 	} else if (n != NULL && n->kind == NODE_VSERVER && store_vserver_get(v->app->st, n->id, &s, NULL) == 0) {
 		struct certificate_arg arg = { .title = n->object_name, .pem = s.served_pem != NULL ? s.served_pem : s.cert_pem };
 		if (arg.pem != NULL)
@@ -500,7 +549,7 @@ static bool
 can_certificate(const struct view *v)
 {
 	struct node *n = selected(v);
-	return n != NULL && (n->kind == NODE_CERTIFICATE || n->kind == NODE_VSERVER);
+	return n != NULL && (n->kind == NODE_CERTIFICATE || n->kind == NODE_VSERVER || n->kind == NODE_AUTHORITY);
 }
 
 /* --- generations --- */
@@ -588,6 +637,11 @@ mend(struct view *v, const struct node *n)
 			act_history(v);                    /* asks the host; a push that waits is watched */
 		return;
 	}
+	if (n->server != 0) {                              /* what is mended is not listed any more: then its server is selected */
+		struct main_data *m = data_of(v);
+		snprintf(m->fallback, sizeof(m->fallback), "server %lld", (long long)n->server);
+		xset(&m->said, n->name);
+	}
 	for (int i = 0; menders[i].word != NULL; i++)
 		if (n->next != NULL && strstr(n->next, menders[i].word) != NULL) {
 			menders[i].run(v);
@@ -611,9 +665,8 @@ act_enter(struct view *v)
 	switch (n->kind) {
 	case NODE_ATTENTION: mend(v, n); break;
 	case NODE_VSERVER: case NODE_CONNECTOR: act_properties(v); break;
-	case NODE_CERTIFICATE: act_certificate(v); break;
+	case NODE_CERTIFICATE: case NODE_AUTHORITY: act_certificate(v); break;
 	case NODE_REQUEST: act_wizard(v); break;
-	case NODE_AUTHORITY: break;
 	case NODE_SERVER:
 		if (store_server_get(v->app->st, n->id, &s, NULL) != 0)
 			break;

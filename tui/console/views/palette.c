@@ -201,11 +201,18 @@ palette_key(struct view *v, int key)
 	return true;
 }
 
+static void act_take(struct view *v) { take(v); }
+
+static const struct action palette_actions[] = {
+	{ K_ENTER, "do", "do it", "Does what is under the cursor, or goes there.", NULL, act_take, NULL, 0 },
+	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+};
+
 static bool palette_typing(const struct view *v) { (void)v; return true; }
 
 const struct view_ops view_palette = {
 	.name = "palette", .title = "Command",
 	.about = "Every action that works here and every object, by a few of its letters in order. Enter runs it.",
-	.state_size = sizeof(struct palette_data), .overlay = true, .open = palette_open, .close = palette_close,
+	.state_size = sizeof(struct palette_data), .overlay = true, .actions = palette_actions, .open = palette_open, .close = palette_close,
 	.draw = palette_draw, .key = palette_key, .typing = palette_typing,
 };

@@ -179,6 +179,16 @@ inside_pem(const char *line, size_t *skipped, struct lines *l, enum style s)
 	return true;
 }
 
+/* A change is seen to its end: what does not fit goes on below. */
+static void
+diff_line(struct lines *l, enum style s, int width, const char *line)
+{
+	char *text = xasprintf("  %s", line);
+
+	lines_wrap(l, s, width, 6, text);
+	free(text);
+}
+
 static void
 diff_lines(const struct plan *p, int width, struct lines *l)
 {
@@ -202,7 +212,7 @@ diff_lines(const struct plan *p, int width, struct lines *l)
 				continue;
 			enum style s = line[0] == '+' ? STYLE_ADDED : line[0] == '-' ? STYLE_REMOVED : STYLE_NORMAL;
 			if (!inside_pem(line, &pem, l, s))
-				lines_addf(l, s, "  %s", line);
+				diff_line(l, s, width, line);
 		}
 		str_release(&t);
 		lines_add(l, STYLE_NORMAL, "");

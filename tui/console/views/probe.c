@@ -174,7 +174,8 @@ probe_copy(const struct view *v, bool command, struct str *out)
 		str_add(out, d->report[d->server != 0 ? 0 : 1].verdict);
 		return;
 	}
-	str_addf(out, "mxseal probe %s", d->target);
+	str_add(out, "mxseal probe ");
+	str_add_word(out, d->target);
 	if (d->server != 0 && store_server_get(v->app->st, d->server, &s, NULL) == 0) {
 		str_addf(out, " --via %s", s.name);
 		server_release(&s);

@@ -18,6 +18,7 @@ struct push_row {
 	int64_t server, undo_at;
 	char *name;
 	struct plan plan;
+	bool gone;                /* undone after it was applied: what was proved is not there any more */
 	bool planned;             /* false: found waiting, not started here */
 	enum run_state state;
 	struct push_report report;
@@ -269,8 +270,10 @@ undo_end(struct task *t, struct view *v, int rc, const struct err *e)
 		return;
 	if (rc != 0 && e->code != RC_UNDONE)
 		ended(t->app, r, word_of_error(e), e);
-	else
+	else {
+		r->gone = true;
 		ended(t->app, r, "undone: the old state is back", NULL);
+	}
 }
 
 static void
@@ -301,8 +304,8 @@ state_end(struct task *t, struct view *v, int rc, const struct err *e)
 		r->state = RUN_DECIDE;
 		r->undo_at = s->undo_at;
 	} else {
-		ended(t->app, r, r->report.generation > 0 && s->generation == r->report.generation ? "kept" :
-		    "undone by the host itself: the time was over", NULL);
+		r->gone = r->report.generation == 0 || s->generation != r->report.generation;
+		ended(t->app, r, r->gone ? "undone by the host itself: the time was over" : "kept", NULL);
 	}
 }
 
@@ -396,7 +399,7 @@ step_lines(const struct push_row *r, int width, struct lines *l)
 			    seconds, s->text);
 		else
 			str_addf(&t, "%2d %s %s %s", s->number, s->name, run ? "..." : fail ? "!" : s->state, s->text);
-		lines_wrap(l, fail ? STYLE_BAD : run ? STYLE_KEY : STYLE_NORMAL, width, width >= 60 ? 31 : 4, t.s);
+		lines_wrap(l, fail ? STYLE_BAD : run ? STYLE_KEY : STYLE_NORMAL, width, width >= 60 ? 32 : 4, t.s);
 		str_release(&t);
 	}
 }
@@ -460,7 +463,7 @@ row_lines(struct app *a, const struct push_row *r, int width, bool decision_firs
 		lines_add(l, STYLE_NORMAL, "");
 	}
 	step_lines(r, width, l);
-	if (r->report.n_proofs > 0) {
+	if (r->report.n_proofs > 0 && !r->gone) {
 		lines_add(l, STYLE_NORMAL, "");
 		lines_add(l, STYLE_TITLE, "Proved from the host itself");
 		proof_lines(r, width, l);

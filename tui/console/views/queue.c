@@ -622,7 +622,8 @@ queue_copy(const struct view *v, bool command, struct str *out)
 	if (!command) {
 		str_addf(out, "%s: %s", g->key, g->reason != NULL ? g->reason : "");
 	} else if (store_server_get(v->app->st, queue_server_of(v, g->key), &s, NULL) == 0) {
-		str_addf(out, "mxseal diagnose %s %s", s.name, g->key);
+		str_addf(out, "mxseal diagnose %s ", s.name);
+		str_add_word(out, g->key);
 		server_release(&s);
 	}
 }

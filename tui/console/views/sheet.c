@@ -144,6 +144,8 @@ set_value(struct view *v, const struct field *fd, const char *value)
 		return;
 	if (form_set(d->form, fd->name, value, &d->last) != 0)
 		return;
+	if (d->last.code != RC_OK && v->app->message_err.code == d->last.code)
+		app_say(v->app, STYLE_NORMAL, "%s", "");   /* the complaint is being mended */
 	err_clear(&d->last);
 	form_note(d->form, fd->name, "%s", d->base[index_of(d, fd)] != NULL ? d->base[index_of(d, fd)] : "");
 	if (*value != '\0')
@@ -505,7 +507,9 @@ choose(struct view *v, const struct field *fd)
 	field_choices(d->form, fd, &l);
 	struct chooser_arg arg = { .title = field_label(fd), .list = &l, .current = form_get(d->form, fd->name), .v = v,
 	    .fn = chosen };
-	if (l.n > 6)
+	if (l.n == 0 && fd->make != NULL)
+		app_sheet(v->app, fd->make, 0, NULL, NULL);
+	else if (l.n > 6)
 		view_push(v->app, &view_chooser, &arg);
 	else
 		cycle(v, fd, 1);
@@ -604,7 +608,8 @@ sheet_key(struct view *v, int key)
 		return true;
 	if (!text)
 		key = key_command(key);
-	if (sheet_on_review(d) && (key == K_DOWN || key == K_UP || key == 'j' || key == 'k') && lines_key(&d->top, key, v->page))
+	if (sheet_on_review(d) && (key == K_DOWN || key == K_UP || key == 'j' || key == 'k' || key == K_PGDN || key == K_PGUP)
+	    && lines_key(&d->top, key, v->page))
 		return true;
 	return move_key(v, key);
 }
@@ -625,6 +630,19 @@ static bool
 is_paged(const struct view *v)
 {
 	return is_open(v) && (data_of(v)->pages > 1);
+}
+
+static bool
+can_next(const struct view *v)
+{
+	const struct sheet_data *d = data_of(v);
+	return is_paged(v) && sheet_page_number(d, d->page) < sheet_page_count(d);
+}
+
+static bool
+can_previous(const struct view *v)
+{
+	return is_paged(v) && sheet_page_number(data_of(v), data_of(v)->page) > 1;
 }
 
 static bool
@@ -662,8 +680,8 @@ static const struct action sheet_actions[] = {
 	  is_open, ACTION_QUIET },
 	{ ' ', "choose", "choose", "The next choice, or a list when there are many.", NULL, act_none, on_choice, 0 },
 	{ K_TAB, "next field", "field", "The next field; Shift-Tab goes back.", NULL, act_none, is_open, 0 },
-	{ K_CTRL_N, "next page", "next", "The next page; a wizard checks this one first.", NULL, act_next, is_paged, 0 },
-	{ K_CTRL_P, "previous page", "prev", "The page before; every value is kept.", NULL, act_previous, is_paged, 0 },
+	{ K_CTRL_N, "next page", "next", "The next page; a wizard checks this one first.", NULL, act_next, can_next, 0 },
+	{ K_CTRL_P, "previous page", "prev", "The page before; every value is kept.", NULL, act_previous, can_previous, 0 },
 	{ K_ALT_0 + 1, "jump to a page", NULL, "Alt and a digit jump to that page; outside text fields the digit alone.", NULL,
 	  act_none, is_paged, 0 },
 	{ 'D', "drop this change", "drop change", "The field's value as it was.", NULL, act_drop_field, is_open, ACTION_QUIET },
@@ -673,6 +691,23 @@ static const struct action sheet_actions[] = {
 };
 
 /* --- the view --- */
+
+/* What was made meanwhile is chosen where nothing could be chosen before. */
+static void
+sheet_changed(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+
+	for (const struct field *fd = d->form->sheet->fields; fd->name != NULL && !d->done; fd++) {
+		struct choice_list l = { NULL, 0 };
+		if (fd->make == NULL || *form_get(d->form, fd->name) != '\0' || !field_shown(d->form, fd))
+			continue;
+		field_choices(d->form, fd, &l);
+		if (l.n > 0)
+			set_value(v, fd, l.v[0].name);
+		choice_list_release(&l);
+	}
+}
 
 static void
 restore(struct view *v)
@@ -817,6 +852,6 @@ const struct view_ops view_sheet = {
 	.about = "A dialog. It is kept as a draft while you type: Back and Esc lose nothing, and nothing happens before the last "
 	    "button. In a text field letters are text; F1 is help, F9 the palette, Alt-digit a page.",
 	.state_size = sizeof(struct sheet_data), .actions = sheet_actions, .open = sheet_open, .close = sheet_close,
-	.draw = sheet_draw, .key = sheet_key, .tick = sheet_tick, .crumb = sheet_crumb, .state = sheet_state,
+	.draw = sheet_draw, .key = sheet_key, .tick = sheet_tick, .changed = sheet_changed, .crumb = sheet_crumb, .state = sheet_state,
 	.typing = sheet_typing, .copy = sheet_copy, .leave = sheet_leave,
 };

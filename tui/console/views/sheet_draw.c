@@ -111,7 +111,8 @@ draw_radio(const struct page_draw *p, int y, const struct field *fd, bool focuse
 		str_release(&t);
 	}
 	if (l.n == 0)
-		put(p, y + rows++, p->label, 0, STYLE_WARN, "(there is nothing to choose from)");
+		put(p, y + rows++, p->label, 0, STYLE_WARN, fd->make != NULL ? "(none yet: Space makes one)" :
+		    "(there is nothing to choose from)");
 	choice_list_release(&l);
 	return rows;
 }
@@ -454,6 +455,8 @@ sheet_draw(struct view *v, struct area a)
 	if (wide) {
 		preview_lines(d, s->pages[d->page].name, a.w * 2 / 5 - 6, &pre);
 		command_lines(d, a.w * 2 / 5 - 6, &pre);
+		if (pre.n == 0 && s->kind == SHEET_TABS)   /* the fields stay where they are when one is edited */
+			lines_add(&pre, STYLE_FAINT, "Nothing is set on this page.");
 	}
 	if (pre.n > 0) {
 		struct area right = box;
