@@ -7,18 +7,21 @@
 int
 main(int argc, char **argv)
 {
-	const char *store = NULL;
-	bool ascii = false;
+	struct console_options o = { .store = NULL };
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--ascii") == 0)
-			ascii = true;
+			o.ascii = true;
+		else if (strcmp(argv[i], "--write") == 0)
+			o.write = true;
+		else if (strcmp(argv[i], "--read-only") == 0)
+			o.read_only = true;
 		else if (strncmp(argv[i], "--store=", 8) == 0)
-			store = argv[i] + 8;
+			o.store = argv[i] + 8;
 		else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
-			store = argv[++i];
+			o.store = argv[++i];
 		else
 			return command_main(argc, argv);
 	}
-	return console_main(store, ascii);
+	return console_main(&o);
 }

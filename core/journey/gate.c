@@ -103,6 +103,12 @@ journey_intend(struct journey *j, bool change)
 	return was;
 }
 
+bool
+journey_intends(const struct journey *j)
+{
+	return !j->reads_only;
+}
+
 int
 may_change(struct journey *j, struct err *e)
 {

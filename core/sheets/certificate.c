@@ -487,5 +487,6 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 
 const struct sheet sheet_certificate = {
 	.name = "certificate", .title = "Certificate wizard", .kind = SHEET_WIZARD, .object = OBJECT_VSERVER, .pages = pages,
-	.fields = fields, .act = "Finish", .load = load, .preview = preview, .command = command, .look = look, .start = start,
+	.fields = fields, .changes = true, .act = "Finish",
+	.load = load, .preview = preview, .command = command, .look = look, .start = start,
 };

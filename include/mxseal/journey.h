@@ -44,6 +44,7 @@ int  journey_mark_read_only(struct journey *j, bool on, struct err *e);         
 /* Says whether what runs next may change a host at all: an action or command that is not marked so is refused as our own
  * fault. Returns what was said before. A fresh journey: it may. */
 bool journey_intend(struct journey *j, bool change);
+bool journey_intends(const struct journey *j);
 /* The gate itself: RC_READ_ONLY. Every verb that changes a host asks it; front ends ask before they put questions. */
 int  may_change(struct journey *j, struct err *e);
 

@@ -65,6 +65,7 @@ struct sheet {
 	enum sheet_object object; /* what it is opened on */
 	const struct page *pages; /* ended by a row without name */
 	const struct field *fields;
+	bool changes;             /* start may change a host */
 	const char *act;          /* word of the final button: "Finish", "Save", "Request" */
 	/* Fills values from the store. */
 	int  (*load)(struct form *f, struct err *e);

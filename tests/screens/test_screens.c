@@ -163,6 +163,7 @@ set_up(void **state)
 	setenv("HOME", w->dir, 1);
 	store = xasprintf("%s/store.db", w->dir);
 	must(app_open(&w->app, store, false, &e), &e);
+	must(journey_allow_changes(w->app->j, &e), &e);
 	free(store);
 	must(str_read_file(&pem, TEST_SOURCE_DIR "/tests/golden/screens/chain.pem", 65536, &e), &e);
 	w->mx1 = add_host(w->app, "mx1", NULL);
@@ -200,6 +201,30 @@ survive_odd_sizes(struct app *a)
 	}
 }
 
+/* Every screen there is, at every size with a head line, says that nothing can be changed. */
+static void
+says_read_only(struct app *a)
+{
+	struct err e;
+
+	journey_start_read_only(a->j);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd) + 2; i++) {
+		const int *size = i < 2 ? sizes[i] : odd[i - 2];
+		struct str t = STR_INIT;
+
+		screen_size(size[0], size[1]);
+		app_draw(a);
+		screen_text(&t);
+		char *head = strchr(t.s, '\n');          /* below the frame */
+		if (head != NULL && size[0] >= 6)
+			head[1 + strcspn(head + 1, "\n")] = '\0';
+		if (size[1] >= 20 && size[0] >= 6 && strstr(t.s, "[read-only]") == NULL && strstr(t.s, "[RO]") == NULL)
+			fail_msg("at %dx%d nothing says read-only: %s", size[1], size[0], t.s);
+		str_release(&t);
+	}
+	must(journey_allow_changes(a->j, &e), &e);
+}
+
 static void
 shot(struct app *a, const char *name)
 {
@@ -214,6 +239,7 @@ shot(struct app *a, const char *name)
 		free(file);
 	}
 	survive_odd_sizes(a);
+	says_read_only(a);
 	screen_size(24, 80);
 	app_draw(a);
 }
@@ -765,6 +791,7 @@ authority_on_the_way(void **state)
 	static const char *const preset[] = { "when", "now", "cn", "mx1.example.org", NULL };
 
 	must(app_open(&a, store, false, &e), &e);
+	must(journey_allow_changes(a->j, &e), &e);
 	free(store);
 	int64_t mx1 = add_host(a, "mx1", NULL), smtp = add_vserver(a, mx1, "smtp", 25, NULL);
 	app_sheet(a, "certificate", smtp, "mx1/smtp", preset);

@@ -90,6 +90,31 @@ cmd_history(struct cli *c, const struct args *a, struct err *e)
 	return rc;
 }
 
+/* The mark on the store; without a word, what is so and why. */
+int
+cmd_read_only(struct cli *c, const struct args *a, struct err *e)
+{
+	struct str why = STR_INIT;
+	bool on = a->n > 0 && strcmp(a->words[0], "on") == 0;
+	int rc = 0;
+
+	if (a->n > 0 && !on && strcmp(a->words[0], "off") != 0)
+		rc = err_set(e, RC_USAGE, "read-only is on or off, not \"%s\"", clean(a->words[0]));
+	else if (a->n > 0)
+		rc = journey_mark_read_only(c->j, on, e);
+	if (rc == 0) {
+		on = journey_read_only(c->j, &why) != READ_ONLY_NO;
+		if (c->json)
+			out_json(json_pack("{s:b,s:o}", "read_only", on, "why", json_text(on ? why.s : NULL)));
+		else if (on)
+			printf("read-only: %s\n", clean(why.s));
+		else
+			puts("hosts may be changed");
+	}
+	str_release(&why);
+	return rc;
+}
+
 /* A program in PATH? */
 static bool
 have(const char *program)

@@ -16,7 +16,7 @@ int command_main(int argc, char **argv);
 struct cli {
 	struct journey *j;            /* opened when a command needs it */
 	const char *store_path;
-	bool json, no_input, plain, quiet;
+	bool json, no_input, plain, quiet, read_only;
 	int passphrase_fd;            /* -1: the terminal */
 	bool passphrase_given;        /* asked for once more, it was wrong */
 	bool stream_steps;            /* push --json: steps as JSON lines on standard output */
@@ -39,7 +39,7 @@ const char *args_get(const struct args *a, const char *name);       /* last valu
 bool args_has(const struct args *a, const char *name);
 void args_join(const struct args *a, const char *name, struct str *out);   /* all values, blank between */
 
-enum { NEEDS_STORE = 1 };
+enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */ };
 
 struct cli_command {
 	const char *words;            /* "server add" */

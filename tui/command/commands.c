@@ -51,6 +51,7 @@ static const struct option history_options[] = {
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
 #define STORE NEEDS_STORE
+#define CHANGE (NEEDS_STORE | CHANGES_HOST)
 
 const struct cli_command commands[] = {
 	{ "server add", "NAME TARGET", "make a mail host known; nobody is contacted", NULL, 2, 2, STORE, NULL,
@@ -64,7 +65,7 @@ const struct cli_command commands[] = {
 	{ "server remove", "NAME", "forget it here; the host is not touched", NULL, 1, 1, STORE, yes_options, NULL,
 	  cmd_server_remove },
 	{ "cert request", "VS", "make a key on the host and a request", "With --out the request is saved to be sent later; with "
-	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, STORE, use_options,
+	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, CHANGE, use_options,
 	  "certificate", cmd_cert_request },
 	{ "cert requests", "[VS]", "requests that wait for their answer", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_requests },
 	{ "cert process", "VS FILE", "the answer of the authority: DER, PEM or PKCS#7", NULL, 2, 2, STORE, process_options, NULL,
@@ -96,22 +97,24 @@ const struct cli_command commands[] = {
 	  cmd_connector_remove },
 	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 64, STORE, plan_options, NULL, cmd_plan },
 	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "One server after the other; stops at the first that "
-	  "fails.", 0, 64, STORE, push_options, NULL, cmd_push },
-	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, STORE, NULL, NULL, cmd_keep },
-	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, STORE, undo_options, NULL, cmd_undo },
+	  "fails.", 0, 64, CHANGE, push_options, NULL, cmd_push },
+	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, CHANGE, NULL, NULL, cmd_keep },
+	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, CHANGE, undo_options, NULL, cmd_undo },
 	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 64, STORE, NULL, NULL, cmd_status },
 	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", NULL, 0, 64, STORE, NULL, NULL, cmd_drift },
 	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
-	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, STORE, NULL, NULL, cmd_queue_hold },
-	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, STORE, NULL, NULL, cmd_queue_release },
-	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 1000, STORE, retry_options, NULL, cmd_queue_retry },
-	{ "queue delete", "SERVER ID...", "delete messages for good", NULL, 2, 1000, STORE, yes_options, NULL, cmd_queue_delete },
+	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_hold },
+	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_release },
+	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 1000, CHANGE, retry_options, NULL, cmd_queue_retry },
+	{ "queue delete", "SERVER ID...", "delete messages for good", NULL, 2, 1000, CHANGE, yes_options, NULL, cmd_queue_delete },
 	{ "queue", "[SERVER]...", "what waits, grouped, and why", NULL, 0, 64, 0, queue_options, NULL, cmd_queue },
 	{ "classify", "[FILE]", "failure classes of log lines or delay reasons", NULL, 0, 1, 0, classify_options, NULL, cmd_classify },
 	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,
 	  cmd_diagnose },
 	{ "probe", "TARGET[:PORT]", "look at a destination's TLS: all its MX", NULL, 1, 1, STORE, probe_options, NULL, cmd_probe },
 	{ "check", "", "what needs attention; status 1 when something does", NULL, 0, 0, STORE, check_options, NULL, cmd_check },
+	{ "read-only", "[on|off]", "whether hosts may be changed from this store at all", "With on nobody who uses this store can "
+	  "change a host until it is off again; what is wanted can still be edited here.", 0, 1, STORE, NULL, NULL, cmd_read_only },
 	{ "history", "", "who did what, newest first", NULL, 0, 0, STORE, history_options, NULL, cmd_history },
 	{ "doctor", "", "is everything here that mxseal needs?", NULL, 0, 0, STORE, NULL, NULL, cmd_doctor },
 	{ "completion", "bash", "completion for the shell, on standard output", NULL, 1, 1, 0, NULL, NULL, cmd_completion },
@@ -159,6 +162,7 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 	static const struct { const char *name; size_t offset; } flags[] = {
 		{ "--json", offsetof(struct cli, json) }, { "--no-input", offsetof(struct cli, no_input) },
 		{ "--plain", offsetof(struct cli, plain) }, { "--quiet", offsetof(struct cli, quiet) },
+		{ "--read-only", offsetof(struct cli, read_only) },
 	};
 	size_t k;
 	int i;
@@ -180,10 +184,20 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 		}
 		else {
 			err_set(e, RC_USAGE, "\"%s\" is not an option that stands in front of a command", clean(argv[i]));
-			return err_hint(e, "--store FILE, --json, --no-input, --plain, --quiet, --passphrase-fd N");
+			return err_hint(e, "--store FILE, --json, --no-input, --plain, --quiet, --read-only, --passphrase-fd N");
 		}
 	}
 	return i;
+}
+
+/* What changes a host is refused at once while read-only; what does not say that it would, never gets to one. */
+static int
+intent(struct cli *c, const struct cli_command *cmd, const struct args *a, struct err *e)
+{
+	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use");
+
+	(void)journey_intend(c->j, change);
+	return change ? may_change(c->j, e) : 0;
 }
 
 static int
@@ -200,6 +214,8 @@ run(struct cli *c, const struct cli_command *cmd, char **argv, int argc, struct 
 	} else if (rc == 0) {
 		if (cmd->flags & NEEDS_STORE)
 			rc = cli_open(c, e);
+		if (rc == 0 && c->j != NULL)
+			rc = intent(c, cmd, &a, e);
 		if (rc == 0)
 			rc = cmd->run(c, &a, e);
 	}
@@ -216,6 +232,9 @@ cli_open(struct cli *c, struct err *e)
 	if (journey_open(&c->j, c->store_path, e) == -1)
 		return -1;
 	jobq_on_progress(journey_jobs(c->j), cli_progress, c);
+	(void)journey_intend(c->j, false);
+	if (c->read_only)
+		journey_stay_read_only(c->j);
 	return 0;
 }
 

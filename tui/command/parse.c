@@ -222,8 +222,9 @@ commands_help(struct str *out)
 	const struct cli_command *c;
 	char left[96];
 
-	str_add(out, "mxseal [--store FILE] [--json] [--no-input] [--plain] [--passphrase-fd N] COMMAND ...\n\n"
-	    "Without a command it opens the console. Commands:\n\n");
+	str_add(out, "mxseal [--store FILE] [--json] [--no-input] [--plain] [--read-only] [--passphrase-fd N] COMMAND ...\n\n"
+	    "Without a command it opens the console, which changes no host until W is pressed there or --write is given.\n"
+	    "--read-only (or MXSEAL_READ_ONLY=1) refuses whatever would change a host. Commands:\n\n");
 	for (c = commands; c->words != NULL; c++) {
 		snprintf(left, sizeof(left), "%s %s", c->words, c->usage);
 		str_addf(out, "  %-46s %s\n", left, c->help);

@@ -25,6 +25,7 @@ view_push(struct app *a, const struct view_ops *ops, const void *arg)
 	v->serial = ++a->serial;
 	v->data = xcalloc(1, ops->state_size > 0 ? ops->state_size : 1);
 	v->below = a->top;
+	v->intends = ops->overlay && journey_intends(a->j);
 	a->top = v;
 	a->dirty = true;
 	if (a->message_err.code == RC_OK && !ops->overlay)
@@ -284,6 +285,52 @@ act_error(struct view *v)
 	str_release(&t);
 }
 
+/* --- read-only --- */
+
+static void
+allow_answer(struct app *a, struct view *v, int64_t arg, const char *text)
+{
+	struct err e = { .code = RC_OK };
+
+	(void)v, (void)arg;
+	if (text == NULL)
+		return;
+	if (journey_allow_changes(a->j, &e) != 0)
+		app_fail(a, &e);
+	else
+		app_say(a, STYLE_WARN, "Hosts may be changed until this console ends; W makes it read-only again.");
+}
+
+static void
+act_allow(struct view *v)
+{
+	struct str why = STR_INIT;
+	struct err e = { .code = RC_OK };
+
+	switch (journey_read_only(v->app->j, &why)) {
+	case READ_ONLY_STORE:
+		prompt_open(v->app, PROMPT_YESNO, NULL, 0, allow_answer, "For this session although %s?", why.s);
+		break;
+	case READ_ONLY_SESSION:
+		prompt_open(v->app, PROMPT_YESNO, NULL, 0, allow_answer, "Allow changes to hosts for this session?");
+		break;
+	default:
+		(void)may_change(v->app->j, &e);
+		app_fail(v->app, &e);
+	}
+	str_release(&why);
+}
+
+static void
+act_read_only(struct view *v)
+{
+	journey_start_read_only(v->app->j);
+	app_say(v->app, STYLE_NORMAL, "Read-only: no host can be changed from here.");
+}
+
+static bool is_read_only(const struct view *v) { return journey_read_only(v->app->j, NULL) != READ_ONLY_NO; }
+static bool may_write(const struct view *v) { return !is_read_only(v); }
+
 static bool can_error(const struct view *v) { return v->app->message[0] != '\0'; }
 
 static const struct action everywhere[] = {
@@ -299,6 +346,10 @@ static const struct action everywhere[] = {
 	  ACTION_QUIET },
 	{ 'L', "activity", "activity", "What was done, by whom, when; the chain of records is checked.", "mxseal history",
 	  act_activity, NULL, ACTION_QUIET },
+	{ 'W', "allow changes", "allow changes", "Hosts may be changed until this console ends, after a question. It starts "
+	  "read-only; what you edit stays here until a push.", "mxseal --write", act_allow, is_read_only, 0 },
+	{ 'W', "read-only again", "read-only", "No host can be changed from here any more.", "mxseal --read-only", act_read_only,
+	  may_write, ACTION_QUIET },
 	{ K_CTRL_L, "redraw", "redraw", "Paints the whole screen again.", NULL, act_redraw, NULL, ACTION_QUIET },
 	{ K_CTRL_Z, "suspend", "suspend", "Puts the program to sleep; fg brings it back.", NULL, act_suspend, NULL,
 	  ACTION_QUIET },
@@ -352,6 +403,30 @@ interrupt(struct app *a)
 }
 
 void
+action_run(struct view *v, const struct action *act)
+{
+	struct app *a = v->app;
+	struct err e = { .code = RC_OK };
+	bool was = journey_intend(a->j, v->intends || (act->flags & ACTION_CHANGES));
+
+	if ((act->flags & ACTION_CHANGES) && may_change(a->j, &e) != 0)
+		app_fail(a, &e);
+	else
+		act->run(v);
+	(void)journey_intend(a->j, was);
+}
+
+static bool
+view_key(struct view *v, int key)
+{
+	struct app *a = v->app;
+	bool was = journey_intend(a->j, v->intends), taken = v->ops->key != NULL && v->ops->key(v, key);
+
+	(void)journey_intend(a->j, was);
+	return taken;
+}
+
+void
 app_key(struct app *a, int key)
 {
 	struct view *v = a->top;
@@ -370,7 +445,7 @@ app_key(struct app *a, int key)
 		interrupt(a);
 		return;
 	}
-	if (v->ops->key != NULL && v->ops->key(v, key))
+	if (view_key(v, key))
 		return;
 	if (key == K_PASTE)
 		return;                                    /* a paste is text, never commands */
@@ -379,7 +454,7 @@ app_key(struct app *a, int key)
 	if (w.key != 0)
 		actions_each(v, find_key, &w);
 	if (w.found != NULL)
-		w.found->run(v);
+		action_run(v, w.found);
 }
 
 /* --- time --- */
@@ -440,7 +515,10 @@ draw_head(struct app *a, struct area line)
 
 	while (v->ops->overlay && v->below != NULL)
 		v = v->below;
+	bool read_only = journey_read_only(a->j, NULL) != READ_ONLY_NO;
 	str_add(&left, line.w >= 60 ? " mxseal  " : "");
+	if (read_only)
+		str_add(&left, line.w >= 60 ? "[read-only]  " : "[RO] ");
 	if (v->ops->crumb != NULL)
 		v->ops->crumb(v, &left);
 	else
@@ -450,8 +528,8 @@ draw_head(struct app *a, struct area line)
 	if (v->ops->state != NULL)
 		v->ops->state(v, &right);
 	int rw = draw_width(right.s);
-	if (rw + 12 > line.w)
-		rw = 0;
+	if (rw + 12 > line.w || (read_only && rw + 24 > line.w))
+		rw = 0;                                    /* the sign that nothing can be changed stays whole */
 	draw_row(line, 0, 0, line.w - (rw > 0 ? rw + 2 : 0), STYLE_TITLE, left.s);
 	if (rw > 0) {
 		enum style s = strstr(right.s, "! ") != NULL ? STYLE_BAD : STYLE_NORMAL;
@@ -500,6 +578,12 @@ draw_keys(struct app *a, struct area line)
 	snprintf(last, sizeof(last), "%s%s", v->below == NULL ? "q quit  " : "Esc back  ", typing ? "F1 help" : "? help");
 	f.room -= (int)strlen(last) + 2;
 	draw_blank(line, 0, STYLE_NORMAL);
+	if (draw_screen().h < 6 && journey_read_only(a->j, NULL) != READ_ONLY_NO) {
+		draw_put(line, 0, 0, 0, STYLE_TITLE, "[RO]");
+		line.x += 5;                               /* there is no head line to say it */
+		line.w -= 5;
+		f.room -= 5;
+	}
 	if (f.room < 0) {                                  /* the narrowest screens keep the help key */
 		draw_put(line, 0, 0, 0, STYLE_KEY, line.w >= 6 ? "? help" : "?");
 		return;
@@ -633,6 +717,8 @@ app_open(struct app **out, const char *store_path, bool ascii, struct err *e)
 	a->st = journey_store(a->j);
 	a->q = journey_jobs(a->j);
 	jobq_on_progress(a->q, tasks_progress, a);
+	journey_start_read_only(a->j);
+	(void)journey_intend(a->j, false);
 	a->store_seen = -1;
 	view_push(a, &view_main, NULL);
 	app_tick(a, when_monotonic_ms());

@@ -16,14 +16,14 @@ struct app;
 struct view;
 
 /* --- actions --- */
-enum { ACTION_QUIET = 1 /* not in the footer */, ACTION_CHANGES = 2 /* can change a server */ };
+enum { ACTION_QUIET = 1 /* not in the footer */, ACTION_CHANGES = 2 /* can change a host: refused while read-only */ };
 struct action {
 	int key;
 	const char *name;         /* for the palette: "certificate wizard" */
 	const char *label;        /* for the footer: "cert" */
 	const char *help;         /* one sentence */
 	const char *command;      /* the same on the command line, or NULL */
-	void (*run)(struct view *v);
+	void (*run)(struct view *v);            /* called by action_run only */
 	bool (*can)(const struct view *v);      /* NULL: always */
 	unsigned flags;
 };
@@ -58,6 +58,7 @@ struct view {
 	char *filter;             /* NULL: none */
 	size_t shown, total;      /* rows with the filter, and without */
 	int page;                 /* rows drawn last: what a page key moves by */
+	bool intends;             /* an overlay that an action opened which changes a host */
 };
 
 /* Opens a view on top. arg is given to ops->open and not kept. */
@@ -90,6 +91,7 @@ struct task {
 	int64_t serial, job, since_ms;
 	char text[512];           /* what it said last */
 	bool starting, finished, asks;
+	bool intends;             /* started by what may change a host */
 	int rc;
 	struct err err;
 	int refused;              /* how often an answer was wrong */
@@ -116,6 +118,7 @@ struct prompt {
 	char word[64];            /* PROMPT_WORD: to be typed */
 	struct edit edit;
 	int64_t view, arg, ready_ms, show_until;
+	bool intends;             /* asked by what may change a host */
 	prompt_answer_fn *answer;
 };
 /* Yes/no: answer gets "y" or NULL. Word: answer gets the word or NULL. What was typed before it was painted is dropped. */
@@ -169,6 +172,9 @@ void app_fail(struct app *a, const struct err *e);              /* shows an erro
 void app_sheet(struct app *a, const char *sheet, int64_t object, const char *object_name, const char *const *preset);
 const struct sheet *sheet_for(enum sheet_object object, enum sheet_kind kind);   /* the first such row, or NULL */
 void app_copy(struct app *a, const char *text, const char *what);
+/* Runs an action for a person. While read-only those that change a host are refused; no other one gets to a host, nor does
+ * what it starts or asks (journey_intend). */
+void action_run(struct view *v, const struct action *act);
 /* Actions that may be used now: the view's, then those of every view. fn returns false to stop. */
 typedef bool action_fn(struct view *v, const struct action *act, void *arg);
 void actions_each(struct view *v, action_fn *fn, void *arg);

@@ -4,8 +4,14 @@
 
 #include <stdbool.h>
 
-/* Runs the console on the store (NULL: the default one) until the person leaves. ascii: no line drawing characters.
- * Returns the exit status of the program; says what was wrong on standard error, after the terminal is whole again. */
-int console_main(const char *store_path, bool ascii);
+struct console_options {
+	const char *store;        /* NULL: the default one */
+	bool ascii;               /* no line drawing characters */
+	bool write;               /* hosts may be changed from the start; else W allows it */
+	bool read_only;           /* W cannot allow it either */
+};
+
+/* Runs the console until the person leaves. Returns the exit status of the program; says what was wrong on standard error, after the terminal is whole again. */
+int console_main(const struct console_options *o);
 
 #endif

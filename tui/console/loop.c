@@ -303,9 +303,22 @@ loop(struct app *a)
 	return ended ? 128 + ended : 0;
 }
 
+static int
+open_app(struct app **a, const struct console_options *o, struct err *e)
+{
+	if (app_open(a, o->store, o->ascii, e) != 0)
+		return -1;
+	if (o->read_only)
+		journey_stay_read_only((*a)->j);
+	if (!o->write || journey_allow_changes((*a)->j, e) == 0)
+		return 0;
+	app_close(*a);
+	return -1;
+}
+
 /* The child of the guard: everything the person sees. */
 static int
-run(const char *store_path, bool ascii)
+run(const struct console_options *o)
 {
 	struct app *a = NULL;
 	struct err e = { .code = RC_OK };
@@ -314,7 +327,7 @@ run(const char *store_path, bool ascii)
 	catch_signals();
 	secret_process_guard();
 	(void)log_open(NULL, NULL);
-	if (app_open(&a, store_path, ascii, &e) != 0) {
+	if (open_app(&a, o, &e) != 0) {
 		fprintf(stderr, "mxseal: %s\n", e.text);
 		if (e.hint[0] != '\0')
 			fprintf(stderr, "mxseal: %s\n", e.hint);
@@ -335,7 +348,7 @@ run(const char *store_path, bool ascii)
 }
 
 int
-console_main(const char *store_path, bool ascii)
+console_main(const struct console_options *o)
 {
 	const char *term = getenv("TERM"), *accessible = getenv("ACCESSIBLE");
 	int status;
@@ -350,5 +363,5 @@ console_main(const char *store_path, bool ascii)
 	status = guard_run();
 	if (status >= 0)
 		return status;
-	return run(store_path, ascii);
+	return run(o);
 }

@@ -29,8 +29,11 @@ tell(struct app *a, const char *text)
 	char *copy = xstrdup(text);
 
 	prompt_close(a);
-	if (p.answer != NULL)
+	if (p.answer != NULL) {
+		bool was = journey_intend(a->j, p.intends);
 		p.answer(a, p.view == 0 ? NULL : view_by_serial(a, p.view), p.arg, copy);
+		(void)journey_intend(a->j, was);
+	}
 	if (copy != NULL)
 		secret_wipe(copy, strlen(copy));
 	xset(&copy, NULL);
@@ -50,7 +53,8 @@ prompt_open(struct app *a, enum prompt_kind kind, struct view *v, int64_t arg, p
 	va_list ap;
 
 	prompt_dismiss(a);
-	*p = (struct prompt){ .kind = kind, .view = v == NULL ? 0 : v->serial, .arg = arg, .answer = answer };
+	*p = (struct prompt){ .kind = kind, .view = v == NULL ? 0 : v->serial, .arg = arg, .answer = answer,
+	    .intends = journey_intends(a->j) };
 	edit_open(&p->edit, kind == PROMPT_FIND && v != NULL ? v->filter : NULL);
 	va_start(ap, fmt);
 	vsnprintf(p->question, sizeof(p->question), fmt, ap);

@@ -34,13 +34,16 @@ task_again(struct task *t)
 {
 	struct err e = { .code = RC_OK };
 	int64_t r;
+	bool was;
 
 	t->asks = t->finished = false;
 	t->starting = true;
 	t->since_ms = when_monotonic_ms();
 	t->text[0] = '\0';
 	t->app->dirty = true;
+	was = journey_intend(t->app->j, t->intends);
 	r = t->start(t, &e);
+	(void)journey_intend(t->app->j, was);
 	t->starting = false;
 	t->job = r > 0 ? r : 0;
 	if (r <= 0 && !t->finished) {                      /* refused, or there was nothing to do */
@@ -60,6 +63,7 @@ task_run(struct app *a, const struct task *from)
 
 	*t = *from;
 	t->app = a;
+	t->intends = journey_intends(a->j);
 	serial = t->serial = ++a->serial;
 	t->next = a->tasks;
 	a->tasks = t;
@@ -84,12 +88,15 @@ static void
 end(struct task *t)
 {
 	struct view *v = view_by_serial(t->app, t->view);
+	bool was;
 
 	t->app->dirty = true;
 	if (t->err.code == RC_AUTH && t->server != 0)      /* a wrong password is not offered again */
 		journey_password(t->app->j, t->server, "login", NULL);
+	was = journey_intend(t->app->j, t->intends);
 	if (t->end != NULL)
 		t->end(t, v, t->rc, &t->err);
+	(void)journey_intend(t->app->j, was);
 	drop(t);
 }
 

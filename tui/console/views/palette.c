@@ -172,7 +172,7 @@ take(struct view *v)
 	struct view *below = view_by_serial(a, p->view);
 	view_pop(v);
 	if (act != NULL && below != NULL) {
-		act->run(below);
+		action_run(below, act);
 	} else if (row != NULL) {
 		while (a->top != NULL && a->top->below != NULL
 		    && (a->top->ops->leave == NULL || a->top->ops->leave(a->top)))

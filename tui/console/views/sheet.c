@@ -391,9 +391,13 @@ static int64_t
 do_start(struct task *t, struct err *e)
 {
 	struct held_form *h = t->data;
+	bool was = journey_intend(t->app->j, h->form->sheet->changes);
+	int64_t r;
 
 	str_reset(&h->form->result);
-	return h->form->sheet->start(h->form, task_done, t, e);
+	r = h->form->sheet->start(h->form, task_done, t, e);
+	(void)journey_intend(t->app->j, was);
+	return r;
 }
 
 static void
