@@ -80,6 +80,17 @@ know_the_host(struct vt *t)
 }
 
 static void
+allow_changes(struct vt *t)
+{
+	vt_expect(t, "[read-only]", 3000);
+	vt_type(t, "W");
+	vt_expect(t, "[y/N]", 3000);
+	vt_type(t, "y");
+	vt_expect(t, "may be changed until this console ends", 3000);
+	vt_expect_gone(t, "[read-only]", 3000);
+}
+
+static void
 make_an_authority(struct vt *t)
 {
 	vt_type(t, ":new auth<Enter>");
@@ -195,6 +206,7 @@ first_start_to_diagnosis(void **state)
 	    "\"$('%s' dir)/ssh_config.ctl\" > ssh_config", lab), 0);
 	t = start(dir);
 	know_the_host(t);
+	allow_changes(t);
 	make_an_authority(t);
 	walk_the_wizard(t);
 	tick_the_boxes(t);
