@@ -169,6 +169,9 @@ const struct migration migration_table[] = {
 	"	WHEN EXISTS (SELECT 1 FROM activity WHERE id = NEW.id)\n"
 	"	BEGIN SELECT RAISE(ABORT, 'activity cannot be replaced'); END;\n"
 },
+{ 2, "groups of servers",
+	"ALTER TABLE server ADD COLUMN \"group\" TEXT;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -19,6 +19,7 @@ static const struct column server_columns[] = {
 	COL(host_name, COL_TEXT), COL(domain, COL_TEXT), COL(os, COL_TEXT), COL(transport, COL_TEXT),
 	COL(transport_why, COL_TEXT), COL(read_at, COL_INT64), COL(tried_at, COL_INT64), COL(trouble, COL_TEXT),
 	COL(trouble_code, COL_TEXT), COL(queue_messages, COL_INT64), COL(generation, COL_INT64), COL(base, COL_TEXT),
+	COL(group, COL_TEXT),
 	{ NULL, COL_TEXT, 0, NULL, 0 }
 };
 

@@ -10,7 +10,7 @@
 #include "mxseal/xalloc.h"
 
 #define SERVER_COLUMNS "id, rev, name, target, identity, become, system, mailsys, version, config_dir, host_name, domain, os, " \
-	"transport, transport_why, read_at, tried_at, trouble, trouble_code, queue_messages, generation, base"
+	"transport, transport_why, read_at, tried_at, trouble, trouble_code, queue_messages, generation, base, \"group\""
 #define VSERVER_COLUMNS "v.id, v.rev, v.server, v.name, v.title, v.listen, v.port, v.is_default, v.implicit_tls, v.present, " \
 	"v.cert_file, v.cert_pem, v.cert_trouble, v.served_pem, v.served_sha256, v.served_trouble, v.served_at, " \
 	"v.certificate, v.certificate_set"
@@ -38,14 +38,14 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_SERVER_BY_NAME] = "SELECT " SERVER_COLUMNS " FROM server WHERE name = ?",
 	[ST_SERVER_INSERT] = "INSERT INTO server (rev, name, target, identity, become, system, mailsys, version, config_dir, "
 		"host_name, domain, os, transport, transport_why, read_at, tried_at, trouble, trouble_code, queue_messages, "
-		"generation, base) VALUES (1, :name, :target, :identity, :become, :system, :mailsys, :version, :config_dir, "
+		"generation, base, \"group\") VALUES (1, :name, :target, :identity, :become, :system, :mailsys, :version, :config_dir, "
 		":host_name, :domain, :os, :transport, :transport_why, :read_at, :tried_at, :trouble, :trouble_code, "
-		":queue_messages, :generation, :base)",
+		":queue_messages, :generation, :base, :group)",
 	[ST_SERVER_UPDATE] = "UPDATE server SET rev = rev + 1, name = :name, target = :target, identity = :identity, "
 		"become = :become, system = :system, mailsys = :mailsys, version = :version, config_dir = :config_dir, "
 		"host_name = :host_name, domain = :domain, os = :os, transport = :transport, transport_why = :transport_why, "
 		"read_at = :read_at, tried_at = :tried_at, trouble = :trouble, trouble_code = :trouble_code, "
-		"queue_messages = :queue_messages, generation = :generation, base = :base WHERE id = :id AND rev = :rev",
+		"queue_messages = :queue_messages, generation = :generation, base = :base, \"group\" = :group WHERE id = :id AND rev = :rev",
 	[ST_SERVER_DELETE] = "DELETE FROM server WHERE id = ?",
 	/* keys of drafts end in the object's name: "certificate mx1", "certificate mx1/smtp" */
 	[ST_SERVER_DRAFTS_DELETE] = "DELETE FROM draft WHERE instr(key || '/', "

@@ -15,7 +15,7 @@ static const size_t server_texts[] = {
 	TEXT(server, name), TEXT(server, target), TEXT(server, identity), TEXT(server, system), TEXT(server, mailsys),
 	TEXT(server, version), TEXT(server, config_dir), TEXT(server, host_name), TEXT(server, domain), TEXT(server, os),
 	TEXT(server, transport), TEXT(server, transport_why), TEXT(server, trouble), TEXT(server, trouble_code),
-	TEXT(server, base), END
+	TEXT(server, base), TEXT(server, group), END
 };
 
 static const size_t found_value_texts[] = {

@@ -36,6 +36,7 @@ journey_close(struct journey *j)
 	for (s = j->slots; s != NULL; s = next) {
 		next = s->next;
 		host_close(s->host);
+		free(s->opened);
 		secret_release(&s->login);
 		secret_release(&s->sudo);
 		free(s);
@@ -165,10 +166,14 @@ host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
 	struct slot *s = hj->slot;
 	int rc;
 
-	if (s->host != NULL && !host_alive(s->host)) {
+	char *with = xasprintf("%s %s %d", hj->login.target, hj->login.identity ? hj->login.identity : "-", (int)hj->login.become);
+
+	if (s->host != NULL && (!host_alive(s->host) || !text_eq(s->opened, with))) {
 		host_close(s->host);
 		s->host = NULL;
 	}
+	free(s->opened);
+	s->opened = with;
 	if (s->host == NULL) {
 		job_say(ctx, "login");
 		if (host_open(&s->host, &hj->login, ctx, NULL, e) == -1) {

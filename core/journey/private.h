@@ -10,7 +10,8 @@
  * user at a time; the list itself belongs to the main thread. */
 struct slot {
 	int64_t server;
-	struct host *host;               /* used by the running job only */
+	struct host *host;               /* used by the running job only; so is */
+	char *opened;                    /* ... what it was opened with: a changed address means a new connection */
 	struct secret login, sudo;       /* asked for, main thread */
 	struct slot *next;
 };

@@ -7,9 +7,19 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
+static void
+fill(struct server *sv, const char *target, const char *identity, const char *become, const char *system, const char *group)
+{
+	xset(&sv->target, target);
+	xset(&sv->identity, text_empty(identity) ? NULL : identity);
+	sv->become = text_eq(become, "sudo") ? BECOME_SUDO : BECOME_NONE;
+	xset(&sv->system, text_empty(system) ? "auto" : system);
+	xset(&sv->group, text_empty(group) ? NULL : group);
+}
+
 int
 server_add(struct journey *j, const char *name, const char *target, const char *identity, const char *become,
-    const char *system, int64_t *id, struct err *e)
+    const char *system, const char *group, int64_t *id, struct err *e)
 {
 	struct server sv = { .id = 0, .queue_messages = -1 };
 	struct str text = STR_INIT;
@@ -20,10 +30,7 @@ server_add(struct journey *j, const char *name, const char *target, const char *
 		goto out;
 	}
 	xset(&sv.name, name);
-	xset(&sv.target, target);
-	xset(&sv.identity, text_empty(identity) ? NULL : identity);
-	sv.become = text_eq(become, "sudo") ? BECOME_SUDO : BECOME_NONE;
-	xset(&sv.system, text_empty(system) ? "auto" : system);
+	fill(&sv, target, identity, become, system, group);
 	sv.queue_messages = -1;
 	if (login_check_target(target, e) == -1 || store_server_save(j->store, &sv, e) == -1)
 		goto out;
@@ -31,6 +38,26 @@ server_add(struct journey *j, const char *name, const char *target, const char *
 	str_addf(&text, "%s is at %s", name, target);
 	rc = note_activity(j, name, "server-add", 0, e, text.s);
 out:
+	str_release(&text);
+	server_release(&sv);
+	return rc;
+}
+
+int
+server_set(struct journey *j, int64_t id, const char *target, const char *identity, const char *become, const char *system,
+    const char *group, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	struct str text = STR_INIT;
+	int rc = -1;
+
+	if (store_server_get(j->store, id, &sv, e) == -1)
+		return -1;
+	fill(&sv, target, identity, become, system, group);
+	if (login_check_target(target, e) == 0 && store_server_save(j->store, &sv, e) == 0) {
+		str_addf(&text, "%s is at %s%s%s", sv.name, target, sv.group != NULL ? ", in group " : "", sv.group != NULL ? sv.group : "");
+		rc = note_activity(j, sv.name, "server-set", 0, e, text.s);
+	}
 	str_release(&text);
 	server_release(&sv);
 	return rc;

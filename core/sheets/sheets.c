@@ -6,6 +6,7 @@
 
 const struct sheet *const sheets[] = {
 	&sheet_server,
+	&sheet_server_set,
 	&sheet_certificate,
 	&sheet_virtual_server,
 	&sheet_connector,

@@ -50,7 +50,10 @@ int  may_change(struct journey *j, struct err *e);
 
 /* --- core/journey/servers.c --- */
 int  server_add(struct journey *j, const char *name, const char *target, const char *identity, const char *become,
-        const char *system, int64_t *id, struct err *e);
+        const char *system, const char *group, int64_t *id, struct err *e);
+/* The same for one that is there; its name stays. */
+int  server_set(struct journey *j, int64_t id, const char *target, const char *identity, const char *become,
+        const char *system, const char *group, struct err *e);
 int  server_remove(struct journey *j, int64_t id, struct err *e);          /* from the store; the host is not touched */
 int64_t server_look_key(struct journey *j, int64_t id, struct hostkey *out, journey_done_fn *done, void *arg, struct err *e);
 int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, struct err *e);

@@ -42,6 +42,7 @@ struct server {
 	int64_t queue_messages;   /* -1 unknown */
 	int64_t generation;       /* current generation of ours on the host, 0 none */
 	char *base;               /* hash of the files a plan would be made from */
+	char *group;              /* named on the command line as @group, or NULL */
 };
 RECORD(server);
 

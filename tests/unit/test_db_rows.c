@@ -132,7 +132,7 @@ server_fill(struct server *s)
 	s->name = text(); s->target = text(); s->identity = text(); s->become = BECOME_SUDO; s->system = text();
 	s->mailsys = text(); s->version = text(); s->config_dir = text(); s->host_name = text(); s->domain = text();
 	s->os = text(); s->transport = text(); s->transport_why = text(); s->trouble = text(); s->trouble_code = text();
-	s->base = text();
+	s->base = text(); s->group = text();
 	for (char *p = s->name; *p != '\0'; p++)   /* a slash parts server and virtual server */
 		if (*p == '/')
 			*p = '_';
@@ -145,7 +145,7 @@ server_same(const struct server *a, const struct server *b)
 	SAME_N(id); SAME_N(rev); SAME(name); SAME(target); SAME(identity); SAME_N(become); SAME(system); SAME(mailsys);
 	SAME(version); SAME(config_dir); SAME(host_name); SAME(domain); SAME(os); SAME(transport); SAME(transport_why);
 	SAME_N(read_at); SAME_N(tried_at); SAME(trouble); SAME(trouble_code); SAME_N(queue_messages); SAME_N(generation);
-	SAME(base);
+	SAME(base); SAME(group);
 }
 
 static void

@@ -29,6 +29,26 @@ cmd_server_add(struct cli *c, const struct args *a, struct err *e)
 }
 
 int
+cmd_server_set(struct cli *c, const struct args *a, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	struct form *f = NULL;
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	if (rc == 0)
+		rc = cli_form(c, sheet_find("server-set"), sv.id, sv.name, a, &f, e);
+	if (rc == 0)
+		rc = cli_form_run(c, f, 0, e);
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:o}", "name", json_text(sv.name)));
+	else if (rc == 0)
+		out_text(f->result.s);
+	form_close(f);
+	server_release(&sv);
+	return rc;
+}
+
+int
 cmd_server_trust(struct cli *c, const struct args *a, struct err *e)
 {
 	struct server sv = { .id = 0 };
@@ -47,8 +67,8 @@ cmd_server_trust(struct cli *c, const struct args *a, struct err *e)
 int
 cmd_server_list(struct cli *c, const struct args *a, struct err *e)
 {
-	static const char *const head[] = { "NAME", "TARGET", "SYSTEM", "READ", "QUEUE", "EDITS", "STATE" };
-	struct table t = { .head = head, .columns = 7 };
+	static const char *const head[] = { "NAME", "GROUP", "TARGET", "SYSTEM", "READ", "QUEUE", "EDITS", "STATE" };
+	struct table t = { .head = head, .columns = 8 };
 	struct server_list l = { NULL, 0 };
 	json_t *rows = json_array();
 	char ago[16];
@@ -63,6 +83,7 @@ cmd_server_list(struct cli *c, const struct args *a, struct err *e)
 		json_array_append_new(rows, server_json(c, sv, false));
 		when_ago(ago, when_now() - sv->read_at);
 		table_cell(&t, "%s", sv->name);
+		table_cell(&t, "%s", sv->group ? sv->group : "-");
 		table_cell(&t, "%s", sv->target);
 		table_cell(&t, "%s %s", sv->mailsys ? sv->mailsys : "-", sv->version ? sv->version : "");
 		table_cell(&t, "%s", sv->read_at ? ago : "never");

@@ -77,7 +77,7 @@ void cli_progress(const struct job_progress *p, void *cli);
 /* --- names --- */
 int cli_server(struct cli *c, const char *name, struct server *out, struct err *e);
 int cli_vserver(struct cli *c, const char *name, struct vserver *out, struct err *e);
-/* Servers named in a (all when none is). */
+/* Servers named in a, @GROUP for all of a group, each once, in that order (all when none is named). */
 int cli_servers(struct cli *c, const struct args *a, struct server_list *out, struct err *e);
 int cli_id(const char *text, int64_t *out, struct err *e);
 /* A form with the command's options filled in and checked. */

@@ -56,6 +56,8 @@ static const struct option yes_options[] = { { "yes", NULL, "do not ask", false 
 const struct cli_command commands[] = {
 	{ "server add", "NAME TARGET", "make a mail host known; nobody is contacted", NULL, 2, 2, STORE, NULL,
 	  "server", cmd_server_add },
+	{ "server set", "NAME", "its address, how to log in, its group", "--group '' takes it out of its group.", 1, 1, STORE, NULL,
+	  "server-set", cmd_server_set },
 	{ "server trust", "NAME", "look at its host key and confirm it", "Without --fingerprint the key is shown and asked for.",
 	  1, 1, STORE, trust_options, NULL, cmd_server_trust },
 	{ "server list", "", "all servers", NULL, 0, 0, STORE, NULL, NULL, cmd_server_list },

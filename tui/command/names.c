@@ -18,6 +18,61 @@ cli_vserver(struct cli *c, const char *name, struct vserver *out, struct err *e)
 	return store_vserver_by_name(journey_store(c->j), name, out, e);
 }
 
+static bool
+listed(const struct server_list *l, int64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->v[i].id == id)
+			return true;
+	return false;
+}
+
+/* Moves the servers of a group from all to out; nobody stands there twice. */
+static int
+take(struct server_list *all, const char *group, struct server_list *out, struct err *e)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < all->n; i++) {
+		if (!text_eq(all->v[i].group, group))
+			continue;
+		n++;
+		if (listed(out, all->v[i].id))
+			continue;
+		*server_list_add(out) = all->v[i];
+		memset(&all->v[i], 0, sizeof(all->v[i]));
+	}
+	if (n > 0)
+		return 0;
+	err_set(e, RC_NOTFOUND, "no server is in the group \"%s\"", clean(group));
+	return err_hint(e, "mxseal server set NAME --group %s puts one there", clean(group));
+}
+
+static int
+add_word(struct cli *c, const char *word, struct server_list *out, struct err *e)
+{
+	struct server_list all = { NULL, 0 };
+	struct server sv = { .id = 0 };
+	int rc;
+
+	if (*word == '@') {
+		rc = store_servers(journey_store(c->j), &all, e);
+		if (rc == 0)
+			rc = take(&all, word + 1, out, e);
+		server_list_release(&all);
+		return rc;
+	}
+	if (cli_server(c, word, &sv, e) == -1)
+		return -1;
+	if (listed(out, sv.id))
+		server_release(&sv);
+	else
+		*server_list_add(out) = sv;
+	return 0;
+}
+
 int
 cli_servers(struct cli *c, const struct args *a, struct server_list *out, struct err *e)
 {
@@ -26,7 +81,7 @@ cli_servers(struct cli *c, const struct args *a, struct server_list *out, struct
 	if (a->n == 0)
 		return store_servers(journey_store(c->j), out, e);
 	for (i = 0; i < a->n; i++)
-		if (cli_server(c, a->words[i], server_list_add(out), e) == -1)
+		if (add_word(c, a->words[i], out, e) == -1)
 			return -1;
 	return 0;
 }

@@ -163,6 +163,7 @@ server_json(struct cli *c, const struct server *sv, bool whole)
 
 	json_object_set_new(o, "name", json_text(sv->name));
 	json_object_set_new(o, "target", json_text(sv->target));
+	json_object_set_new(o, "group", json_text(sv->group));
 	json_object_set_new(o, "system", json_text(sv->mailsys));
 	json_object_set_new(o, "version", json_text(sv->version));
 	json_object_set_new(o, "host_name", json_text(sv->host_name));

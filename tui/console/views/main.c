@@ -425,6 +425,17 @@ can_properties(const struct view *v)
 	return n != NULL && (n->kind == NODE_CONNECTOR || on_read_server(v));
 }
 
+static void
+act_server(struct view *v)
+{
+	struct node *n = selected(v);
+	struct server s = { 0 };
+
+	if (store_server_get(v->app->st, n->server, &s, NULL) == 0)
+		open_sheet(v, "server-set", OBJECT_SERVER, SHEET_DIALOG, s.id, s.name);
+	server_release(&s);
+}
+
 static void act_new_server(struct view *v) { open_sheet(v, "server", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
 
 /* Opened on a virtual server, which then sends for it. */
@@ -768,6 +779,8 @@ static const struct action main_actions[] = {
 	{ 'H', "generations", "history", "What was pushed to this host, and what is in force.", "mxseal status SERVER",
 	  act_history, on_server, ACTION_QUIET },
 	{ 'R', "read all", "read all", "Reads every server again.", "mxseal server read NAME", act_read_all, has_servers,
+	  ACTION_QUIET },
+	{ 'E', "server", "server", "Address, login and group of the selected server.", "mxseal server set NAME", act_server, on_server,
 	  ACTION_QUIET },
 	{ 'd', "remove", "remove", "Removes from the store (asks first); hosts are not touched.", "mxseal server remove NAME",
 	  act_remove, can_remove, ACTION_QUIET },

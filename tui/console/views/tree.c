@@ -149,12 +149,12 @@ vserver_state(struct app *a, const struct vserver *v, struct node *n)
 }
 
 static void
-add_vservers(struct tree *t, struct app *a, const struct server *s, const struct vserver_list *l)
+add_vservers(struct tree *t, struct app *a, const struct server *s, int depth, const struct vserver_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const struct vserver *v = &l->v[i];
 		char *name = xasprintf("%s :%d", v->name, v->port);
-		struct node *n = add(t, NODE_VSERVER, 2, "vs", v->id, 0, v->port > 0 ? name : v->name);
+		struct node *n = add(t, NODE_VSERVER, depth, "vs", v->id, 0, v->port > 0 ? name : v->name);
 		free(name);
 		n->server = s->id;
 		n->object_name = xasprintf("%s/%s", s->name, v->name);
@@ -191,7 +191,8 @@ stands_below(const struct connector *c, const struct server *s, const struct ser
 }
 
 static void
-add_connectors(struct tree *t, const struct server_list *servers, const struct server *s, const struct connector_list *l)
+add_connectors(struct tree *t, const struct server_list *servers, const struct server *s, int depth,
+    const struct connector_list *l)
 {
 	size_t count = 0;
 
@@ -199,11 +200,11 @@ add_connectors(struct tree *t, const struct server_list *servers, const struct s
 		count += stands_below(&l->v[i], s, servers);
 	if (count == 0)
 		return;
-	group(t, s != NULL ? 2 : 0, "connectors", s != NULL ? s->id : 0, "Connectors", count, count <= 6);
+	group(t, depth, "connectors", s != NULL ? s->id : 0, "Connectors", count, count <= 6);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!stands_below(&l->v[i], s, servers))
 			continue;
-		struct node *n = add(t, NODE_CONNECTOR, s != NULL ? 3 : 1, "connector", l->v[i].id, 0, l->v[i].name);
+		struct node *n = add(t, NODE_CONNECTOR, depth + 1, "connector", l->v[i].id, 0, l->v[i].name);
 		snprintf(n->key, sizeof(n->key), "connector %lld %lld", (long long)(s != NULL ? s->id : 0),
 		    (long long)l->v[i].id);
 		n->server = s != NULL ? s->id : 0;
@@ -291,28 +292,77 @@ server_state(struct app *a, const struct server *s, struct node *n)
 	}
 }
 
+/* What add_server needs of the store, read once. */
+struct stock {
+	const struct server_list *servers;
+	const struct connector_list *connectors;
+	const struct certificate_list *certs;
+	const struct request_list *requests;
+};
+
 static int
-add_servers(struct tree *t, struct app *a, const struct server_list *servers, const struct connector_list *connectors,
-    const struct certificate_list *certs, const struct request_list *requests, struct err *e)
+add_server(struct tree *t, struct app *a, const struct stock *k, const struct server *s, int depth, struct err *e)
 {
-	t->servers = servers->n;
-	group(t, 0, "servers", 0, "Servers", servers->n, true);
-	for (size_t i = 0; i < servers->n; i++) {
-		const struct server *s = &servers->v[i];
-		struct vserver_list vs = { NULL, 0 };
-		struct node *n = add(t, NODE_SERVER, 1, "server", s->id, 0, s->name);
-		n->server = s->id;
-		n->object_name = xstrdup(s->name);
-		server_state(a, s, n);
-		if (store_vservers(a->st, s->id, &vs, e) != 0)
+	struct vserver_list vs = { NULL, 0 };
+	struct node *n = add(t, NODE_SERVER, depth, "server", s->id, 0, s->name);
+
+	n->server = s->id;
+	n->object_name = xstrdup(s->name);
+	server_state(a, s, n);
+	if (store_vservers(a->st, s->id, &vs, e) != 0)
+		return -1;
+	if (vs.n > 0)
+		fold(t, n, k->servers->n <= 3);
+	add_vservers(t, a, s, depth + 1, &vs);
+	vserver_list_release(&vs);
+	add_connectors(t, k->servers, s, depth + 1, k->connectors);
+	add_certificates(t, a, s->id, depth + 1, k->certs, k->requests);
+	return 0;
+}
+
+/* The next group in alphabetical order behind this one (NULL: the first). NULL: there is none. */
+static const char *
+group_after(const struct server_list *l, const char *group)
+{
+	const char *next = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].group != NULL && (group == NULL || strcmp(l->v[i].group, group) > 0)
+		    && (next == NULL || strcmp(l->v[i].group, next) < 0))
+			next = l->v[i].group;
+	return next;
+}
+
+static int
+add_group(struct tree *t, struct app *a, const struct stock *k, const char *name, struct err *e)
+{
+	size_t count = 0;
+	struct node *n;
+
+	for (size_t i = 0; i < k->servers->n; i++)
+		count += text_eq(k->servers->v[i].group, name);
+	n = group(t, 1, "group", 0, name, count, true);
+	snprintf(n->key, sizeof(n->key), "group %s", name);
+	fold(t, n, true);
+	n->object_name = xasprintf("@%s", name);
+	for (size_t i = 0; i < k->servers->n; i++)
+		if (text_eq(k->servers->v[i].group, name) && add_server(t, a, k, &k->servers->v[i], 2, e) != 0)
 			return -1;
-		if (vs.n > 0)
-			fold(t, n, servers->n <= 3);
-		add_vservers(t, a, s, &vs);
-		vserver_list_release(&vs);
-		add_connectors(t, servers, s, connectors);
-		add_certificates(t, a, s->id, 2, certs, requests);
-	}
+	return 0;
+}
+
+/* Groups first, then who is in none. */
+static int
+add_servers(struct tree *t, struct app *a, const struct stock *k, struct err *e)
+{
+	t->servers = k->servers->n;
+	group(t, 0, "servers", 0, "Servers", k->servers->n, true);
+	for (const char *g = group_after(k->servers, NULL); g != NULL; g = group_after(k->servers, g))
+		if (add_group(t, a, k, g, e) != 0)
+			return -1;
+	for (size_t i = 0; i < k->servers->n; i++)
+		if (k->servers->v[i].group == NULL && add_server(t, a, k, &k->servers->v[i], 1, e) != 0)
+			return -1;
 	return 0;
 }
 
@@ -385,6 +435,7 @@ tree_build(struct tree *t, struct app *a, const char *filter, struct err *e)
 	struct connector_list connectors = { NULL, 0 };
 	struct certificate_list certs = { NULL, 0 };
 	struct request_list requests = { NULL, 0 };
+	struct stock stock = { &servers, &connectors, &certs, &requests };
 	int rc = -1;
 
 	release_rows(t);
@@ -393,9 +444,9 @@ tree_build(struct tree *t, struct app *a, const char *filter, struct err *e)
 	    || store_certificates(a->st, &certs, e) != 0 || store_requests(a->st, 0, &requests, e) != 0)
 		goto out;
 	t->connectors = connectors.n;
-	if (add_attention(t, a, e) != 0 || add_servers(t, a, &servers, &connectors, &certs, &requests, e) != 0)
+	if (add_attention(t, a, e) != 0 || add_servers(t, a, &stock, e) != 0)
 		goto out;
-	add_connectors(t, &servers, NULL, &connectors);
+	add_connectors(t, &servers, NULL, 0, &connectors);
 	add_certificates(t, a, 0, 0, &certs, &requests);
 	if (add_authorities(t, a, e) != 0)
 		goto out;
