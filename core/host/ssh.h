@@ -33,12 +33,14 @@ struct link {
 	struct questions *questions;  /* while keyboard-interactive asks them */
 };
 
-/* Repeats a call of libssh2 until it is done or time is over. rc is its result, or LINK_GAVE_UP with e set. */
+/* Repeats a call of libssh2 until it is done or time is over. rc is its result, or LINK_GAVE_UP with e set. until is taken
+ * once: what arrives meanwhile must not put the end off. */
 #define LINK_GAVE_UP (-1000)
 #define LINK_DO(k, until, rc, call, e) \
 	do { \
+		const int64_t link_until_ = (until); \
 		while (((rc) = (call)) == LIBSSH2_ERROR_EAGAIN) \
-			if (link_wait((k), (until), (e)) < 0) { \
+			if (link_wait((k), link_until_, (e)) < 0) { \
 				(rc) = LINK_GAVE_UP; \
 				break; \
 			} \
