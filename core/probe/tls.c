@@ -124,7 +124,10 @@ explain(struct tls_stream *t, struct err *e)
 		return "timeout-in-handshake";
 	}
 	if (t->below.e.code != RC_OK) {
-		err_set(e, t->below.e.code, "%s", t->below.e.text);
+		if (t->below.e.code == RC_CANCELLED)
+			*e = t->below.e;
+		else
+			err_set(e, t->below.e.code, "the other side cuts the connection");
 		return "lost-connection-after-starttls";
 	}
 	if (code == 0 || (t->below.eof && ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
@@ -148,6 +151,18 @@ explain(struct tls_stream *t, struct err *e)
 	return c.failure->name;
 }
 
+/* What ends TLS after the handshake. A cut or silent connection is no TLS matter then, unless a client certificate was asked
+ * for; whether that shows while reading or while writing is a matter of luck. */
+static void
+explain_later(struct tls_stream *t, struct err *e)
+{
+	t->class_name = explain(t, e);
+	if (strcmp(t->class_name, "lost-connection-after-starttls") == 0)
+		t->class_name = t->wants_client_cert ? "client-cert-required" : NULL;
+	else if (strcmp(t->class_name, "timeout-in-handshake") == 0)
+		t->class_name = NULL;
+}
+
 /* --- the stream --- */
 
 static ssize_t
@@ -164,12 +179,7 @@ tls_read(struct stream *s, void *mem, size_t n, int timeout_ms, struct err *e)
 		return (ssize_t)got;
 	if (SSL_get_error(t->ssl, rc) == SSL_ERROR_ZERO_RETURN)
 		return 0;
-	t->class_name = explain(t, e);
-	/* a cut or silent connection after the handshake is no TLS matter unless a client certificate was asked for */
-	if (strcmp(t->class_name, "lost-connection-after-starttls") == 0)
-		t->class_name = t->wants_client_cert ? "client-cert-required" : NULL;
-	else if (strcmp(t->class_name, "timeout-in-handshake") == 0)
-		t->class_name = NULL;
+	explain_later(t, e);
 	ERR_clear_error();
 	return -1;
 }
@@ -185,7 +195,7 @@ tls_write(struct stream *s, const void *mem, size_t n, int timeout_ms, struct er
 	ERR_clear_error();
 	rc = SSL_write_ex(t->ssl, mem, n, &put);
 	if (rc != 1)
-		t->class_name = explain(t, e);
+		explain_later(t, e);
 	ERR_clear_error();
 	return rc == 1 ? 0 : -1;
 }
