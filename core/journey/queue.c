@@ -371,6 +371,8 @@ destination_probe(struct journey *j, int64_t server, const char *target, int por
 
 /* --- diagnosis --- */
 
+#define MESSAGES_READ 50     /* of a destination, for the words of its reason */
+
 struct diagnosing { char *destination; struct destination_view view, *out; };
 
 static void
@@ -417,7 +419,7 @@ level_in_force(struct host *h, const char *destination, char **out)
 	sections_release(&s);
 }
 
-static const struct queue_group *
+static struct queue_group *
 group_of(const struct queue_groups *g, const char *key)
 {
 	size_t i;
@@ -428,6 +430,19 @@ group_of(const struct queue_groups *g, const char *key)
 	return NULL;
 }
 
+/* The reason in the words of this destination's own mail: that of the group may have been folded. */
+static void
+take_own_words(struct queue_group *g, const struct queue_messages *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->v[i].failure == g->failure && m->v[i].reason != NULL) {
+			xset(&g->reason, m->v[i].reason);
+			return;
+		}
+}
+
 static int
 diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -435,13 +450,17 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	struct dialer here = { probe_dial_here, ctx, "here" };
 	struct probe_options o = { .timeout_ms = 0 };
 	struct queue_view q = { .taken_at = 0 };
+	struct queue_group *group;
 	struct err own;
 	bool from_host, from_here;
 	int rc = -1;
 
 	job_say(ctx, "listing the queue");
-	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, NULL, 0, &q, e) == -1)
+	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
 		goto out;
+	if ((group = group_of(&q.groups, d->destination)) != NULL)
+		take_own_words(group, &q.taken);
+	d->view.since = group != NULL ? group->oldest : 0;
 	level_in_force(h, d->destination, &d->view.level);
 	job_say(ctx, "looking at %s from %s", clean(d->destination), hj->server.name);
 	from_host = probe_from_host(h, &hj->server, d->destination, 0, true, ctx, &d->view.from_host, &own) == 0;
@@ -451,7 +470,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 		err_set(e, RC_CANCELLED, "cancelled");
 		goto out;
 	}
-	diagnose(d->destination, group_of(&q.groups, d->destination), d->view.level, from_host ? &d->view.from_host : NULL,
+	diagnose(d->destination, group, d->view.level, from_host ? &d->view.from_host : NULL,
 	    from_here ? &d->view.from_here : NULL, &d->view.diagnosis);
 	rc = 0;
 out:

@@ -126,6 +126,33 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 	return rc;
 }
 
+/* How many messages more wait for each destination than at the first look of the last hour. */
+static void
+add_trends(struct cli *c, const struct queue_groups *g, const json_t *servers, json_t *groups)
+{
+	int64_t now = when_now(), change;
+	struct queue_point_list l;
+	struct server sv;
+	size_t i, k;
+	bool known;
+
+	/* the store remembers no more groups of one look */
+	for (i = 0; i < g->n && i < 1000; i++) {
+		for (k = 0, change = 0, known = false; k < json_array_size(servers); k++) {
+			sv = (struct server){ .id = 0 };
+			l = (struct queue_point_list){ NULL, 0 };
+			if (cli_server(c, json_string_value(json_object_get(json_array_get(servers, k), "server")), &sv, NULL) == 0 &&
+			    store_queue_points(journey_store(c->j), sv.id, g->v[i].key, now - 3600, &l, NULL) == 0 && l.n > 1) {
+				change += l.v[l.n - 1].messages - l.v[0].messages;
+				known = true;
+			}
+			free(l.v);
+			server_release(&sv);
+		}
+		json_object_set_new(json_array_get(groups, i), "trend", known ? json_integer(change) : json_null());
+	}
+}
+
 int
 cmd_queue(struct cli *c, const struct args *a, struct err *e)
 {
@@ -133,6 +160,7 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 	struct queue_view v = { .taken_at = 0 };
 	enum queue_by by = QUEUE_BY_DESTINATION;
 	const char *group = args_get(a, "group");
+	json_t *groups;
 	int rc = 0;
 
 	if (group != NULL)
@@ -148,10 +176,13 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 		rc = from_servers(c, a, by, &sum, e);
 	/* what could be read is shown even when a server could not */
 	if (rc == 0 || json_array_size(sum.servers) > 0) {
-		if (c->json)
+		if (c->json) {
+			groups = groups_json(&sum.groups);
+			if (by == QUEUE_BY_DESTINATION && !args_has(a, "from"))
+				add_trends(c, &sum.groups, sum.servers, groups);
 			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
-			    groups_json(&sum.groups), "bad_lines", (json_int_t)sum.bad));
-		else {
+			    groups, "bad_lines", (json_int_t)sum.bad));
+		} else {
 			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
 			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
 			printf("%lld messages", (long long)sum.messages);
@@ -387,10 +418,10 @@ diagnosis_json(const struct destination_view *v)
 		json_array_append_new(probes, probe_json(&v->from_host));
 	if (v->from_here.target != NULL)
 		json_array_append_new(probes, probe_json(&v->from_here));
-	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:[o]}", "destination",
+	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:[o]}", "destination",
 	    json_text(v->diagnosis.destination), "class", f->name, "side", failure_side_name(v->diagnosis.side), "tls",
 	    json_boolean(f->tls), "title", json_text(f->title), "explain", json_text(f->explain), "level", json_text(v->level),
-	    "confidence", json_text(v->diagnosis.confidence), "since", "evidence", lines_json(v->diagnosis.evidence.s), "probes",
+	    "confidence", json_text(v->diagnosis.confidence), "since", v->since > 0 ? json_when(v->since) : json_null(), "evidence", lines_json(v->diagnosis.evidence.s), "probes",
 	    probes, "remedies", json_text(f->advice));
 }
 
@@ -398,10 +429,15 @@ static void
 diagnosis_print(const struct destination_view *v)
 {
 	const struct failure *f = v->diagnosis.failure;
+	char ago[16];
 
 	printf("%s: %s\n", clean(v->diagnosis.destination), f->title);
 	printf("class %s, side %s, sure: %s, our level %s\n\n", f->name, failure_side_name(v->diagnosis.side),
 	    v->diagnosis.confidence ? v->diagnosis.confidence : "low", v->level ? clean(v->level) : "?");
+	if (v->since > 0) {
+		when_ago(ago, when_now() - v->since);
+		printf("The oldest message waits for %s.\n", ago);
+	}
 	out_text(v->diagnosis.evidence.s);
 	if (f->explain != NULL)
 		printf("\n%s\n", f->explain);
