@@ -84,6 +84,11 @@ poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char
 	queue_reader_taken(q, &out->taken);
 	out->messages = queue_reader_messages(q);
 	out->bad_lines = queue_reader_bad_lines(q);
+	if (out->messages == 0 && out->bad_lines > 0) {
+		err_set(e, RC_PARSE, "what %s on %s says is no listing of a queue (%lld lines)", m->queue_argv[0], sv->name,
+		    (long long)out->bad_lines);
+		goto out;
+	}
 	rc = 0;
 out:
 	queue_reader_free(q);
@@ -284,7 +289,7 @@ probe_here_work(struct job_ctx *ctx, void *arg, struct err *e)
 {
 	struct probing *p = arg;
 	struct dialer d = { probe_dial_here, ctx, "here" };
-	struct probe_options o = { .timeout_ms = 0 };
+	struct probe_options o = { .implicit_tls = p->port == 465 };
 
 	return probe_destination(&d, NULL, p->target, p->port, p->mx, &o, ctx, &p->report, e);
 }
@@ -310,7 +315,7 @@ probe_from_host(struct host *h, const struct server *sv, const char *target, int
     struct probe_report *out, struct err *e)
 {
 	struct dialer d = { probe_dial_host, h, sv->name };
-	struct probe_options o = { .helo = sv->host_name };
+	struct probe_options o = { .helo = sv->host_name, .implicit_tls = port == 465 };
 	struct sections s = { NULL, 0 };
 	int rc = host_read(h, resolver_cmds, 1, &s, e);
 
@@ -385,40 +390,6 @@ diagnosing_free(void *data)
 	free(d);
 }
 
-/* The level in force: our own and the administrator's policy maps in their order, then the default. */
-static void
-level_in_force(struct host *h, const char *destination, char **out)
-{
-	const char *const maps_argv[] = { "postconf", "-h", "smtp_tls_policy_maps", NULL };
-	const char *const level_argv[] = { "postconf", "-h", "smtp_tls_security_level", NULL };
-	const struct host_cmd conf[] = { { "maps", maps_argv }, { "level", level_argv } };
-	struct sections s = { NULL, 0 };
-	char **maps = NULL, *text;
-	size_t i;
-
-	if (host_read(h, conf, 2, &s, NULL) == -1)
-		return;
-	maps = words_split(section_text(&s, "maps"), " ,\n", NULL);
-	for (i = 0; maps[i] != NULL && *out == NULL && i < 16; i++) {
-		const char *const query[] = { "postmap", "-q", destination, maps[i], NULL };
-		const struct host_cmd q[] = { { "row", query } };
-		struct sections row = { NULL, 0 };
-
-		if (host_read(h, q, 1, &row, NULL) == 0 && section_text(&row, "row") != NULL) {
-			*out = xstrdup(section_text(&row, "row"));
-			(*out)[strcspn(*out, " \t\n")] = '\0';
-		}
-		sections_release(&row);
-	}
-	if (*out == NULL && section_text(&s, "level") != NULL) {
-		*out = xstrdup(section_text(&s, "level"));
-		text = text_trim(*out);
-		memmove(*out, text, strlen(text) + 1);
-	}
-	words_free(maps);
-	sections_release(&s);
-}
-
 static struct queue_group *
 group_of(const struct queue_groups *g, const char *key)
 {
@@ -443,6 +414,32 @@ take_own_words(struct queue_group *g, const struct queue_messages *m)
 		}
 }
 
+/* A name that DNS does not know is no error of a diagnosis but what it finds. */
+static bool
+look_found_no_name(struct probe_report *r, const char *destination, const char *from, const struct err *e)
+{
+	if (e->code != RC_NOTFOUND)
+		return false;
+	*r = (struct probe_report){ .target = xstrdup(destination), .from = xstrdup(from), .verdict = xstrdup(e->text),
+	    .class_name = xstrdup("dns"), .side = xstrdup(failure_side_name(failure_find("dns")->side)) };
+	return true;
+}
+
+static void
+say_next_hop(struct diagnosis *d, const struct way *w)
+{
+	str_addf(&d->evidence, "Mail for it goes to %s", clean(w->next_hop));
+	if (w->port != 0)
+		str_addf(&d->evidence, ", port %d", w->port);
+	str_addf(&d->evidence, " (%s), so that is what was looked at.\n", w->by);
+}
+
+static void
+say_blind(struct diagnosis *d, const char *from, const struct err *e)
+{
+	str_addf(&d->evidence, "It could not be looked at from %s: %s\n", clean(from), clean(e->text));
+}
+
 static int
 diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -451,7 +448,9 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	struct probe_options o = { .timeout_ms = 0 };
 	struct queue_view q = { .taken_at = 0 };
 	struct queue_group *group;
-	struct err own;
+	struct way way = { .level = NULL };
+	const char *target;
+	struct err host_failed, here_failed;
 	bool from_host, from_here;
 	int rc = -1;
 
@@ -461,19 +460,31 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	if ((group = group_of(&q.groups, d->destination)) != NULL)
 		take_own_words(group, &q.taken);
 	d->view.since = group != NULL ? group->oldest : 0;
-	level_in_force(h, d->destination, &d->view.level);
-	job_say(ctx, "looking at %s from %s", clean(d->destination), hj->server.name);
-	from_host = probe_from_host(h, &hj->server, d->destination, 0, true, ctx, &d->view.from_host, &own) == 0;
-	job_say(ctx, "looking at %s from here", clean(d->destination));
-	from_here = probe_destination(&here, NULL, d->destination, 0, true, &o, ctx, &d->view.from_here, &own) == 0;
+	way_in_force(h, d->destination, &way);
+	d->view.level = way.level;
+	target = way.next_hop != NULL ? way.next_hop : d->destination;
+	o.implicit_tls = way.port == 465;
+	job_say(ctx, "looking at %s from %s", clean(target), hj->server.name);
+	from_host = probe_from_host(h, &hj->server, target, way.port, true, ctx, &d->view.from_host, &host_failed) == 0 ||
+	    look_found_no_name(&d->view.from_host, target, hj->server.name, &host_failed);
+	job_say(ctx, "looking at %s from here", clean(target));
+	from_here = probe_destination(&here, NULL, target, way.port, true, &o, ctx, &d->view.from_here, &here_failed) == 0 ||
+	    look_found_no_name(&d->view.from_here, target, "here", &here_failed);
 	if (job_cancelled(ctx)) {
 		err_set(e, RC_CANCELLED, "cancelled");
 		goto out;
 	}
 	diagnose(d->destination, group, d->view.level, from_host ? &d->view.from_host : NULL,
 	    from_here ? &d->view.from_here : NULL, &d->view.diagnosis);
+	if (way.next_hop != NULL)
+		say_next_hop(&d->view.diagnosis, &way);
+	if (!from_host)
+		say_blind(&d->view.diagnosis, hj->server.name, &host_failed);
+	if (!from_here)
+		say_blind(&d->view.diagnosis, "here", &here_failed);
 	rc = 0;
 out:
+	free(way.next_hop);
 	queue_view_release(&q);
 	return rc;
 }

@@ -129,6 +129,18 @@ old_but_up(const struct probe_report *look)
 	return false;
 }
 
+/* Another mail server of the destination where TLS works: mail goes on to it. */
+static const char *
+way_round(const struct probe_report *look)
+{
+	size_t i;
+
+	for (i = 0; i < look->n; i++)
+		if (text_eq(look->v[i].class_name, "tls-ok"))
+			return look->v[i].host;
+	return NULL;
+}
+
 /* Nothing waits, or no reason is known yet: the look says what mail would meet. */
 static void
 foretell(struct diagnosis *d, const struct queue_group *g, const char *level, const struct probe_report *look)
@@ -138,7 +150,11 @@ foretell(struct diagnosis *d, const struct queue_group *g, const char *level, co
 	d->failure = seen;
 	if (text_eq(seen->name, "tls-ok"))
 		d->confidence = xstrdup(g == NULL ? "high" : "medium");
-	else if (old_but_up(look)) {
+	else if (way_round(look) != NULL) {
+		say(d, "Mail can take another of its mail servers, where TLS works.");
+		d->failure = failure_find("tls-ok");
+		d->confidence = xstrdup("medium");
+	} else if (old_but_up(look)) {
 		say(d, "The handshake succeeds: it stops mail only where the mail host refuses such an old version.");
 		d->confidence = xstrdup("low");
 	} else if (stops_mail(seen->name, level))
@@ -161,14 +177,21 @@ decide(struct diagnosis *d, const struct failure *base, const char *level, const
 	bool unknown = text_eq(base->name, "unknown");
 
 	d->failure = base;
+	/* no look from outside can see these, and the sentence is plain */
+	if (text_eq(base->name, "local-policy-problem") || text_eq(base->name, "local-key-problem")) {
+		d->confidence = xstrdup("high");
+		return;
+	}
 	if (seen == NULL) {
 		d->confidence = xstrdup(unknown ? "low" : base->refine == NULL ? "high" : "medium");
 		return;
 	}
 	if (text_eq(seen->name, "tls-ok")) {
 		if (base->tls) {
-			say(d, "The failure does not show now: it may have been repaired, it may come and go, or the mail host's own "
-			    "settings and trusted authorities differ from this look.");
+			say(d, text_eq(base->name, "cert-not-verified") ? "The certificate is good now: unless it was renewed just now, "
+			    "the mail host knows too few authorities (smtp_tls_CAfile, smtp_tls_CApath) or demands another name." :
+			    "The failure does not show now: it may have been repaired, it may come and go, or the mail host's own "
+			    "settings differ from this look.");
 			d->confidence = xstrdup("low");
 		} else
 			d->confidence = xstrdup(unknown ? "low" : "high");
@@ -200,7 +223,11 @@ take_sides(struct diagnosis *d, const struct probe_report *from_host, const stru
 	enum stage host, here;
 
 	d->side = d->failure->side;
-	if (from_host == NULL || from_here == NULL || d->failure->side == SIDE_OURS)
+	/* what every look finds good and the mail host does not */
+	if (from_host != NULL && text_eq(d->failure->name, "cert-not-verified") && text_eq(from_host->class_name, "tls-ok"))
+		d->side = SIDE_OURS;
+	if (from_host == NULL || from_here == NULL || d->side == SIDE_OURS || text_eq(from_host->class_name, "unknown") ||
+	    text_eq(from_here->class_name, "unknown"))
 		return;
 	host = stage_of(from_host->class_name);
 	here = stage_of(from_here->class_name);

@@ -22,6 +22,8 @@ static const struct row {
 	{ "cert-not-verified", "verify", "cert-untrusted", "cert-untrusted", "cert-untrusted", SIDE_THEIRS, "high" },
 	{ "cert-not-verified", "verify", "cert-untrusted", "tls-ok", "cert-untrusted", SIDE_OURS, "high" },
 	{ "cert-not-verified", "verify", NULL, "cert-expired", "cert-expired", SIDE_THEIRS, "medium" },
+	{ "cert-not-verified", "verify", "tls-ok", "tls-ok", "cert-not-verified", SIDE_OURS, "low" },
+	{ "connect-timeout", "may", "connect-timeout", "unknown", "connect-timeout", SIDE_PATH, "high" },
 	{ "handshake-failed", "encrypt", "protocol-version", "protocol-version", "protocol-version", SIDE_THEIRS, "high" },
 	/* who is to blame */
 	{ "tls-not-offered", "encrypt", "tls-not-offered", "tls-not-offered", "tls-not-offered", SIDE_THEIRS, "high" },
@@ -31,7 +33,8 @@ static const struct row {
 	    "high" },
 	{ "connect-timeout", "may", "connect-timeout", "tls-ok", "connect-timeout", SIDE_PATH, "high" },
 	{ "connect-refused", "may", "connect-refused", "connect-refused", "connect-refused", SIDE_THEIRS, "high" },
-	{ "local-policy-problem", "encrypt", "tls-ok", "tls-ok", "local-policy-problem", SIDE_OURS, "low" },
+	{ "local-policy-problem", "encrypt", "tls-ok", "tls-ok", "local-policy-problem", SIDE_OURS, "high" },
+	{ "local-policy-problem", "encrypt", "starttls-refused", "starttls-refused", "local-policy-problem", SIDE_OURS, "high" },
 	/* repaired since, or not about TLS at all */
 	{ "tls-not-offered", "encrypt", "tls-ok", "tls-ok", "tls-not-offered", SIDE_THEIRS, "low" },
 	{ "greylist", "may", "tls-ok", "tls-ok", "greylist", SIDE_THEIRS, "high" },

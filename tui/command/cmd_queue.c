@@ -75,6 +75,11 @@ from_file(const char *path, enum queue_by by, struct queue_view *out, struct err
 	out->messages = queue_reader_messages(q);
 	out->bad_lines = queue_reader_bad_lines(q);
 	out->taken_at = when_now();
+	if (rc == 0 && out->messages == 0 && out->bad_lines > 0) {
+		rc = err_set(e, RC_PARSE, "%s is no listing of a queue: none of its %lld lines can be read", clean(path),
+		    (long long)out->bad_lines);
+		err_hint(e, "what is read here is the output of postqueue -j");
+	}
 	queue_reader_free(q);
 	free(buf);
 	return rc;
@@ -169,7 +174,7 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 		rc = err_set(e, RC_USAGE, "--system takes postfix, not \"%s\"", clean(args_get(a, "system")));
 	if (rc == 0 && args_has(a, "from")) {
 		rc = from_file(args_get(a, "from"), by, &v, e);
-		if (rc == 0)
+		if (rc == 0 || v.bad_lines > 0)
 			add_view(&sum, args_get(a, "from"), &v);
 		queue_view_release(&v);
 	} else if (rc == 0)
@@ -185,8 +190,10 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 		} else {
 			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
 			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
-			printf("%lld messages", (long long)sum.messages);
-			printf(sum.bad > 0 ? ", %lld lines could not be read\n" : "\n", (long long)sum.bad);
+			printf("%lld message%s", (long long)sum.messages, sum.messages == 1 ? "" : "s");
+			if (sum.bad > 0)
+				printf(", %lld line%s could not be read", (long long)sum.bad, sum.bad == 1 ? "" : "s");
+			printf("\n");
 		}
 	}
 	queue_groups_release(&sum.groups);
@@ -261,7 +268,7 @@ act(struct cli *c, const struct server *sv, const char *verb, const char *const 
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:o,s:s,s:I}", "server", json_text(sv->name), "verb", verb, "messages", (json_int_t)n));
 	else if (rc == 0)
-		printf("%s: %s, %zu messages\n", sv->name, verb, n);
+		printf("%s: %s, %zu message%s\n", sv->name, verb, n, n == 1 ? "" : "s");
 	return rc;
 }
 
