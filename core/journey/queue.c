@@ -70,8 +70,13 @@ poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char
 		err_set(e, RC_NOMAIL, "%s has no queue that mxseal can read", sv->name);
 		goto out;
 	}
-	if (host_stream(h, m->queue_argv, feed, q, &status, e) == -1)
+	if (host_stream(h, m->queue_argv, feed, q, &status, e) == -1) {
+		if (e->code == RC_TIMEOUT) {
+			err_set(e, RC_TIMEOUT, "%s on %s says nothing: listing the queue was given up", m->queue_argv[0], sv->name);
+			err_hint(e, "does the queue manager hang, or the disk of the queue?");
+		}
 		goto out;
+	}
 	if (status != 0) {
 		err_set(e, RC_REMOTE, "the queue of %s could not be listed (%s ended with status %d)", sv->name, m->queue_argv[0],
 		    status);

@@ -85,7 +85,7 @@ from_file(const char *path, enum queue_by by, struct queue_view *out, struct err
 	return rc;
 }
 
-struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; };
+struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; size_t counted; };
 
 static void
 add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
@@ -93,6 +93,7 @@ add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
 	queue_groups_merge(&sum->groups, &v->groups);
 	json_array_append_new(sum->servers, json_pack("{s:o,s:I,s:b}", "server", json_text(name), "messages",
 	    (json_int_t)v->messages, "unreachable", 0));
+	sum->counted++;
 	sum->messages += v->messages;
 	sum->bad += v->bad_lines;
 	queue_view_release(v);
@@ -118,8 +119,8 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 		}
 		if (l.n > 1)
 			fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
-		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b}", "server", json_text(l.v[i].name), "messages",
-		    "unreachable", 1));
+		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b,s:o}", "server", json_text(l.v[i].name), "messages",
+		    "unreachable", err_exit_status(now.code) == 3, "error", json_text(now.text)));
 		if (first.code == RC_OK)
 			first = now;
 	}
@@ -187,7 +188,7 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 				add_trends(c, &sum.groups, sum.servers, groups);
 			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
 			    groups, "bad_lines", (json_int_t)sum.bad));
-		} else {
+		} else if (sum.counted > 0) {
 			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
 			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
 			printf("%lld message%s", (long long)sum.messages, sum.messages == 1 ? "" : "s");
