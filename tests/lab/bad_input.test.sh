@@ -40,7 +40,8 @@ chapter "a listing that was cut, and one that is garbage"
 printf '{"queue_name": "deferred", "queue_id": "A1", "arrival_time": 1, "message_size": 5, "sender": "a@b.test", "recipients": [{"address": "x@one.test", "delay_reason": "TLS is required, but was not offered by host h[192.0.2.1]"}]}\n{"queue_name": "defer' > "$work/cut"
 prove "what is whole is counted" is "$(json '[.groups[0].messages, .groups[0].class, .bad_lines] | join(" ")' queue --from "$work/cut")" "1 tls-not-offered 1"
 head -c 100000 /dev/urandom > "$work/noise"
-prove "noise is no message and no crash" is "$(json '.groups | length' queue --from "$work/noise")" 0
+prove "noise is no message and no crash" is "$(json '.groups | length' queue --from "$work/noise" 2> /dev/null)" 0
+expect "noise instead of a listing" 7 'no listing of a queue' queue --from "$work/noise"
 
 chapter "hosts that cannot be reached or logged in to"
 net=$(awk '$1 == "HostName" { sub(/[.][0-9]+$/, "", $2); print $2; exit }' "$MXSEAL_SSH_CONFIG")
