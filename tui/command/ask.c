@@ -156,9 +156,8 @@ how_to_trust(struct cli *c, int64_t server, struct err *e)
 	return -1;
 }
 
-/* Answers what the job asked. 0: start again. */
-static int
-answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
+int
+cli_answer(struct cli *c, int64_t server, const struct err *asked, struct err *e)
 {
 	struct secret s = { NULL, 0 };
 	bool sudo = strstr(asked->text, "sudo") != NULL;
@@ -211,7 +210,7 @@ cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e
 			jobq_wait(journey_jobs(c->j), id);
 		if (w.rc == 0)
 			return 0;
-		if (answer(c, server, &w.e, e) == -1)
+		if (cli_answer(c, server, &w.e, e) == -1)
 			return -1;
 	}
 	*e = w.e;
@@ -266,20 +265,32 @@ out:
 	return rc;
 }
 
+/* Whose step is it? */
+static const char *
+server_of(const struct cli *c, const struct job_progress *p)
+{
+	for (size_t i = 0; c->fleet != NULL && i < fleet_size(c->fleet); i++)
+		if (fleet_nth(c->fleet, i)->job == p->id)
+			return fleet_nth(c->fleet, i)->name;
+	return c->server;
+}
+
 void
 cli_progress(const struct job_progress *p, void *arg)
 {
 	struct cli *c = arg;
+	bool many = c->fleet != NULL && fleet_size(c->fleet) > 1;
 
 	if (c->stream_steps && p->step > 0 && strcmp(p->state, "run") != 0) {
 		json_t *o = json_object();
 
-		json_object_set_new(o, "server", json_text(c->server));
+		json_object_set_new(o, "server", json_text(server_of(c, p)));
 		json_object_set_new(o, "step", json_text(p->name));
 		json_object_set_new(o, "ok", json_boolean(strcmp(p->state, "ok") == 0));
 		json_object_set_new(o, "seconds", json_real(p->seconds));
 		json_object_set_new(o, "text", json_text(p->text));
 		out_json(o);
 	} else if (!c->quiet && !c->json && p->step > 0 && strcmp(p->state, "run") != 0)
-		fprintf(stderr, "  %-8s %-5s %5.1f s  %s\n", p->name, p->state, p->seconds, clean(p->text));
+		fprintf(stderr, "  %s%s%-8s %-5s %5.1f s  %s\n", many ? server_of(c, p) : "", many ? ": " : "", p->name, p->state,
+		    p->seconds, clean(p->text));
 }

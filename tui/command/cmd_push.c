@@ -8,31 +8,10 @@
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
-struct plan_arg { int64_t server; struct plan_options o; struct plan *plan; };
-
-static struct plan_options
-options_of(const struct args *a)
-{
-	return (struct plan_options){ .no_shadow = args_has(a, "no-shadow") };
-}
-
 static int64_t
-plan_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+plan_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 {
-	struct plan_arg *p = arg;
-
-	plan_release(p->plan);
-	plan_init(p->plan);
-	return plan_make(c->j, p->server, &p->o, p->plan, done, done_arg, e);
-}
-
-static int
-plan_of(struct cli *c, const struct server *sv, const struct args *a, struct plan *out, struct err *e)
-{
-	struct plan_arg p = { sv->id, options_of(a), out };
-
-	c->server = sv->name;
-	return cli_job(c, sv->id, plan_start, &p, e);
+	return plan_make(fleet_journey(h->fleet), h->server, &fleet_options(h->fleet)->push.plan, &h->plan, done, arg, e);
 }
 
 static void
@@ -45,144 +24,199 @@ plan_print(const struct plan *p)
 	str_release(&text);
 }
 
-/* Does each server in turn; the first error ends it, after the others have been named. */
-typedef int one_fn(struct cli *c, const struct server *sv, const struct args *a, struct err *e);
-
 static int
-each_server(struct cli *c, const struct args *a, one_fn *one, struct err *e)
+plan_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
 {
-	struct server_list l = { NULL, 0 };
-	struct err first = { .code = RC_OK }, now;
-	size_t i;
-	int rc = cli_servers(c, a, &l, e);
-
-	for (i = 0; i < l.n && rc == 0; i++)
-		if (one(c, &l.v[i], a, &now) == -1) {
-			if (now.code != RC_FINDINGS && l.n > 1)
-				fprintf(stderr, "mxseal: %s: %s\n", l.v[i].name, clean(now.text));
-			if (first.code == RC_OK || first.code == RC_FINDINGS)
-				first = now;
-		}
-	server_list_release(&l);
-	if (rc == 0 && first.code != RC_OK) {
-		*e = first;
-		rc = -1;
-	}
-	return rc;
-}
-
-static int
-plan_one(struct cli *c, const struct server *sv, const struct args *a, struct err *e)
-{
-	struct plan p;
-	int rc;
-
-	plan_init(&p);
-	rc = plan_of(c, sv, a, &p, e);
-	if (rc == 0 && c->json)
-		out_json(plan_json(&p));
-	else if (rc == 0)
-		plan_print(&p);
-	plan_release(&p);
-	return rc;
+	(void)a, (void)e;
+	if (c->json)
+		out_json(plan_json(&h->plan));
+	else
+		plan_print(&h->plan);
+	return 0;
 }
 
 int
 cmd_plan(struct cli *c, const struct args *a, struct err *e)
 {
-	return each_server(c, a, plan_one, e);
+	return cli_each(c, a, "plan", plan_start, plan_one, e);
 }
 
 /* --- push --- */
 
-struct push_arg { int64_t server; const struct plan *plan; struct push_options o; struct push_report report; };
-
-static int64_t
-apply_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
-{
-	struct push_arg *p = arg;
-
-	push_report_release(&p->report);
-	memset(&p->report, 0, sizeof(p->report));
-	str_init(&p->report.steps, 0);
-	return push_start(c->j, p->server, p->plan, &p->o, &p->report, done, done_arg, e);
-}
-
 static void
-result_print(struct cli *c, const struct server *sv, const struct push_report *r, const char *result)
+result_print(struct cli *c, const char *server, const struct push_report *r, const char *result)
 {
 	char stamp[32];
 	size_t i;
 
 	if (c->json) {
-		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o}", "server", json_text(sv->name), "result", result, "generation",
+		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o}", "server", json_text(server), "result", result, "generation",
 		    (json_int_t)r->generation, "proof", proofs_json(r), "undo_at", json_when(r->undo_at)));
 		return;
 	}
 	for (i = 0; i < r->n_proofs; i++)
 		printf("%s %s: %s %s %s\n", r->proofs[i].ok ? "ok" : "!", clean(r->proofs[i].listen), clean(r->proofs[i].protocol),
 		    r->proofs[i].sha256, clean(r->proofs[i].text));
-	printf("%s: %s", sv->name, result);
+	printf("%s: %s", server, result);
 	if (r->generation > 0)
 		printf(", generation %lld", (long long)r->generation);
 	if (r->undo_at > 0) {
 		when_rfc3339(stamp, r->undo_at);
-		printf("; the host puts the old files back at %s unless you run: mxseal keep %s", stamp, sv->name);
+		printf("; the host puts the old files back at %s unless you run: mxseal keep %s", stamp, server);
 	}
 	putchar('\n');
 }
 
-/* The word for a push that failed, by the status it ends with. */
-static const char *
-failed_word(const struct err *e)
+/* --- push: all plans, one question, then the fleet --- */
+
+struct pushing {
+	const struct args *a;
+	bool pushes;                  /* the plans are over */
+	size_t shown;                 /* plans, in their order */
+	double seconds;
+};
+
+/* Plans stand in the order of the servers; results as they come. */
+static void
+push_ended(struct cli *c, struct fleet_host *h, void *arg)
 {
-	switch (err_exit_status(e->code)) {
-	case 3: return "unreachable";
-	case 5: return "undone";
-	case 4: return "refused";
-	default: return "unknown";
+	struct pushing *p = arg;
+	struct fleet *f = h->fleet;
+
+	for (; !p->pushes && p->shown < fleet_size(f) && fleet_nth(f, p->shown)->state == FLEET_DONE; p->shown++)
+		if (!c->json && fleet_nth(f, p->shown)->rc == 0)
+			plan_print(&fleet_nth(f, p->shown)->plan);
+	if (!p->pushes)
+		return;
+	if (h->rc != 0 && fleet_size(f) > 1)
+		fprintf(stderr, "mxseal: %s: %s\n", h->name, clean(h->err.text));
+	result_print(c, h->name, &h->report, h->result);
+	(void)fflush(stdout);
+}
+
+/* Is there anything to ask about, and does the person say yes? */
+static int
+confirm(struct cli *c, const struct args *a, struct fleet *f, struct err *e)
+{
+	bool yes = args_has(a, "yes") || args_has(a, "use");
+	const char *first = NULL;
+	size_t i, n = 0;
+
+	for (i = 0; i < fleet_size(f); i++) {
+		const struct fleet_host *h = fleet_nth(f, i);
+
+		if (h->rc != 0 || plan_is_empty(&h->plan) || plan_is_refused(&h->plan))
+			continue;
+		first = first == NULL ? h->name : first;
+		n++;
 	}
+	if (n == 0 || yes)
+		return 0;
+	if ((n == 1 ? cli_confirm(c, &yes, e, "Apply this to %s?", first) : cli_confirm(c, &yes, e, "Apply this to %zu servers, %s "
+	    "first, then %zu at a time?", n, first, fleet_options(f)->at_once)) == -1)
+		return -1;
+	return yes ? 0 : err_set(e, RC_CANCELLED, "nothing was touched");
+}
+
+static const char *const result_words[] = { "kept", "waiting", "unchanged", "undone", "refused", "unreachable", "unknown",
+    "not-started" };
+#define RESULT_WORDS (sizeof(result_words) / sizeof(result_words[0]))
+
+/* The last word over many: who ended how. status: what the program will end with. */
+static void
+summary_print(struct cli *c, const struct fleet *f, int status)
+{
+	static const char *const head[] = { "SERVER", "RESULT", "GENERATION", "WHY" };
+	struct table t = { .head = head, .columns = 4 };
+	size_t counts[RESULT_WORDS] = { 0 };
+	json_t *summary;
+
+	for (size_t i = 0; i < fleet_size(f); i++) {
+		const struct fleet_host *h = fleet_nth(f, i);
+
+		for (size_t k = 0; k < RESULT_WORDS; k++)
+			counts[k] += strcmp(h->result, result_words[k]) == 0;
+		table_cell(&t, "%s", h->name);
+		table_cell(&t, "%s", h->result);
+		if (h->report.generation > 0)
+			table_cell(&t, "%lld", (long long)h->report.generation);
+		else
+			table_cell(&t, "-");
+		table_cell(&t, "%s", h->rc != 0 ? h->err.text : "");
+	}
+	table_print_unless(&t, c->json);
+	if (c->json) {
+		summary = json_pack("{s:I}", "servers", (json_int_t)fleet_size(f));
+		for (size_t k = 0; k < RESULT_WORDS; k++)
+			json_object_set_new(summary, result_words[k], json_integer((json_int_t)counts[k]));
+		out_json(json_pack("{s:o,s:i}", "summary", summary, "status", status));
+		return;
+	}
+	printf("%zu servers:", fleet_size(f));
+	for (size_t k = 0, said = 0; k < RESULT_WORDS; k++)
+		if (counts[k] > 0)
+			printf("%s %zu %s", said++ > 0 ? "," : "", counts[k], result_words[k]);
+	putchar('\n');
+}
+
+/* Those that never began have their line too. */
+static void
+rest_print(struct cli *c, const struct fleet *f)
+{
+	for (size_t i = 0; i < fleet_size(f); i++)
+		if (fleet_nth(f, i)->state == FLEET_WAITS)
+			result_print(c, fleet_nth(f, i)->name, &fleet_nth(f, i)->report, fleet_nth(f, i)->result);
 }
 
 static int
-push_one(struct cli *c, const struct server *sv, const struct args *a, struct err *e)
+push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 {
-	struct plan p;
-	struct push_arg arg = { .server = sv->id, .plan = &p,
-	    .o = { .confirm_within = 120, .keep = !args_has(a, "no-keep"), .plan = options_of(a) } };
-	bool yes = args_has(a, "yes") || args_has(a, "use");
-	int rc;
-
-	plan_init(&p);
-	str_init(&arg.report.steps, 0);
+	*o = (struct fleet_options){ .at_once = cli_at_once(a, FLEET_AT_ONCE, e), .leave = true,
+	    .push = { .confirm_within = 120, .keep = !args_has(a, "no-keep"), .plan = { .no_shadow = args_has(a, "no-shadow") } } };
+	if (o->at_once == 0)
+		return -1;
 	if (args_has(a, "confirm-within"))
-		arg.o.confirm_within = atoi(args_get(a, "confirm-within"));
-	if (arg.o.confirm_within < 3 || arg.o.confirm_within > 86400) {
-		rc = err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
-		goto out;
+		o->push.confirm_within = atoi(args_get(a, "confirm-within"));
+	if (o->push.confirm_within < 3 || o->push.confirm_within > 86400)
+		return err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
+	return 0;
+}
+
+static int
+push_servers(struct cli *c, const struct server_list *l, const struct args *a, struct err *e)
+{
+	struct fleet_options o;
+	struct pushing p = { .a = a };
+	struct err worst = { .code = RC_OK };
+	struct fleet *f;
+	int rc = push_options_of(a, &o, e);
+
+	if (rc == -1 || l->n == 0)
+		return rc;
+	f = cli_fleet(c, l, &o, push_ended, &p);
+	if (args_has(a, "canary"))
+		rc = fleet_canary(f, args_get(a, "canary"), e);
+	if (rc == 0) {
+		fleet_plan(f);
+		cli_fleet_wait(c, f);
+		rc = confirm(c, a, f, e);
 	}
-	rc = plan_of(c, sv, a, &p, e);
-	if (rc == -1)
-		goto out;
-	if (!c->json)
-		plan_print(&p);
-	if (!yes && !plan_is_empty(&p)) {
-		rc = cli_confirm(c, &yes, e, "Apply this to %s?", sv->name);
+	if (rc == 0) {
+		p.pushes = true;
+		c->stream_steps = c->json;
+		fleet_push(f);
+		cli_fleet_wait(c, f);
+		c->stream_steps = false;
+		rc = fleet_worst(f, &worst);
+		rest_print(c, f);
+		if (l->n > 1)
+			summary_print(c, f, rc == 0 ? 0 : err_exit_status(worst.code));
 		if (rc == -1)
-			goto out;
-		if (!yes) {
-			rc = err_set(e, RC_CANCELLED, "nothing was touched");
-			goto out;
-		}
+			*e = worst;
+		if (rc == -1 && l->n > 1)
+			(void)err_hint(e, "mxseal push --retry takes those that are not done");
 	}
-	c->server = sv->name;
-	c->stream_steps = c->json;
-	rc = cli_job(c, sv->id, apply_start, &arg, e);
-	c->stream_steps = false;
-	result_print(c, sv, &arg.report, rc == 0 ? push_result_name(arg.report.result) : failed_word(e));
-out:
-	plan_release(&p);
-	push_report_release(&arg.report);
+	cli_fleet_free(c, f);
 	return rc;
 }
 
@@ -190,14 +224,18 @@ int
 cmd_push(struct cli *c, const struct args *a, struct err *e)
 {
 	struct server_list l = { NULL, 0 };
-	size_t i;
-	int rc = cli_servers(c, a, &l, e);
+	int rc;
 
-	/* one after the other: the first is the canary, and the first that fails stops the rest */
-	for (i = 0; i < l.n && rc == 0; i++)
-		rc = push_one(c, &l.v[i], a, e);
-	if (rc == -1 && i < l.n)
-		fprintf(stderr, "mxseal: stopped; %zu servers were not started\n", l.n - i);
+	if (!args_has(a, "retry"))
+		rc = cli_servers(c, a, &l, e);
+	else if (a->n > 0)
+		rc = err_set(e, RC_USAGE, "--retry takes those of the last push that are not done; name no others");
+	else
+		rc = push_retry_servers(c->j, &l, e);
+	if (rc == 0 && l.n == 0 && !c->json)
+		puts(args_has(a, "retry") ? "nothing is left of the last push" : "there is no server");
+	if (rc == 0)
+		rc = push_servers(c, &l, a, e);
 	server_list_release(&l);
 	return rc;
 }
@@ -205,12 +243,12 @@ cmd_push(struct cli *c, const struct args *a, struct err *e)
 int
 push_server(struct cli *c, const char *name, const struct args *a, struct err *e)
 {
-	struct server sv = { .id = 0 };
-	int rc = cli_server(c, name, &sv, e);
+	struct server_list l = { NULL, 0 };
+	int rc = cli_server(c, name, server_list_add(&l), e);
 
 	if (rc == 0)
-		rc = push_one(c, &sv, a, e);
-	server_release(&sv);
+		rc = push_servers(c, &l, a, e);
+	server_list_release(&l);
 	return rc;
 }
 
@@ -265,82 +303,66 @@ cmd_undo(struct cli *c, const struct args *a, struct err *e)
 		rc = cli_job(c, sv.id, undo_start, &u, e);
 	}
 	if (rc == 0)
-		result_print(c, &sv, &u.report, "undone");
+		result_print(c, sv.name, &u.report, "undone");
 	push_report_release(&u.report);
 	server_release(&sv);
 	return rc;
 }
 
-struct status_arg { int64_t server; struct push_status s; };
-
 static int64_t
-status_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+status_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 {
-	struct status_arg *s = arg;
-
-	push_status_release(&s->s);
-	memset(&s->s, 0, sizeof(s->s));
-	str_init(&s->s.generations, 0);
-	return push_state(c->j, s->server, &s->s, done, done_arg, e);
+	return push_state(fleet_journey(h->fleet), h->server, &h->status, done, arg, e);
 }
 
 static int
-status_one(struct cli *c, const struct server *sv, const struct args *a, struct err *e)
+status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
 {
-	struct status_arg s = { .server = sv->id };
+	const struct push_status *s = &h->status;
 	char stamp[32];
-	int rc;
 
-	(void)a;
-	str_init(&s.s.generations, 0);
-	rc = cli_job(c, sv->id, status_start, &s, e);
-	if (rc == 0 && c->json)
-		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "server", json_text(sv->name), "state", json_text(s.s.state),
-		    "generation", (json_int_t)s.s.generation, "undo_at", json_when(s.s.undo_at), "owner", json_text(s.s.owner),
-		    "recovered", json_text(s.s.recovered), "generations", json_text(s.s.generations.s)));
-	else if (rc == 0) {
-		printf("%s: %s, generation %lld", sv->name, clean(s.s.state), (long long)s.s.generation);
-		if (s.s.undo_at > 0) {
-			when_rfc3339(stamp, s.s.undo_at);
-			printf(", undone by the host at %s unless kept", stamp);
-		}
-		printf("%s%s\n", s.s.owner ? ", locked by " : "", s.s.owner ? clean(s.s.owner) : "");
-		if (s.s.recovered != NULL)
-			printf("  recovered: %s\n", clean(s.s.recovered));
-		out_text(s.s.generations.s);
+	(void)a, (void)e;
+	if (c->json) {
+		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "server", json_text(h->name), "state", json_text(s->state),
+		    "generation", (json_int_t)s->generation, "undo_at", json_when(s->undo_at), "owner", json_text(s->owner),
+		    "recovered", json_text(s->recovered), "generations", json_text(s->generations.s)));
+		return 0;
 	}
-	push_status_release(&s.s);
-	return rc;
+	printf("%s: %s, generation %lld", h->name, clean(s->state), (long long)s->generation);
+	if (s->undo_at > 0) {
+		when_rfc3339(stamp, s->undo_at);
+		printf(", undone by the host at %s unless kept", stamp);
+	}
+	printf("%s%s\n", s->owner ? ", locked by " : "", s->owner ? clean(s->owner) : "");
+	if (s->recovered != NULL)
+		printf("  recovered: %s\n", clean(s->recovered));
+	out_text(s->generations.s);
+	return 0;
 }
 
 int
 cmd_status(struct cli *c, const struct args *a, struct err *e)
 {
-	return each_server(c, a, status_one, e);
+	return cli_each(c, a, "status", status_start, status_one, e);
 }
 
 static int
-drift_one(struct cli *c, const struct server *sv, const struct args *a, struct err *e)
+drift_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
 {
-	struct plan p;
-	int rc;
+	bool drift = !plan_is_empty(&h->plan);
 
-	plan_init(&p);
-	rc = plan_of(c, sv, a, &p, e);
-	if (rc == 0 && c->json)
-		out_json(json_pack("{s:o,s:b,s:o}", "server", json_text(sv->name), "drift", !plan_is_empty(&p), "plan", plan_json(&p)));
-	else if (rc == 0 && plan_is_empty(&p))
-		printf("%s: as wanted\n", sv->name);
-	else if (rc == 0)
-		plan_print(&p);
-	if (rc == 0 && !plan_is_empty(&p))
-		rc = err_set(e, RC_FINDINGS, "%s differs from what is wanted", sv->name);
-	plan_release(&p);
-	return rc;
+	(void)a;
+	if (c->json)
+		out_json(json_pack("{s:o,s:b,s:o}", "server", json_text(h->name), "drift", drift, "plan", plan_json(&h->plan)));
+	else if (!drift)
+		printf("%s: as wanted\n", h->name);
+	else
+		plan_print(&h->plan);
+	return drift ? err_set(e, RC_FINDINGS, "%s differs from what is wanted", h->name) : 0;
 }
 
 int
 cmd_drift(struct cli *c, const struct args *a, struct err *e)
 {
-	return each_server(c, a, drift_one, e);
+	return cli_each(c, a, "plan", plan_start, drift_one, e);
 }

@@ -8,6 +8,7 @@
 
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
+#include "mxseal/xalloc.h"
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
@@ -99,30 +100,61 @@ add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
 	queue_view_release(v);
 }
 
+struct polled { enum queue_by by; struct queue_view view; };
+
+static int64_t
+each_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct polled *p = h->data;
+
+	queue_view_release(&p->view);
+	return queue_poll(fleet_journey(h->fleet), h->server, p->by, NULL, 0, &p->view, done, arg, e);
+}
+
+/* Into the sum, or why it is not counted. */
+static void
+add_host(struct fleet_host *h, struct queue_sum *sum, struct err *first)
+{
+	struct polled *p = h->data;
+
+	if (h->rc == 0) {
+		add_view(sum, h->name, &p->view);
+		return;
+	}
+	if (fleet_size(h->fleet) > 1)
+		fprintf(stderr, "mxseal: %s is not counted: %s\n", h->name, clean(h->err.text));
+	json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b,s:o}", "server", json_text(h->name), "messages",
+	    "unreachable", err_exit_status(h->err.code) == 3, "error", json_text(h->err.text)));
+	if (first->code == RC_OK)
+		*first = h->err;
+}
+
 static int
 from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue_sum *sum, struct err *e)
 {
 	struct server_list l = { NULL, 0 };
-	struct queue_view v = { .taken_at = 0 };
-	struct err now, first = { .code = RC_OK };
+	struct fleet_options o = { .at_once = cli_at_once(a, CLI_READS_AT_ONCE, e) };
+	struct err first = { .code = RC_OK };
+	struct polled *p;
+	struct fleet *f;
 	size_t i;
-	int rc = cli_open(c, e);
+	int rc = o.at_once > 0 ? cli_open(c, e) : -1;
 
 	if (rc == 0)
 		rc = cli_servers(c, a, &l, e);
-	for (i = 0; i < l.n && rc == 0; i++) {
-		struct poll_arg p = { l.v[i].id, by, NULL, 0, &v };
-
-		if (cli_job(c, l.v[i].id, poll_start, &p, &now) == 0) {
-			add_view(sum, l.v[i].name, &v);
-			continue;
+	if (rc == 0) {
+		f = cli_fleet(c, &l, &o, NULL, NULL);
+		p = xcalloc(l.n + 1, sizeof(*p));
+		for (i = 0; i < l.n; i++) {
+			p[i].by = by;
+			fleet_nth(f, i)->data = &p[i];
 		}
-		if (l.n > 1)
-			fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
-		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b,s:o}", "server", json_text(l.v[i].name), "messages",
-		    "unreachable", err_exit_status(now.code) == 3, "error", json_text(now.text)));
-		if (first.code == RC_OK)
-			first = now;
+		fleet_each(f, "queue", each_start);
+		cli_fleet_wait(c, f);
+		for (i = 0; i < l.n; i++)
+			add_host(fleet_nth(f, i), sum, &first);
+		cli_fleet_free(c, f);
+		free(p);
 	}
 	server_list_release(&l);
 	if (rc == 0 && first.code != RC_OK) {

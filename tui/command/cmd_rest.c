@@ -14,19 +14,13 @@ int
 cmd_check(struct cli *c, const struct args *a, struct err *e)
 {
 	struct attention_list l = { NULL, 0 };
-	struct server_list servers = { NULL, 0 };
-	struct err own;
 	json_t *rows = json_array();
 	size_t i;
-	int rc = 0;
+	int rc;
 
 	if (args_has(a, "read"))
-		rc = store_servers(journey_store(c->j), &servers, e);
-	for (i = 0; i < servers.n; i++)
-		(void)server_read_now(c, servers.v[i].id, &own);   /* its trouble is a finding */
-	server_list_release(&servers);
-	if (rc == 0)
-		rc = attention(c->j, &l, e);
+		servers_read_all(c);
+	rc = attention(c->j, &l, e);
 	for (i = 0; i < l.n; i++) {
 		if (!c->json)
 			printf("%c %s\n", l.v[i].sign, clean(l.v[i].text));

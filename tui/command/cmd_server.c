@@ -129,17 +129,48 @@ server_read_now(struct cli *c, int64_t id, struct err *e)
 	return cli_job(c, id, read_start, &id, e);
 }
 
+static int64_t
+each_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
+{
+	return server_read(fleet_journey(h->fleet), h->server, done, arg, e);
+}
+
+static int
+read_show(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
+{
+	struct server sv = { .id = 0 };
+
+	(void)a;
+	if (store_server_get(journey_store(c->j), h->server, &sv, e) == -1)
+		return -1;
+	if (c->json)
+		out_json(server_json(c, &sv, true));
+	else
+		server_print(c, &sv);
+	server_release(&sv);
+	return 0;
+}
+
 int
 cmd_server_read(struct cli *c, const struct args *a, struct err *e)
 {
-	struct server sv = { .id = 0 };
-	int rc = cli_server(c, a->words[0], &sv, e);
+	return cli_each(c, a, "read", each_start, read_show, e);
+}
 
-	if (rc == 0)
-		rc = server_read_now(c, sv.id, e);
-	server_release(&sv);
-	memset(&sv, 0, sizeof(sv));
-	return rc == 0 ? cmd_server_show(c, a, e) : -1;
+static int
+say_nothing(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
+{
+	(void)c, (void)h, (void)a, (void)e;
+	return 0;
+}
+
+void
+servers_read_all(struct cli *c)
+{
+	const struct args all = { .words = NULL };
+	struct err own;
+
+	(void)cli_each(c, &all, "read", each_start, say_nothing, &own);   /* troubles are findings */
 }
 
 int

@@ -7,12 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mxseal/fleet.h"
 #include "mxseal/journey.h"
 #include "mxseal/sheet.h"
 
 /* Runs one command; returns the exit status promised to scripts. */
 int command_main(int argc, char **argv);
 
+struct many;
 struct cli {
 	struct journey *j;            /* opened when a command needs it */
 	const char *store_path;
@@ -21,6 +23,8 @@ struct cli {
 	bool passphrase_given;        /* asked for once more, it was wrong */
 	bool stream_steps;            /* push --json: steps as JSON lines on standard output */
 	const char *server;           /* being worked on, for progress */
+	struct fleet *fleet;          /* several are */
+	struct many *many;            /* how; of many.c */
 };
 
 /* --- parse.c --- */
@@ -65,6 +69,8 @@ void commands_help(struct str *out);
 typedef int64_t start_fn(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e);
 /* Starts, waits, answers questions (host key, password, passphrase) and starts again. server may be 0. */
 int cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e);
+/* Answers what a job asked. 0: start it again; -1 with e: that is its end. */
+int cli_answer(struct cli *c, int64_t server, const struct err *asked, struct err *e);
 /* Makes sure a passphrase is there; confirm: asked twice. */
 int cli_passphrase(struct cli *c, const char *what, bool confirm, struct err *e);
 int cli_secret(struct cli *c, const char *prompt, struct secret *out, struct err *e);
@@ -73,6 +79,21 @@ int cli_confirm(struct cli *c, bool *yes, struct err *e, const char *fmt, ...) P
 /* Shows a host key and asks; fingerprint (may be NULL) answers instead. */
 int cli_trust(struct cli *c, int64_t server, const char *fingerprint, struct err *e);
 void cli_progress(const struct job_progress *p, void *cli);
+
+/* --- many servers at a time: many.c --- */
+#define CLI_READS_AT_ONCE 8
+/* --at-once; 0 with e: no number for it. */
+size_t cli_at_once(const struct args *a, size_t usual, struct err *e);
+/* The servers named in a, as a fleet that asks its questions on the terminal. ended (may be NULL) is called as each is done. */
+typedef void cli_ended_fn(struct cli *c, struct fleet_host *h, void *arg);
+struct fleet *cli_fleet(struct cli *c, const struct server_list *l, const struct fleet_options *o, cli_ended_fn *ended, void *arg);
+void cli_fleet_wait(struct cli *c, struct fleet *f);
+void cli_fleet_free(struct cli *c, struct fleet *f);
+/* Prints what came of one; -1 with e: there is something to report. */
+typedef int cli_print_fn(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e);
+/* A verb on each server named in a, several at a time; printed in their order. Who failed is named on standard error; the
+ * first of them is the error of all. */
+int cli_each(struct cli *c, const struct args *a, const char *verb, fleet_verb_fn *start, cli_print_fn *print, struct err *e);
 
 /* --- names --- */
 int cli_server(struct cli *c, const char *name, struct server *out, struct err *e);

@@ -20,19 +20,24 @@ static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option out_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
+#define AT_ONCE { "at-once", "N", "so many servers at a time (8)", false }
+static const struct option many_options[] = { AT_ONCE, { NULL, NULL, NULL, false } };
 #define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
-static const struct option plan_options[] = { NO_SHADOW, { NULL, NULL, NULL, false } };
+static const struct option plan_options[] = { NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
 static const struct option push_options[] = {
 	{ "yes", NULL, "do not ask", false },
 	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
 	{ "no-keep", NULL, "leave it waiting for keep or undo", false },
+	{ "canary", "NAME", "this server first and alone; the first one named otherwise", false },
+	{ "at-once", "N", "after the canary so many servers at a time (4)", false },
+	{ "retry", NULL, "those whose last push failed or was not begun", false },
 	NO_SHADOW, { NULL, NULL, NULL, false } };
 static const struct option undo_options[] = {
 	{ "to", "GENERATION", "any generation that is kept; 0: none of ours", false }, { NULL, NULL, NULL, false } };
 static const struct option queue_options[] = {
 	{ "group", "BY", "destination, reason, sender or server", false },
 	{ "from", "FILE", "a saved listing (postqueue -j) instead of a host; - for standard input", false },
-	{ "system", "NAME", "whose listing it is (postfix)", false }, { NULL, NULL, NULL, false } };
+	{ "system", "NAME", "whose listing it is (postfix)", false }, AT_ONCE, { NULL, NULL, NULL, false } };
 static const struct option messages_options[] = {
 	{ "destination", "DOMAIN", "only messages for it", false },
 	{ "limit", "N", "at most so many (100)", false }, { NULL, NULL, NULL, false } };
@@ -62,8 +67,8 @@ const struct cli_command commands[] = {
 	  1, 1, STORE, trust_options, NULL, cmd_server_trust },
 	{ "server list", "", "all servers", NULL, 0, 0, STORE, NULL, NULL, cmd_server_list },
 	{ "server show", "NAME", "what is known of one", NULL, 1, 1, STORE, NULL, NULL, cmd_server_show },
-	{ "server read", "NAME", "log in and read; writes nothing there", "Finds the mail system, its virtual servers, settings, "
-	  "certificates and the size of the queue.", 1, 1, STORE, NULL, NULL, cmd_server_read },
+	{ "server read", "NAME...", "log in and read; writes nothing there", "Finds the mail system, its virtual servers, settings, "
+	  "certificates and the size of the queue.", 1, 1000, STORE, many_options, NULL, cmd_server_read },
 	{ "server remove", "NAME", "forget it here; the host is not touched", NULL, 1, 1, STORE, yes_options, NULL,
 	  cmd_server_remove },
 	{ "cert request", "VS", "make a key on the host and a request", "With --out the request is saved to be sent later; with "
@@ -97,19 +102,21 @@ const struct cli_command commands[] = {
 	{ "connector set", "NAME", "change it", NULL, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
-	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 64, STORE, plan_options, NULL, cmd_plan },
-	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "One server after the other; stops at the first that "
-	  "fails.", 0, 64, CHANGE, push_options, NULL, cmd_push },
+	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 1000, STORE, plan_options, NULL, cmd_plan },
+	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "The first server is the canary: it goes alone "
+	  "until it is proved and kept. Then several at a time. The first that is refused, undone or fails stops the rest: what has\n"
+	  "not begun is not begun, what runs is finished. One that cannot be reached before its switch counts for itself only. The\n"
+	  "exit status is that of the worst: 6, 5, 7, 4, 3 in this order.", 0, 1000, CHANGE, push_options, NULL, cmd_push },
 	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, CHANGE, NULL, NULL, cmd_keep },
 	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, CHANGE, undo_options, NULL, cmd_undo },
-	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 64, STORE, NULL, NULL, cmd_status },
-	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", NULL, 0, 64, STORE, NULL, NULL, cmd_drift },
+	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 1000, STORE, many_options, NULL, cmd_status },
+	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", NULL, 0, 1000, STORE, plan_options, NULL, cmd_drift },
 	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
 	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_hold },
 	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_release },
 	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 1000, CHANGE, retry_options, NULL, cmd_queue_retry },
 	{ "queue delete", "SERVER ID...", "delete messages for good", NULL, 2, 1000, CHANGE, yes_options, NULL, cmd_queue_delete },
-	{ "queue", "[SERVER]...", "what waits, grouped, and why", NULL, 0, 64, 0, queue_options, NULL, cmd_queue },
+	{ "queue", "[SERVER]...", "what waits, grouped, and why", NULL, 0, 1000, 0, queue_options, NULL, cmd_queue },
 	{ "classify", "[FILE]", "failure classes of log lines or delay reasons", NULL, 0, 1, 0, classify_options, NULL, cmd_classify },
 	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,
 	  cmd_diagnose },

@@ -229,6 +229,6 @@ commands_help(struct str *out)
 		snprintf(left, sizeof(left), "%s %s", c->words, c->usage);
 		str_addf(out, "  %-46s %s\n", left, c->help);
 	}
-	str_add(out, "\nmxseal help COMMAND tells more. Exit status: 0 done, 1 something to report, 2 wrong command,\n"
+	str_add(out, "\nWhere several servers can be named, @GROUP stands for all of a group.\nmxseal help COMMAND tells more. Exit status: 0 done, 1 something to report, 2 wrong command,\n"
 	    "3 not reached, 4 refused and nothing touched, 5 undone, 6 state unknown, 7 failed, 130 cancelled.\n");
 }

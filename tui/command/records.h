@@ -21,6 +21,7 @@ void probe_print(const struct probe_report *r);
 const char *vserver_name(struct cli *c, int64_t id);
 const char *certificate_state_now(struct cli *c, const struct certificate *cert);   /* "in use", "wanted", "expired", "unused" */
 void table_print_unless(struct table *t, bool json);                 /* prints or only frees */
+void servers_read_all(struct cli *c);
 int  server_read_now(struct cli *c, int64_t id, struct err *e);
 
 #endif
