@@ -69,7 +69,7 @@ add_server(struct vt *t)
 	vt_expect(t, "Which mail servers do you look after?", 3000);
 	vt_type(t, "<Enter>");
 	vt_expect(t, "Add a server", 2000);
-	vt_type(t, "mx1<Tab>root@192.0.2.1<Tab><Tab><Tab><Tab>");
+	vt_type(t, "mx1<Tab>root@192.0.2.1<Tab><Tab><Tab><Tab><Tab>");
 	vt_expect(t, "> [ Add ]", 2000);
 	vt_type(t, "<Enter>");
 	vt_expect(t, "mx1 is known now", 2000);

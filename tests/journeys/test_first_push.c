@@ -69,7 +69,7 @@ know_the_host(struct vt *t)
 	vt_expect(t, "nobody has been contacted", 5000);
 	vt_type(t, "<Enter>");
 	vt_expect(t, "Add a server", 3000);
-	vt_type(t, "mx1<Tab>mx1<Tab><Tab><Tab><Tab>");
+	vt_type(t, "mx1<Tab>mx1<Tab><Tab><Tab><Tab><Tab>");
 	vt_expect(t, "> [ Add ]", 3000);
 	vt_type(t, "<Enter>");
 	vt_expect(t, "mx1 is known now", 3000);

@@ -511,7 +511,7 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 
 	view_push(a, &view_plan, &arg);
 	struct task *t = task_with(a, "plan");
-	fill_plan(t->data, w->mx1);
+	fill_plan(&fleet_run_host(t->data)->plan, w->mx1);
 	task_done(t, 0, NULL);
 	shot(a, "plan");
 	app_key(a, 'A');
@@ -531,7 +531,7 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	}
 	shot(a, "push-running");
 	t = task_with(a, "push");
-	r = t->data;
+	r = &fleet_run_host(t->data)->report;
 	r->result = PUSH_WAITING;
 	r->generation = 4;
 	r->undo_at = NOW + 97;
@@ -553,6 +553,82 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	task_done(task_with(a, verb), 0, NULL);
 	shot(a, end);
 	assert_false(push_run_busy(a));
+	close_all(a);
+}
+
+static struct task *
+task_for(struct app *a, const char *verb, int64_t server)
+{
+	for (struct task *t = a->tasks; t != NULL; t = t->next)
+		if (strcmp(t->verb, verb) == 0 && t->server == server)
+			return t;
+	fail_msg("no %s runs for server %lld", verb, (long long)server);
+	return NULL;
+}
+
+static void
+end_push(struct app *a, int64_t server, enum push_result result)
+{
+	struct task *t = task_for(a, "push", server);
+	struct push_report *r = &fleet_run_host(t->data)->report;
+
+	r->result = result;
+	r->generation = 4;
+	r->undo_at = result == PUSH_WAITING ? NOW + 97 : 0;
+	task_done(t, 0, NULL);
+}
+
+/* Three hosts: the first waits for a person, then the others go, one fails and the last one is not begun. */
+static void
+a_fleet(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct plan_arg arg = { .group = "east" };
+	int64_t id[4] = { 0 };
+	struct err e = { .code = RC_OK };
+
+	for (size_t i = 0; i < 4; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "east%zu", i + 1);
+		id[i] = add_host(a, name, NULL);
+		must(server_set(a->j, id[i], "root@east.example.org", NULL, "none", "auto", "east", &e), &e);
+		const char *const names[] = { "outbound.tls" }, *const values[] = { "encrypt" };
+		must(vserver_set(a->j, add_vserver(a, id[i], "smtp", 25, NULL), names, values, 1, &e), &e);
+	}
+	app_tick(a, when_monotonic_ms());
+	main_select(a, "group east");
+	shot(a, "main-group");
+	view_push(a, &view_plan, &arg);
+	for (size_t i = 0; i < 4; i++) {
+		struct task *t = task_for(a, "plan", id[i]);
+		struct plan *p = &fleet_run_host(t->data)->plan;
+		fill_plan(p, id[i]);
+		free(p->server_name);
+		p->server_name = xasprintf("east%zu", i + 1);
+		task_done(t, 0, NULL);
+	}
+	app_key(a, K_END);
+	shot(a, "fleet-plan");
+	app_key(a, 'A');
+	a->prompt.ready_ms = 0;
+	type(a, "4 hosts\n");
+	assert_ptr_equal(a->top->ops, &view_push_watch);
+	end_push(a, id[0], PUSH_WAITING);
+	shot(a, "fleet-canary");
+	for (size_t i = 1; i < 4; i++)
+		for (struct task *t = a->tasks; t != NULL; t = t->next)
+			assert_true(t->server != id[i]);   /* nobody before the first one is kept */
+	fleet_options(fleet_run_host(task_for(a, "keep", (app_key(a, 'K'), id[0]))->data)->fleet)->at_once = 2;
+	task_done(task_for(a, "keep", id[0]), 0, NULL);
+	err_set(&e, RC_UNDONE, "east3: the service does not greet; the old files are back and proved");
+	task_done(task_for(a, "push", id[2]), -1, &e);
+	end_push(a, id[1], PUSH_KEPT);                     /* what runs is finished */
+	assert_false(push_run_busy(a));
+	shot(a, "fleet-stopped");
+	app_key(a, K_DOWN);
+	app_key(a, K_DOWN);
+	shot(a, "fleet-stopped-why");
 	close_all(a);
 }
 
@@ -674,8 +750,8 @@ same_on_the_command_line(void **state)
 		struct err e;
 		if (s->command == NULL)
 			continue;
-		must(form_open(&f, s, w->app->j, s->object == OBJECT_VSERVER ? w->submission : 0, s->object == OBJECT_VSERVER ?
-		    "mx1/submission" : NULL, &e), &e);
+		must(form_open(&f, s, w->app->j, s->object == OBJECT_VSERVER ? w->submission : s->object == OBJECT_SERVER ? w->mx1 : 0,
+		    s->object == OBJECT_VSERVER ? "mx1/submission" : NULL, &e), &e);
 		form_set(f, "action", "new", NULL);
 		form_set(f, "when", "later", NULL);
 		form_set(f, "tls", "secure", NULL);
@@ -692,7 +768,8 @@ same_on_the_command_line(void **state)
 			if (!field_shown(f, fd) || (fd->flags & FIELD_NO_OPTION) != 0)
 				continue;
 			if (fd->kind == FIELD_TEXT || fd->kind == FIELD_PATH || fd->kind == FIELD_NUMBER) {
-				bool word = s->object != OBJECT_VSERVER && (strcmp(fd->name, "name") == 0 || strcmp(fd->name, "target") == 0);
+				bool word = s->object != OBJECT_VSERVER && (strcmp(fd->name, "name") == 0
+				    || (s->object != OBJECT_SERVER && strcmp(fd->name, "target") == 0));
 				must_have(words.s, word ? "" : "--", word ? "" : fd->name, word ? "" : "\n", awkward);
 			} else if (fd->kind == FIELD_LIST) {
 				must_have(words.s, "--", fd->name, "\n", "*.a.test");
@@ -828,6 +905,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_known_passphrase, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_push, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_undo, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_fleet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(same_on_the_command_line, set_up, tear_down),

@@ -491,6 +491,7 @@ app_tick(struct app *a, int64_t now_ms)
 				v->ops->changed(v);
 		a->dirty = true;
 	}
+	push_run_tick(a, now_ms);
 	for (struct view *v = a->top, *below; v != NULL; v = below) {
 		below = v->below;
 		if (v->ops->tick != NULL)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mxseal/err.h"
+#include "mxseal/fleet.h"
 #include "mxseal/journey.h"
 #include "mxseal/store.h"
 #include "tui/console/draw.h"
@@ -109,6 +110,10 @@ void tasks_progress(const struct job_progress *p, void *app);
 void tasks_ask(struct app *a);                                    /* opens the next question that waits */
 void tasks_close(struct app *a);
 
+/* --- many hosts (fleet.c) --- */
+struct fleet_tasks { struct app *app; int64_t view; };
+void fleet_tasks_run(void *fleet_tasks, struct fleet_run *r);    /* fleet_user.run */
+
 /* --- prompt (prompt.c): one question on the message line --- */
 enum prompt_kind { PROMPT_NONE, PROMPT_LINE, PROMPT_FIND, PROMPT_YESNO, PROMPT_WORD, PROMPT_SECRET };
 typedef void prompt_answer_fn(struct app *a, struct view *v, int64_t arg, const char *text);   /* text NULL: left */
@@ -132,7 +137,9 @@ void prompt_dismiss(struct app *a);                      /* as if it was left un
 
 /* --- the watched push (views/push.c); lives on when its view is hidden --- */
 struct push_run;
-void push_run_start(struct app *a, struct plan *plans, size_t n);      /* takes the contents of the plans */
+/* Takes the contents of the plans. */
+void push_run_start(struct app *a, struct plan *plans, size_t n, const struct fleet_options *o);
+void push_run_tick(struct app *a, int64_t now_ms);
 void push_run_progress(struct app *a, int64_t server, const struct job_progress *p);
 bool push_run_busy(const struct app *a);
 void push_run_line(const struct app *a, struct str *out);             /* for the status line; "" when none */
@@ -184,7 +191,7 @@ struct sheet_arg { const struct sheet *sheet; int64_t object; const char *object
 struct message_arg { const char *title; const char *text; enum style style; };
 struct queue_arg { int64_t server; };                          /* 0: all */
 struct probe_arg { int64_t server; const char *target; };
-struct plan_arg { int64_t server; };                           /* 0: all that have edits */
+struct plan_arg { int64_t server; const char *group; bool retry; };    /* server 0: all that have edits; what is left of a push */
 struct certificate_arg { const char *title, *pem, *command; int64_t id; };   /* command: NULL, or the same as a command line */
 struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: contents are taken */
 typedef void chooser_fn(struct app *a, struct view *v, size_t index, const char *name);

@@ -464,11 +464,18 @@ act_new(struct view *v)
 		act_new_server(v);
 }
 
+/* The name of the group whose row this is, or NULL. */
+static const char *
+group_of(const struct node *n)
+{
+	return n != NULL && n->kind == NODE_GROUP && n->object_name != NULL && n->object_name[0] == '@' ? n->object_name + 1 : NULL;
+}
+
 static void
 act_plan(struct view *v)
 {
 	struct node *n = selected(v);
-	struct plan_arg arg = { .server = n != NULL ? n->server : 0 };
+	struct plan_arg arg = { .server = n != NULL ? n->server : 0, .group = group_of(n) };
 
 	if (n != NULL && n->server != 0 && !on_read_server(v)) {
 		app_say(v->app, STYLE_NORMAL, "This server has not been read yet: r does that first, and changes nothing there.");
@@ -477,6 +484,24 @@ act_plan(struct view *v)
 	if (pending_edits(v->app->j, 0, NULL) > 0 && (n == NULL || pending_edits(v->app->j, n->server, NULL) == 0))
 		arg.server = 0;                            /* the edits are elsewhere: show those */
 	view_push(v->app, &view_plan, &arg);
+}
+
+static void
+act_retry(struct view *v)
+{
+	struct plan_arg arg = { .retry = true };
+
+	view_push(v->app, &view_plan, &arg);
+}
+
+static bool
+can_retry(const struct view *v)
+{
+	struct server_list l = { NULL, 0 };
+	bool any = push_retry_servers(v->app->j, &l, NULL) == 0 && l.n > 0;
+
+	server_list_release(&l);
+	return any;
 }
 
 static void
@@ -784,6 +809,8 @@ static const struct action main_actions[] = {
 	  ACTION_QUIET },
 	{ 'd', "remove", "remove", "Removes from the store (asks first); hosts are not touched.", "mxseal server remove NAME",
 	  act_remove, can_remove, ACTION_QUIET },
+	{ 0, "retry the last push", NULL, "A plan for the hosts whose last push failed or was not begun.", "mxseal push --retry", act_retry,
+	  can_retry, 0 },
 	{ 0, "new server", NULL, "Adds a mail server by its SSH address.", "mxseal server add NAME TARGET", act_new_server, NULL,
 	  0 },
 	{ 0, "new connector", NULL, "Outbound TLS for chosen domains.", "mxseal connector add NAME ...", act_new_connector,

@@ -11,8 +11,29 @@
 #define CONFIRM_WITHIN 120
 
 enum row_state { ROW_WORKS, ROW_READY, ROW_FAILED };
-struct plan_row { int64_t server; char *name; struct plan plan; enum row_state state; char *error; bool taken; };
-struct plan_data { struct plan_row *v; size_t n; struct list list; size_t top; int64_t made_at; struct plan_options options; };
+struct plan_row { struct fleet_host *h; enum row_state state; char *error; bool taken; };
+
+/* Who keeps a push after its proof. */
+enum keeper { KEEP_FIRST, KEEP_EACH, KEEP_PROOF };
+static const struct { const char *name, *sentence, *nobody; } keepers[] = {
+	[KEEP_FIRST] = { "the first by you", "you keep the first host; the others are kept by their proof",
+	    "When nobody answers, the first host goes back by itself and the others are not begun" },
+	[KEEP_EACH] = { "each by you", "you keep each host", "When nobody answers for a host, it goes back by itself and what has not "
+	    "begun is not begun" },
+	[KEEP_PROOF] = { "all by the proof", "each host is kept by its proof", "Nobody is asked" },
+};
+
+struct plan_data {
+	struct fleet *f;
+	struct fleet_tasks tasks;
+	struct plan_row *v;
+	size_t n;
+	struct list list;
+	size_t top;
+	int64_t made_at;
+	struct plan_options options;
+	enum keeper keeper;
+};
 
 static struct plan_data *
 data_of(const struct view *v)
@@ -30,86 +51,97 @@ selected(const struct view *v)
 static bool
 can_take(const struct plan_row *r)
 {
-	return r->state == ROW_READY && !plan_is_empty(&r->plan) && !plan_is_refused(&r->plan);
+	return r->state == ROW_READY && !plan_is_empty(&r->h->plan) && !plan_is_refused(&r->h->plan);
 }
 
 /* --- making plans --- */
 
 static void
-plan_drop(void *p)
+plan_changed(void *arg, struct fleet_host *h)
 {
-	plan_release(p);
-	free(p);
-}
+	struct view *v = view_by_serial(((struct fleet_tasks *)arg)->app, ((struct fleet_tasks *)arg)->view);
+	struct plan_row *r = h->data;
 
-static int64_t
-plan_start(struct task *t, struct err *e)
-{
-	struct plan *p = t->data;
-	struct plan_options o = p->options;
-
-	return plan_make(t->app->j, t->server, &o, p, task_done, t, e);
-}
-
-static void
-plan_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct plan_data *d = v != NULL ? data_of(v) : NULL;
-
-	for (size_t i = 0; d != NULL && i < d->n; i++) {
-		struct plan_row *r = &d->v[i];
-		if (r->server != t->server)
-			continue;
-		plan_release(&r->plan);
-		plan_init(&r->plan);
-		xset(&r->error, NULL);
-		r->state = rc == 0 ? ROW_READY : ROW_FAILED;
-		if (rc == 0) {
-			r->plan = *(struct plan *)t->data;
-			plan_init(t->data);
-		} else {
-			r->error = xasprintf("%s%s%s", e->text, e->hint[0] != '\0' ? "\n\nWhat to do: " : "", e->hint);
-		}
-		r->taken = can_take(r);
-		d->made_at = when_now();
-	}
-}
-
-static void
-make(struct view *v, struct plan_row *r)
-{
-	if (r->state == ROW_WORKS && task_of_view(v, "plan") != NULL && task_of_server(v->app, r->server) != NULL)
+	((struct fleet_tasks *)arg)->app->dirty = true;
+	if (v == NULL || h->state != FLEET_DONE)
 		return;
-	r->state = ROW_WORKS;
-	r->taken = false;
-	struct task t = { .verb = "plan", .server = r->server, .view = v->serial, .start = plan_start, .end = plan_end,
-	    .data = xcalloc(1, sizeof(struct plan)), .drop = plan_drop };
-	plan_init(t.data);
-	((struct plan *)t.data)->options = data_of(v)->options;
-	task_run(v->app, &t);
+	xset(&r->error, NULL);
+	r->state = h->rc == 0 ? ROW_READY : ROW_FAILED;
+	if (h->rc != 0)
+		r->error = xasprintf("%s%s%s", h->err.text, h->err.hint[0] != '\0' ? "\n\nWhat to do: " : "", h->err.hint);
+	r->taken = can_take(r);
+	data_of(v)->made_at = when_now();
+}
+
+static bool
+in_work(const struct view *v)
+{
+	return task_of_view(v, "plan") != NULL;
+}
+
+/* All of them anew. */
+static void
+make(struct view *v)
+{
+	struct plan_data *d = data_of(v);
+	struct fleet_user u = { .run = fleet_tasks_run, .changed = plan_changed, .arg = &d->tasks };
+	struct fleet_options o = { .push = { .plan = d->options } };
+	struct fleet *old = d->f;
+
+	if (in_work(v))
+		return;
+	d->tasks = (struct fleet_tasks){ v->app, v->serial };
+	d->f = fleet_new(v->app->j, &o, &u);
+	for (size_t i = 0; i < d->n; i++) {
+		struct fleet_host *was = d->v[i].h;
+
+		d->v[i].h = fleet_add(d->f, was->server, was->name);
+		d->v[i].h->data = &d->v[i];
+		d->v[i].state = ROW_WORKS;
+		d->v[i].taken = false;
+	}
+	fleet_free(old);
+	fleet_plan(d->f);
+}
+
+/* The hosts a plan is made for: one, a group's, those left of a push, or all; of several only those with edits. */
+static int
+hosts_of(struct view *v, const struct plan_arg *arg, struct server_list *out, struct err *e)
+{
+	struct server_list l = { NULL, 0 };
+
+	if (arg->retry)
+		return push_retry_servers(v->app->j, out, e);
+	if (store_servers(v->app->st, &l, e) != 0)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		if (arg->server != 0 ? l.v[i].id != arg->server : (arg->group != NULL && !text_eq(l.v[i].group, arg->group))
+		    || pending_edits(v->app->j, l.v[i].id, NULL) == 0)
+			continue;
+		*server_list_add(out) = l.v[i];
+		memset(&l.v[i], 0, sizeof(l.v[i]));
+	}
+	server_list_release(&l);
+	return 0;
 }
 
 static int
 plan_open(struct view *v, const void *p, struct err *e)
 {
-	const struct plan_arg *arg = p;
 	struct plan_data *d = data_of(v);
+	struct fleet_user u = { .run = fleet_tasks_run, .arg = &d->tasks };
+	struct fleet_options o = { .at_once = 0 };
 	struct server_list l = { NULL, 0 };
 
-	if (store_servers(v->app->st, &l, e) != 0)
+	if (hosts_of(v, p, &l, e) != 0)
 		return -1;
-	for (size_t i = 0; i < l.n; i++) {
-		if (arg->server != 0 ? l.v[i].id != arg->server : pending_edits(v->app->j, l.v[i].id, NULL) == 0)
-			continue;
-		ARRAY_GROW(d->v, d->n);
-		d->v[d->n] = (struct plan_row){ .server = l.v[i].id, .name = xstrdup(l.v[i].name) };
-		plan_init(&d->v[d->n].plan);
-		d->n++;
-	}
+	d->f = fleet_new(v->app->j, &o, &u);
+	d->n = d->list.n = l.n;
+	d->v = xcalloc(l.n + 1, sizeof(*d->v));
+	for (size_t i = 0; i < l.n; i++)
+		d->v[i].h = fleet_add(d->f, l.v[i].id, l.v[i].name);
 	server_list_release(&l);
-	d->list.n = d->n;
-	for (size_t i = 0; i < d->n; i++)
-		make(v, &d->v[i]);
+	make(v);
 	return 0;
 }
 
@@ -118,11 +150,9 @@ plan_close(struct view *v)
 {
 	struct plan_data *d = data_of(v);
 
-	for (size_t i = 0; i < d->n; i++) {
-		plan_release(&d->v[i].plan);
-		free(d->v[i].name);
+	for (size_t i = 0; i < d->n; i++)
 		free(d->v[i].error);
-	}
+	fleet_free(d->f);
 	free(d->v);
 	for (struct task *t; !v->app->closing && (t = task_of_view(v, "plan")) != NULL; ) {
 		t->view = 0;
@@ -143,20 +173,20 @@ row_text(const struct plan_row *r, struct str *out, enum style *s)
 	} else if (r->state == ROW_FAILED) {
 		str_add(out, "! no plan");
 		*s = STYLE_BAD;
-	} else if (plan_is_empty(&r->plan)) {
+	} else if (plan_is_empty(&r->h->plan)) {
 		str_add(out, "ok  nothing to change");
 		*s = STYLE_OK;
 	} else {
 		size_t good = 0;
-		for (size_t i = 0; i < r->plan.n_results; i++)
-			good += r->plan.results[i].ok;
-		str_addf(out, "%zu file%s  checks %zu of %zu ok", r->plan.n_changes, r->plan.n_changes == 1 ? "" : "s", good,
-		    r->plan.n_results);
-		if (plan_is_refused(&r->plan)) {
+		for (size_t i = 0; i < r->h->plan.n_results; i++)
+			good += r->h->plan.results[i].ok;
+		str_addf(out, "%zu file%s  checks %zu of %zu ok", r->h->plan.n_changes, r->h->plan.n_changes == 1 ? "" : "s", good,
+		    r->h->plan.n_results);
+		if (plan_is_refused(&r->h->plan)) {
 			str_add(out, "  ! refused");
 			*s = STYLE_BAD;
-		} else if (r->plan.n_warnings > 0) {
-			str_addf(out, "  ! %zu warning%s", r->plan.n_warnings, r->plan.n_warnings == 1 ? "" : "s");
+		} else if (r->h->plan.n_warnings > 0) {
+			str_addf(out, "  ! %zu warning%s", r->h->plan.n_warnings, r->h->plan.n_warnings == 1 ? "" : "s");
 			*s = STYLE_WARN;
 		}
 	}
@@ -219,10 +249,32 @@ diff_lines(const struct plan *p, int width, struct lines *l)
 	}
 }
 
+/* What happens in which order, who decides, and what happens when nobody does. */
 static void
-plan_lines(const struct plan_row *r, int width, struct lines *l)
+order_lines(const struct plan_data *d, int width, struct lines *l)
 {
-	const struct plan *p = &r->plan;
+	const char *first = NULL;
+	size_t n = 0;
+	char *text;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].taken && n++ == 0)
+			first = d->v[i].h->name;
+	if (n < 2)
+		return;
+	text = xasprintf("%s alone first, then the other %zu, at most %d at a time; the first that fails stops the rest", first, n - 1,
+	    FLEET_AT_ONCE);
+	lines_field(l, STYLE_NORMAL, width, "Order", text);
+	free(text);
+	text = xasprintf("%s (b changes it). %s.", keepers[d->keeper].sentence, keepers[d->keeper].nobody);
+	lines_field(l, STYLE_NORMAL, width, "Kept", text);
+	free(text);
+}
+
+static void
+plan_lines(const struct plan_data *d, const struct plan_row *r, int width, struct lines *l)
+{
+	const struct plan *p = &r->h->plan;
 	struct str t = STR_INIT;
 
 	for (size_t i = 0; i < p->n_warnings; i++) {
@@ -256,8 +308,10 @@ plan_lines(const struct plan_row *r, int width, struct lines *l)
 		str_add(&t, ": greeting, STARTTLS, and the certificate that is served");
 	lines_field(l, STYLE_NORMAL, width, "After", t.len > 0 ? t.s : NULL);
 	str_reset(&t);
-	str_addf(&t, "%s puts the old files back by itself unless you keep the new ones within %d s", r->name, CONFIRM_WITHIN);
+	str_addf(&t, "%s puts the old files back by itself unless you keep the new ones within %d s", r->h->name, CONFIRM_WITHIN);
 	lines_field(l, STYLE_NORMAL, width, "Safety", t.s);
+	if (d->n > 1)
+		order_lines(d, width, l);
 	str_release(&t);
 }
 
@@ -273,7 +327,7 @@ draw_rows(struct view *v, struct area a)
 		struct str t = STR_INIT;
 		enum style s;
 		bool sel = i == d->list.sel;
-		str_addf(&t, "%s[%s] %-20s ", sel ? "> " : "  ", r->taken ? "x" : " ", r->name);
+		str_addf(&t, "%s[%s] %-20s ", sel ? "> " : "  ", r->taken ? "x" : " ", r->h->name);
 		row_text(r, &t, &s);
 		draw_row(a, y, 0, 0, sel && d->n > 1 ? STYLE_SELECTED : s, t.s);
 		str_release(&t);
@@ -286,16 +340,16 @@ draw_selected(struct view *v, struct area a)
 	struct plan_data *d = data_of(v);
 	struct plan_row *r = selected(v);
 	struct lines l = { NULL, 0 };
-	struct task *t = task_of_server(v->app, r->server);
+	struct task *t = task_of_server(v->app, r->h->server);
 
 	if (r->state == ROW_WORKS)
 		lines_wrap(&l, STYLE_UNKNOWN, a.w, 0, t != NULL && t->text[0] != '\0' ? t->text : "Reading the host ...");
 	else if (r->state == ROW_FAILED)
 		lines_wrap(&l, STYLE_BAD, a.w, 0, r->error);
-	else if (plan_is_empty(&r->plan))
+	else if (plan_is_empty(&r->h->plan))
 		lines_wrap(&l, STYLE_OK, a.w, 0, "What is wanted is what the host has. A push would change nothing.");
 	else
-		plan_lines(r, a.w, &l);
+		plan_lines(d, r, a.w, &l);
 	v->page = a.h;
 	lines_draw(&l, a, &d->top);
 	if (d->top + (size_t)a.h < l.n && a.h > 3)
@@ -326,7 +380,7 @@ plan_draw(struct view *v, struct area a)
 	}
 	struct area top = { a.y, a.x, rows + 2, a.w }, rest = { a.y + rows + 2, a.x, a.h - rows - 2, a.w };
 	draw_rows(v, draw_box(top, "Plan"));
-	draw_selected(v, draw_box(rest, selected(v)->name));
+	draw_selected(v, draw_box(rest, selected(v)->h->name));
 }
 
 /* --- applying --- */
@@ -346,11 +400,13 @@ apply(struct app *a, struct view *v, int64_t arg, const char *text)
 	plans = xcalloc(d->n, sizeof(*plans));
 	for (size_t i = 0; i < d->n; i++)
 		if (d->v[i].taken && can_take(&d->v[i])) {
-			plans[n++] = d->v[i].plan;
-			plan_init(&d->v[i].plan);
+			plans[n++] = d->v[i].h->plan;
+			plan_init(&d->v[i].h->plan);
 		}
+	struct fleet_options o = { .push = { .confirm_within = CONFIRM_WITHIN, .keep = d->keeper != KEEP_EACH && (n > 1 ||
+	    d->keeper == KEEP_PROOF), .plan = d->options }, .ask_first = d->keeper == KEEP_FIRST };
 	view_pop(v);
-	push_run_start(a, plans, n);
+	push_run_start(a, plans, n, &o);
 	free(plans);
 	view_push(a, &view_push_watch, NULL);
 }
@@ -369,8 +425,8 @@ act_apply(struct view *v)
 	for (size_t i = 0; i < d->n; i++)
 		if (d->v[i].taken && can_take(&d->v[i])) {
 			n++;
-			warnings += d->v[i].plan.n_warnings;
-			name = d->v[i].name;
+			warnings += d->v[i].h->plan.n_warnings;
+			name = d->v[i].h->name;
 		}
 	if (n == 0) {
 		app_say(v->app, STYLE_NORMAL, "There is nothing to apply.");
@@ -384,7 +440,7 @@ act_apply(struct view *v)
 		if (n == 1)
 			prompt_open(v->app, PROMPT_YESNO, v, 0, apply, "Apply to %s?", name);
 		else
-			prompt_open(v->app, PROMPT_YESNO, v, 0, apply, "Apply to %zu hosts?", n);
+			prompt_open(v->app, PROMPT_YESNO, v, 0, apply, "Apply to %zu hosts, kept %s?", n, keepers[d->keeper].name);
 	}
 }
 
@@ -408,20 +464,17 @@ act_take(struct view *v)
 		r->taken = !r->taken;
 }
 
-static void
-act_again(struct view *v)
-{
-	struct plan_data *d = data_of(v);
-
-	for (size_t i = 0; i < d->n; i++)
-		make(v, &d->v[i]);
-}
+static void act_again(struct view *v) { make(v); }
 
 static void
 act_no_shadow(struct view *v)
 {
 	struct plan_data *d = data_of(v);
 
+	if (in_work(v)) {
+		app_say(v->app, STYLE_NORMAL, "The plans are being made; ask again when they are there.");
+		return;
+	}
 	d->options.no_shadow = !d->options.no_shadow;
 	app_say(v->app, d->options.no_shadow ? STYLE_WARN : STYLE_NORMAL, d->options.no_shadow ?
 	    "No shadow: the new configuration will not be tried out on the host before the switch." :
@@ -430,6 +483,15 @@ act_no_shadow(struct view *v)
 }
 
 static bool several(const struct view *v) { return data_of(v)->n > 1; }
+
+static void
+act_keeper(struct view *v)
+{
+	struct plan_data *d = data_of(v);
+
+	d->keeper = (d->keeper + 1) % (sizeof(keepers) / sizeof(keepers[0]));
+	app_say(v->app, STYLE_NORMAL, "%s. %s.", keepers[d->keeper].sentence, keepers[d->keeper].nobody);
+}
 
 static void
 act_next_host(struct view *v)
@@ -445,6 +507,8 @@ static const struct action plan_actions[] = {
 	  "unless you keep the new one.", "mxseal push [SERVER]", act_apply, can_apply, ACTION_CHANGES },
 	{ K_TAB, "next host", "next host", "The plan of the next host.", NULL, act_next_host, several, 0 },
 	{ ' ', "take or skip", "take/skip", "Takes this host into the push or leaves it out.", NULL, act_take, several, 0 },
+	{ 'b', "who keeps", "kept by", "Who keeps the new settings after their proof: you the first host and the proof the others, you "
+	  "each, or the proof all. What nobody keeps in time goes back by itself.", NULL, act_keeper, several, 0 },
 	{ 'S', "no shadow", "no-shadow", "Makes the plans with or without the trial run of the new configuration on the host: for "
 	  "hosts that cannot run one.", "mxseal plan --no-shadow [SERVER]", act_no_shadow, NULL, 0 },
 	{ 'R', "read again", "read again", "Makes the plans anew from the hosts.", "mxseal plan [SERVER]", act_again, NULL, 0 },
@@ -490,11 +554,13 @@ plan_copy(const struct view *v, bool command, struct str *out)
 
 	if (command) {
 		str_add(out, "mxseal push");
+		if (d->keeper == KEEP_EACH)
+			str_add(out, " --no-keep");
 		for (size_t i = 0; i < d->n; i++)
 			if (d->v[i].taken)
-				str_addf(out, " %s", d->v[i].name);
+				str_addf(out, " %s", d->v[i].h->name);
 	} else if (selected(v) != NULL && selected(v)->state == ROW_READY) {
-		plan_render(&selected(v)->plan, out);
+		plan_render(&selected(v)->h->plan, out);
 	}
 }
 

@@ -1,6 +1,7 @@
-/* The watched push. The run belongs to the application, not to its view: Esc hides it and it stays in the status line. One
- * host after the other; the first one that is not good stops the rest. Keep and undo are the only decisions left, and
- * doing nothing is safe: the host undoes by itself. */
+/* The watched push. The run belongs to the application, not to its view: Esc hides it and it stays in the status line. Which
+ * host begins when, and what stops the rest, is the fleet's matter (core/journey/fleet.c); here it is shown, one line per
+ * host and all of the one under the cursor. Keep and undo are the only decisions left, and doing nothing is safe: the host
+ * undoes by itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,44 +11,19 @@
 
 #define CONFIRM_WITHIN 120
 #define STEPS_MAX 32
-#define LATE 5              /* seconds after which the host must have undone */
 
-enum run_state { RUN_WAITS, RUN_RUNS, RUN_DECIDE, RUN_ENDING, RUN_DONE };
 struct push_step { int number; char name[32], state[16], text[256]; double seconds; };
-struct push_row {
-	int64_t server, undo_at;
-	char *name;
-	struct plan plan;
-	bool gone;                /* undone after it was applied: what was proved is not there any more */
-	bool planned;             /* false: found waiting, not started here */
-	enum run_state state;
-	struct push_report report;
-	char *word;               /* how it ended: "kept", "undone" ... */
-	char *error;
-	struct push_step steps[STEPS_MAX];
-	size_t n_steps;
+struct push_steps { struct push_step v[STEPS_MAX]; size_t n; };
+struct push_run {
+	struct fleet *f;
+	struct fleet_tasks tasks;
+	struct list list;         /* the host under the cursor */
 };
-struct push_run { struct push_row *v; size_t n, current; };
 
-static struct push_row *
-row_of(struct app *a, int64_t server)
+static struct fleet_host *
+selected(const struct app *a)
 {
-	for (size_t i = 0; a->push != NULL && i < a->push->n; i++)
-		if (a->push->v[i].server == server)
-			return &a->push->v[i];
-	return NULL;
-}
-
-static void run_next(struct app *a);
-
-static void
-row_release(struct push_row *r)
-{
-	plan_release(&r->plan);
-	push_report_release(&r->report);
-	free(r->name);
-	free(r->word);
-	free(r->error);
+	return a->push != NULL && a->push->list.sel < fleet_size(a->push->f) ? fleet_nth(a->push->f, a->push->list.sel) : NULL;
 }
 
 void
@@ -55,9 +31,9 @@ push_run_close(struct app *a)
 {
 	if (a->push == NULL)
 		return;
-	for (size_t i = 0; i < a->push->n; i++)
-		row_release(&a->push->v[i]);
-	free(a->push->v);
+	for (size_t i = 0; i < fleet_size(a->push->f); i++)
+		free(fleet_nth(a->push->f, i)->data);
+	fleet_free(a->push->f);
 	free(a->push);
 	a->push = NULL;
 }
@@ -65,159 +41,131 @@ push_run_close(struct app *a)
 bool
 push_run_busy(const struct app *a)
 {
-	for (size_t i = 0; a->push != NULL && i < a->push->n; i++)
-		if (a->push->v[i].state == RUN_RUNS || a->push->v[i].state == RUN_DECIDE || a->push->v[i].state == RUN_ENDING)
-			return true;
-	return false;
+	return a->push != NULL && !fleet_over(a->push->f);
 }
 
-/* --- the verbs --- */
+/* --- what the fleet tells --- */
 
+/* The cursor goes to who waits for a person, unless it stands on one that does. */
 static void
-report_drop(void *p)
+show_who_waits(struct push_run *p)
 {
-	push_report_release(p);
-	free(p);
-}
-
-static void
-ended(struct app *a, struct push_row *r, const char *word, const struct err *e)
-{
-	r->state = RUN_DONE;
-	xset(&r->word, word);
-	xset(&r->error, NULL);
-	if (e != NULL && e->code != RC_OK) {
-		r->error = xasprintf("%s%s%s", e->text, e->hint[0] != '\0' ? "  Do: " : "", e->hint);
-		app_fail(a, e);
-	} else {
-		app_say(a, STYLE_OK, "%s: %s.", r->name, word);
-	}
-}
-
-static const char *
-word_of_error(const struct err *e)
-{
-	switch (e->code) {
-	case RC_UNDONE: return "undone";
-	case RC_UNKNOWN: return "unknown";
-	case RC_CONFLICT: case RC_LOCKED: case RC_CHECK: case RC_CERT: return "refused";
-	case RC_NET: case RC_TIMEOUT: return "connection lost: the host decides by itself";
-	default: return "failed";
-	}
-}
-
-static int64_t
-push_task_start(struct task *t, struct err *e)
-{
-	struct push_row *r = row_of(t->app, t->server);
-	struct push_options options = { .confirm_within = CONFIRM_WITHIN, .keep = false, .plan = r->plan.options };
-
-	return push_start(t->app->j, t->server, &r->plan, &options, t->data, task_done, t, e);
+	if (p->list.sel < fleet_size(p->f) && fleet_nth(p->f, p->list.sel)->state == FLEET_DECIDE)
+		return;
+	for (size_t i = 0; i < fleet_size(p->f); i++)
+		if (fleet_nth(p->f, i)->state == FLEET_DECIDE) {
+			p->list.sel = i;
+			return;
+		}
 }
 
 static void
-push_task_end(struct task *t, struct view *v, int rc, const struct err *e)
+say_over(struct app *a)
 {
-	struct push_row *r = row_of(t->app, t->server);
+	size_t n = fleet_size(a->push->f), good = 0;
 
-	(void)v;
-	if (r == NULL)
-		return;
-	push_report_release(&r->report);
-	r->report = *(struct push_report *)t->data;
-	memset(t->data, 0, sizeof(r->report));
-	str_init(&((struct push_report *)t->data)->steps, 0);
-	if (rc != 0) {
-		ended(t->app, r, word_of_error(e), e);
-		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct fleet_host *h = fleet_nth(a->push->f, i);
+		good += h->state == FLEET_DONE && h->rc == 0 && !h->by_hand;
 	}
-	if (r->report.result == PUSH_WAITING) {
-		r->state = RUN_DECIDE;
-		r->undo_at = r->report.undo_at;
-		app_say(t->app, STYLE_WARN, "%s: applied and proved. K keeps it, U undoes it; doing nothing undoes it too.", r->name);
-		return;
-	}
-	ended(t->app, r, push_result_name(r->report.result), NULL);
-	run_next(t->app);
+	if (good == n)
+		app_say(a, STYLE_OK, "All %zu hosts are done.", n);
+	else
+		app_say(a, STYLE_BAD, "! %zu of %zu hosts are done; R takes the others once more.", good, n);
 }
 
 static void
-run_next(struct app *a)
+push_changed(void *arg, struct fleet_host *h)
 {
-	struct push_run *p = a->push;
+	struct app *a = ((struct fleet_tasks *)arg)->app;
 
-	while (p->current < p->n && p->v[p->current].state == RUN_DONE)
-		p->current++;
-	if (p->current >= p->n) {
-		p->current = p->n - 1;
+	a->dirty = true;
+	if (a->push == NULL || a->push->f != h->fleet)
 		return;
-	}
-	struct push_row *r = &p->v[p->current];
-	if (r->state != RUN_WAITS || !r->planned)
-		return;
-	r->state = RUN_RUNS;
-	struct task t = { .verb = "push", .server = r->server, .start = push_task_start, .end = push_task_end,
-	    .data = xcalloc(1, sizeof(struct push_report)), .drop = report_drop };
-	str_init(&((struct push_report *)t.data)->steps, 0);
-	task_run(a, &t);
+	show_who_waits(a->push);
+	if (h->state == FLEET_DECIDE && h->rc != 0)
+		app_fail(a, &h->err);
+	else if (h->state == FLEET_DECIDE)
+		app_say(a, STYLE_WARN, "%s: applied and proved. K keeps it, U undoes it; doing nothing undoes it too.", h->name);
+	else if (h->state == FLEET_DONE && h->rc != 0)
+		app_fail(a, &h->err);
+	else if (h->state == FLEET_DONE && fleet_size(h->fleet) > 1 && fleet_over(h->fleet))
+		say_over(a);
+	else if (h->state == FLEET_DONE)
+		app_say(a, STYLE_OK, "%s: %s.", h->name, strcmp(h->result, "undone") == 0 ? "undone: the old state is back" : h->result);
 }
 
 static struct push_run *
-run_new(struct app *a, size_t n)
+run_new(struct app *a, const struct fleet_options *o)
 {
+	struct push_run *p = xcalloc(1, sizeof(*p));
+	struct fleet_user u = { .run = fleet_tasks_run, .changed = push_changed, .arg = &p->tasks };
+
 	push_run_close(a);
-	a->push = xcalloc(1, sizeof(*a->push));
-	a->push->v = xcalloc(n, sizeof(*a->push->v));
-	a->push->n = n;
-	for (size_t i = 0; i < n; i++) {
-		plan_init(&a->push->v[i].plan);
-		str_init(&a->push->v[i].report.steps, 0);
-	}
-	return a->push;
+	p->tasks.app = a;
+	p->f = fleet_new(a->j, o, &u);
+	a->push = p;
+	return p;
+}
+
+static struct fleet_host *
+add_host(struct push_run *p, int64_t server, const char *name)
+{
+	struct fleet_host *h = fleet_add(p->f, server, name);
+
+	h->data = xcalloc(1, sizeof(struct push_steps));
+	p->list.n = fleet_size(p->f);
+	return h;
 }
 
 void
-push_run_start(struct app *a, struct plan *plans, size_t n)
+push_run_start(struct app *a, struct plan *plans, size_t n, const struct fleet_options *o)
 {
-	struct push_run *p = run_new(a, n);
+	struct push_run *p = run_new(a, o);
 
 	for (size_t i = 0; i < n; i++) {
-		p->v[i].plan = plans[i];
-		p->v[i].server = plans[i].server;
-		p->v[i].name = xstrdup(plans[i].server_name);
-		p->v[i].planned = true;
+		struct fleet_host *h = add_host(p, plans[i].server, plans[i].server_name);
+
+		h->plan = plans[i];
+		h->planned = true;
 	}
-	run_next(a);
+	fleet_push(p->f);
 }
 
 void
 push_run_watch(struct app *a, int64_t server, int64_t undo_at)
 {
+	struct fleet_options o = { .push = { .confirm_within = CONFIRM_WITHIN } };
 	struct server s = { 0 };
 
 	if (push_run_busy(a) || store_server_get(a->st, server, &s, NULL) != 0)
 		return;
-	struct push_run *p = run_new(a, 1);
-	p->v[0].server = server;
-	p->v[0].name = xstrdup(s.name);
-	p->v[0].undo_at = undo_at;
-	p->v[0].state = RUN_DECIDE;
+	struct push_run *p = run_new(a, &o);
+	fleet_watch(p->f, add_host(p, server, s.name), undo_at);
 	server_release(&s);
+}
+
+void
+push_run_tick(struct app *a, int64_t now_ms)
+{
+	if (a->push != NULL)
+		fleet_tick(a->push->f, now_ms);
 }
 
 void
 push_run_progress(struct app *a, int64_t server, const struct job_progress *p)
 {
-	struct push_row *r = row_of(a, server);
+	struct fleet_host *h = a->push != NULL ? fleet_of_server(a->push->f, server) : NULL;
+	struct push_steps *all = h != NULL ? h->data : NULL;
 	struct push_step *s = NULL;
 
-	if (r == NULL || (r->state != RUN_RUNS && r->state != RUN_ENDING))
+	if (h == NULL || (h->state != FLEET_RUNS && h->state != FLEET_ENDING))
 		return;
-	for (size_t i = 0; i < r->n_steps; i++)
-		if (r->steps[i].number == p->step && strcmp(r->steps[i].name, p->name) == 0)
-			s = &r->steps[i];
-	if (s == NULL && r->n_steps < STEPS_MAX)
-		s = &r->steps[r->n_steps++];
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].number == p->step && strcmp(all->v[i].name, p->name) == 0)
+			s = &all->v[i];
+	if (s == NULL && all->n < STEPS_MAX)
+		s = &all->v[all->n++];
 	if (s == NULL)
 		return;
 	s->number = p->step;
@@ -227,138 +175,46 @@ push_run_progress(struct app *a, int64_t server, const struct job_progress *p)
 	snprintf(s->text, sizeof(s->text), "%.255s", p->text);
 }
 
-/* --- keep, undo, what did the host do --- */
+/* --- keep, undo --- */
 
-static int64_t
-keep_start(struct task *t, struct err *e)
+/* Only the host that is shown is ever acted on. */
+static struct fleet_host *
+deciding(const struct app *a)
 {
-	return push_confirm(t->app->j, t->server, task_done, t, e);
+	struct fleet_host *h = selected(a);
+
+	return h != NULL && h->state == FLEET_DECIDE ? h : NULL;
 }
 
-static void
-keep_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct push_row *r = row_of(t->app, t->server);
-
-	(void)v;
-	if (r == NULL)
-		return;
-	if (rc != 0) {                                     /* it may still be undone or tried again */
-		r->state = when_now() < r->undo_at ? RUN_DECIDE : RUN_DONE;
-		xset(&r->error, e->text);
-		xset(&r->word, r->state == RUN_DONE ? "not kept" : NULL);
-		app_fail(t->app, e);
-		return;
-	}
-	ended(t->app, r, "kept", NULL);
-	run_next(t->app);
-}
-
-static int64_t
-undo_start(struct task *t, struct err *e)
-{
-	return push_revert(t->app->j, t->server, 0, t->data, task_done, t, e);
-}
-
-static void
-undo_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct push_row *r = row_of(t->app, t->server);
-
-	(void)v;
-	if (r == NULL)
-		return;
-	if (rc != 0 && e->code != RC_UNDONE)
-		ended(t->app, r, word_of_error(e), e);
-	else {
-		r->gone = true;
-		ended(t->app, r, "undone: the old state is back", NULL);
-	}
-}
-
-static void
-state_drop(void *p)
-{
-	push_status_release(p);
-	free(p);
-}
-
-static int64_t
-state_start(struct task *t, struct err *e)
-{
-	return push_state(t->app->j, t->server, t->data, task_done, t, e);
-}
-
-static void
-state_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct push_row *r = row_of(t->app, t->server);
-	const struct push_status *s = t->data;
-
-	(void)v;
-	if (r == NULL || r->state != RUN_ENDING)
-		return;
-	if (rc != 0) {
-		ended(t->app, r, "unknown", e);
-	} else if (s->state != NULL && strcmp(s->state, "waiting") == 0) {
-		r->state = RUN_DECIDE;
-		r->undo_at = s->undo_at;
-	} else {
-		r->gone = r->report.generation == 0 || s->generation != r->report.generation;
-		ended(t->app, r, r->gone ? "undone by the host itself: the time was over" : "kept", NULL);
-	}
-}
-
-static struct push_row *
-deciding(struct app *a)
-{
-	struct push_row *r = a->push != NULL && a->push->current < a->push->n ? &a->push->v[a->push->current] : NULL;
-	return r != NULL && r->state == RUN_DECIDE ? r : NULL;
-}
-
-static void
-act_keep(struct view *v)
-{
-	struct push_row *r = deciding(v->app);
-
-	r->state = RUN_ENDING;
-	struct task t = { .verb = "keep", .server = r->server, .start = keep_start, .end = keep_end };
-	task_run(v->app, &t);
-}
-
-static void
-act_undo(struct view *v)
-{
-	struct push_row *r = deciding(v->app);
-
-	r->state = RUN_ENDING;
-	struct task t = { .verb = "undo", .server = r->server, .start = undo_start, .end = undo_end,
-	    .data = xcalloc(1, sizeof(struct push_report)), .drop = report_drop };
-	str_init(&((struct push_report *)t.data)->steps, 0);
-	task_run(v->app, &t);
-}
-
+static void act_keep(struct view *v) { fleet_keep(deciding(v->app)); }
+static void act_undo(struct view *v) { fleet_undo(deciding(v->app)); }
 static bool can_decide(const struct view *v) { return deciding(v->app) != NULL; }
 
-static void
-push_tick(struct view *v, int64_t now_ms)
+static bool
+can_retry(const struct view *v)
 {
-	struct push_row *r = deciding(v->app);
+	struct app *a = v->app;
+	bool left = false;
 
-	(void)now_ms;
-	if (r == NULL || r->undo_at == 0 || when_now() < r->undo_at + LATE)
-		return;
-	r->state = RUN_ENDING;                             /* the time is over: ask the host what it did */
-	struct task t = { .verb = "status", .server = r->server, .start = state_start, .end = state_end,
-	    .data = xcalloc(1, sizeof(struct push_status)), .drop = state_drop };
-	str_init(&((struct push_status *)t.data)->generations, 0);
-	task_run(v->app, &t);
+	for (size_t i = 0; a->push != NULL && fleet_over(a->push->f) && i < fleet_size(a->push->f); i++)
+		left |= fleet_nth(a->push->f, i)->rc != 0 || fleet_nth(a->push->f, i)->state == FLEET_WAITS;
+	return left;
+}
+
+static void
+act_retry(struct view *v)
+{
+	struct app *a = v->app;
+	struct plan_arg arg = { .retry = true };
+
+	view_pop(v);
+	view_push(a, &view_plan, &arg);
 }
 
 /* --- drawing --- */
 
 static void
-countdown(const struct push_row *r, char out[24])
+countdown(const struct fleet_host *r, char out[24])
 {
 	int64_t left = r->undo_at - when_now();
 
@@ -370,25 +226,36 @@ countdown(const struct push_row *r, char out[24])
 void
 push_run_line(const struct app *a, struct str *out)
 {
-	const struct push_run *p = a->push;
+	const struct fleet_host *waits = NULL, *runs = NULL;
+	size_t done = 0, n = a->push != NULL ? fleet_size(a->push->f) : 0;
 	char left[24];
 
-	if (p == NULL || a->top->ops == &view_push_watch)
+	if (n == 0 || a->top->ops == &view_push_watch)
 		return;
-	const struct push_row *r = &p->v[p->current];
-	if (r->state == RUN_DECIDE) {
-		countdown(r, left);
-		str_addf(out, "! %s waits to be kept: %s (K)", r->name, left);
-	} else if (r->state == RUN_RUNS && r->n_steps > 0) {
-		str_addf(out, "push %s: %s", r->name, r->steps[r->n_steps - 1].name);
+	for (size_t i = n; i-- > 0; ) {
+		const struct fleet_host *h = fleet_nth(a->push->f, i);
+		waits = h->state == FLEET_DECIDE ? h : waits;
+		runs = h->state == FLEET_RUNS ? h : runs;
+		done += h->state == FLEET_DONE;
+	}
+	if (waits != NULL) {
+		countdown(waits, left);
+		str_addf(out, "! %s waits to be kept: %s (K)", waits->name, left);
+	} else if (runs != NULL && n > 1) {
+		str_addf(out, "push: %zu of %zu done", done, n);
+	} else if (runs != NULL && ((struct push_steps *)runs->data)->n > 0) {
+		const struct push_steps *s = runs->data;
+		str_addf(out, "push %s: %s", runs->name, s->v[s->n - 1].name);
 	}
 }
 
 static void
-step_lines(const struct push_row *r, int width, struct lines *l)
+step_lines(const struct fleet_host *r, int width, struct lines *l)
 {
-	for (size_t i = 0; i < r->n_steps; i++) {
-		const struct push_step *s = &r->steps[i];
+	const struct push_steps *all = r->data;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct push_step *s = &all->v[i];
 		bool fail = strcmp(s->state, "fail") == 0, run = strcmp(s->state, "run") == 0;
 		char seconds[16] = "       ";
 		struct str t = STR_INIT;
@@ -405,7 +272,7 @@ step_lines(const struct push_row *r, int width, struct lines *l)
 }
 
 static void
-proof_lines(const struct push_row *r, int width, struct lines *l)
+proof_lines(const struct fleet_host *r, int width, struct lines *l)
 {
 	for (size_t i = 0; i < r->report.n_proofs; i++) {
 		const struct proof *p = &r->report.proofs[i];
@@ -422,7 +289,7 @@ proof_lines(const struct push_row *r, int width, struct lines *l)
 }
 
 static void
-decision_lines(const struct push_row *r, int width, struct lines *l)
+decision_lines(const struct fleet_host *r, int width, struct lines *l)
 {
 	struct str t = STR_INIT;
 	char left[24], at[32];
@@ -452,96 +319,170 @@ decision_lines(const struct push_row *r, int width, struct lines *l)
 	str_release(&t);
 }
 
+static const char *
+word_of(const struct fleet_host *h)
+{
+	static const char *const words[] = { [FLEET_WAITS] = "not started", [FLEET_RUNS] = "running", [FLEET_DECIDE] = "waits for you",
+	    [FLEET_ENDING] = "ending", [FLEET_DONE] = "done" };
+
+	if (h->state == FLEET_WAITS && fleet_stopped(h->fleet))
+		return "not started: stopped";
+	if (h->state != FLEET_DONE || h->result == NULL)
+		return words[h->state];
+	if (strcmp(h->result, "undone") == 0)
+		return h->by_hand ? "undone: the old state is back" : "undone";
+	return h->result;
+}
+
 /* decision_first: where room is short, what is asked comes before what was done. */
 static void
-row_lines(struct app *a, const struct push_row *r, int width, bool decision_first, struct lines *l)
+host_lines(struct app *a, const struct fleet_host *r, int width, bool decision_first, struct lines *l)
 {
 	struct task *t = task_of_server(a, r->server);
+	bool gone = r->result != NULL && strcmp(r->result, "undone") == 0;
 
-	if (r->state == RUN_DECIDE && decision_first) {
+	if (r->state == FLEET_DECIDE && decision_first) {
 		decision_lines(r, width, l);
 		lines_add(l, STYLE_NORMAL, "");
 	}
 	step_lines(r, width, l);
-	if (r->report.n_proofs > 0 && !r->gone) {
+	if (r->report.n_proofs > 0 && !gone) {             /* what was undone is not there any more */
 		lines_add(l, STYLE_NORMAL, "");
 		lines_add(l, STYLE_TITLE, "Proved from the host itself");
 		proof_lines(r, width, l);
 	}
-	if (r->error != NULL) {
-		char *text = xasprintf("! %s", r->error);
+	if (r->rc != 0 && r->state != FLEET_RUNS) {
+		char *text = xasprintf("! %s%s%s", r->err.text, r->err.hint[0] != '\0' ? "  Do: " : "", r->err.hint);
 		lines_add(l, STYLE_NORMAL, "");
 		lines_wrap(l, STYLE_BAD, width, 2, text);
 		free(text);
 	}
-	if (r->state == RUN_RUNS && r->n_steps == 0)
+	if (r->state == FLEET_WAITS)
+		lines_wrap(l, STYLE_UNKNOWN, width, 0, fleet_stopped(r->fleet) ? "Not started: a host before it failed. R takes what is "
+		    "left once more." : "Not started yet.");
+	if (r->state == FLEET_RUNS && ((struct push_steps *)r->data)->n == 0)
 		lines_addf(l, STYLE_UNKNOWN, "%s", t != NULL && t->text[0] != '\0' ? t->text : "Connecting ...");
-	if (r->state == RUN_ENDING)
+	if (r->state == FLEET_ENDING)
 		lines_addf(l, STYLE_UNKNOWN, "%s ...", t != NULL ? t->verb : "working");
-	if (r->state == RUN_DECIDE && !decision_first)
+	if (r->state == FLEET_DECIDE && !decision_first)
 		decision_lines(r, width, l);
-	if (r->state == RUN_DONE) {
+	if (r->state == FLEET_DONE) {
 		struct str w = STR_INIT;
-		bool good = r->error == NULL;
+		bool good = r->rc == 0;
 		lines_add(l, STYLE_NORMAL, "");
-		str_addf(&w, "%s %s: %s", good ? "ok " : "! ", r->name, r->word);
+		str_addf(&w, "%s %s: %s", good ? "ok " : "! ", r->name, word_of(r));
 		lines_wrap(l, good ? STYLE_OK : STYLE_BAD, width, 4, w.s);
 		str_release(&w);
 	}
 }
 
+/* One line per host. */
+static void
+draw_hosts(struct push_run *p, struct area a)
+{
+	list_fit(&p->list, a.h);
+	for (int y = 0; y < a.h && p->list.top + (size_t)y < p->list.n; y++) {
+		size_t i = p->list.top + (size_t)y;
+		const struct fleet_host *h = fleet_nth(p->f, i);
+		const struct push_steps *s = h->data;
+		struct str t = STR_INIT;
+		enum style style = i == p->list.sel ? STYLE_SELECTED : h->rc != 0 ? STYLE_BAD : h->state == FLEET_DECIDE ? STYLE_WARN :
+		    h->state == FLEET_DONE ? STYLE_OK : STYLE_NORMAL;
+
+		str_addf(&t, "%s%s %-20s %s", i == p->list.sel ? "> " : "  ", h->rc != 0 || h->state == FLEET_DECIDE ? "!" :
+		    h->state == FLEET_DONE ? "+" : " ", h->name, word_of(h));
+		if (h->state == FLEET_RUNS && s->n > 0)
+			str_addf(&t, ": %s", s->v[s->n - 1].name);
+		draw_row(a, y, 0, 0, style, t.s);
+		str_release(&t);
+	}
+}
+
+static void
+draw_host(struct app *app, struct fleet_host *h, struct area a, size_t *top)
+{
+	struct lines l = { NULL, 0 };
+
+	host_lines(app, h, a.w, false, &l);
+	if (h->state == FLEET_DECIDE && (int)l.n > a.h) {
+		lines_release(&l);
+		host_lines(app, h, a.w, true, &l);
+	}
+	lines_draw(&l, a, top);
+	lines_release(&l);
+}
+
 static void
 push_draw(struct view *v, struct area a)
 {
-	static const char *const words[] = { [RUN_WAITS] = "not started", [RUN_RUNS] = "running", [RUN_DECIDE] = "waits for you",
-	    [RUN_ENDING] = "ending", [RUN_DONE] = "done" };
 	struct push_run *p = v->app->push;
-	struct lines l = { NULL, 0 };
-	size_t *top = v->data;
+	struct fleet_host *h = selected(v->app);
 
-	if (p == NULL)
+	if (h == NULL)
 		return;
-	struct push_row *r = &p->v[p->current];
-	struct area in = a.h >= 8 && a.w >= 40 ? draw_box(a, r->name) : a;
+	if (p->list.n > 1) {
+		int rows = p->list.n < 6 ? (int)p->list.n : 6;
+		bool boxes = a.h >= 14 && a.w >= 40;
+
+		if (a.h < 14 && rows > a.h / 3)
+			rows = a.h / 3 > 0 ? a.h / 3 : 1;
+		struct area top = { a.y, a.x, rows + (boxes ? 2 : 0), a.w };
+		draw_hosts(p, boxes ? draw_box(top, "Hosts") : top);
+		a.y += top.h;
+		a.h -= top.h;
+	}
+	struct area in = a.h >= 8 && a.w >= 40 ? draw_box(a, h->name) : a;
 	v->page = in.h;
-	row_lines(v->app, r, in.w, false, &l);
-	if (r->state == RUN_DECIDE && (int)l.n > in.h) {
-		lines_release(&l);
-		row_lines(v->app, r, in.w, true, &l);
-	}
-	if (p->n > 1) {
-		lines_add(&l, STYLE_NORMAL, "");
-		lines_add(&l, STYLE_TITLE, "Hosts of this push");
-		for (size_t i = 0; i < p->n; i++)
-			lines_addf(&l, p->v[i].error != NULL ? STYLE_BAD : STYLE_NORMAL, "%s %-20s %s", i == p->current ? ">" : " ",
-			    p->v[i].name, p->v[i].word != NULL ? p->v[i].word : words[p->v[i].state]);
-	}
-	lines_draw(&l, in, top);
-	lines_release(&l);
+	draw_host(v->app, h, in, v->data);
+}
+
+static bool several(const struct view *v) { return v->app->push != NULL && v->app->push->list.n > 1; }
+
+static void
+act_next_host(struct view *v)
+{
+	struct list *l = &v->app->push->list;
+
+	l->sel = l->n > 0 ? (l->sel + 1) % l->n : 0;
+	*(size_t *)v->data = 0;
 }
 
 static bool
 push_key(struct view *v, int key)
 {
-	return lines_key(v->data, key_command(key), v->page);
+	struct push_run *p = v->app->push;
+	int k = key_command(key);
+
+	if (p != NULL && p->list.n > 1 && (k == K_UP || k == K_DOWN || k == K_HOME || k == K_END || k == 'j' || k == 'k')) {
+		*(size_t *)v->data = 0;
+		return list_key(&p->list, k, 1);
+	}
+	return lines_key(v->data, k, v->page);
 }
 
 static void
 push_crumb(const struct view *v, struct str *out)
 {
 	const struct push_run *p = v->app->push;
+	const struct fleet_host *h = selected(v->app);
+	size_t done = 0;
 
-	if (p == NULL)
+	if (h == NULL)
 		return;
-	const struct push_row *r = &p->v[p->current];
-	str_addf(out, "Push  %s  %s", r->name, r->state == RUN_DECIDE ? "applied, waiting for you" : r->state == RUN_DONE ? r->word :
-	    "running");
+	for (size_t i = 0; i < p->list.n; i++)
+		done += fleet_nth(p->f, i)->state == FLEET_DONE;
+	if (p->list.n > 1)
+		str_addf(out, "Push  %zu of %zu done  ", done, p->list.n);
+	else
+		str_add(out, "Push  ");
+	str_addf(out, "%s  %s", h->name, h->state == FLEET_DECIDE ? "applied, waiting for you" : h->state == FLEET_DONE ||
+	    h->state == FLEET_WAITS ? word_of(h) : "running");
 }
 
 static void
 push_head_state(const struct view *v, struct str *out)
 {
-	const struct push_row *r = deciding(v->app);
+	const struct fleet_host *r = deciding(v->app);
 	char left[24];
 
 	if (r == NULL)
@@ -553,14 +494,14 @@ push_head_state(const struct view *v, struct str *out)
 static void
 push_copy(const struct view *v, bool command, struct str *out)
 {
-	const struct push_run *p = v->app->push;
+	const struct fleet_host *h = selected(v->app);
 
-	if (p == NULL)
+	if (h == NULL)
 		return;
 	if (command)
-		str_addf(out, "mxseal keep %s", p->v[p->current].name);
+		str_addf(out, "mxseal keep %s", h->name);
 	else
-		str_add(out, p->v[p->current].report.steps.s);
+		str_add(out, h->report.steps.s);
 }
 
 static const struct action push_actions[] = {
@@ -568,13 +509,16 @@ static const struct action push_actions[] = {
 	  can_decide, ACTION_CHANGES },
 	{ 'U', "undo now", "undo now", "Puts the old settings back at once, with reload and proof.", "mxseal undo SERVER", act_undo,
 	  can_decide, ACTION_CHANGES },
+	{ K_TAB, "next host", "next host", "The next host; so do the arrows.", NULL, act_next_host, several, 0 },
+	{ 'R', "retry", "retry", "A new plan for the hosts that failed or were not begun.", "mxseal push --retry", act_retry, can_retry,
+	  0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };
 
 const struct view_ops view_push_watch = {
 	.name = "push", .title = "Push",
-	.about = "A push, step by step. After the switch every listener is proved from the host itself; then the host waits for "
+	.about = "A push, step by step. The first host goes alone; the first that fails stops the rest. After the switch every listener is proved from the host itself; then the host waits for "
 	    "you. Esc hides this view; the status line keeps the countdown.",
-	.state_size = sizeof(size_t), .actions = push_actions, .draw = push_draw, .key = push_key, .tick = push_tick,
+	.state_size = sizeof(size_t), .actions = push_actions, .draw = push_draw, .key = push_key,
 	.crumb = push_crumb, .state = push_head_state, .copy = push_copy,
 };
