@@ -106,4 +106,3 @@ prove "the status is 0" is "$status" 0
 for host in "${hosts[@]}"; do
 	prove "$host has it" is "$("$lab" exec "$host" postconf -h smtp_tls_security_level)" encrypt
 done
-show push --yes

@@ -738,6 +738,7 @@ app_close(struct app *a)
 		view_pop(a->top);
 	journey_close(a->j);
 	push_run_close(a);
+	fleet_free(a->reading);
 	tasks_close(a);
 	secret_release(&a->first);
 	str_wipe(&a->paste);

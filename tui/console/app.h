@@ -155,6 +155,8 @@ struct app {
 	struct task *tasks;
 	struct prompt prompt;
 	struct push_run *push;
+	struct fleet *reading;    /* every server is read again */
+	struct fleet_tasks reading_tasks;
 	struct str paste;         /* of K_PASTE */
 	struct secret first;      /* a new passphrase, until it was typed twice */
 	bool differ;              /* ... which was not twice the same */

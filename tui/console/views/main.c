@@ -8,6 +8,8 @@
 #include "tui/console/views/details.h"
 #include "tui/version.h"
 
+#define READS_AT_ONCE 8
+
 struct main_data {
 	struct tree tree;
 	struct list list;         /* over the rows that are not hidden */
@@ -375,16 +377,45 @@ act_read(struct view *v)
 		app_server_read(v->app, v, n->server);
 }
 
+static int64_t
+read_run(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
+{
+	return server_read(fleet_journey(h->fleet), h->server, done, arg, e);
+}
+
+static void
+read_changed(void *arg, struct fleet_host *h)
+{
+	struct app *a = ((struct fleet_tasks *)arg)->app;
+
+	a->dirty = true;
+	if (h->state == FLEET_DONE && h->rc != 0)
+		app_fail(a, &h->err);
+	else if (h->state == FLEET_DONE && fleet_over(h->fleet))
+		app_say(a, STYLE_OK, "%zu servers were read. Nothing was changed there.", fleet_size(h->fleet));
+}
+
 static void
 act_read_all(struct view *v)
 {
+	struct app *a = v->app;
+	struct fleet_user u = { .run = fleet_tasks_run, .changed = read_changed, .arg = &a->reading_tasks };
+	struct fleet_options o = { .at_once = READS_AT_ONCE };
 	struct server_list l = { NULL, 0 };
 
-	if (store_servers(v->app->st, &l, NULL) == 0)
+	if (a->reading != NULL && !fleet_over(a->reading)) {
+		app_say(a, STYLE_NORMAL, "All servers are being read already.");
+		return;
+	}
+	fleet_free(a->reading);
+	a->reading_tasks = (struct fleet_tasks){ .app = a };
+	a->reading = fleet_new(a->j, &o, &u);
+	if (store_servers(a->st, &l, NULL) == 0)
 		for (size_t i = 0; i < l.n; i++)
-			if (task_of_server(v->app, l.v[i].id) == NULL)
-				app_server_read(v->app, v, l.v[i].id);
+			if (task_of_server(a, l.v[i].id) == NULL)
+				(void)fleet_add(a->reading, l.v[i].id, l.v[i].name);
 	server_list_release(&l);
+	fleet_each(a->reading, "read", read_run);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "tui/console/views/queue.h"
 #include "tui/console/views/reports.h"
 
+#define POLLS_AT_ONCE 8
 #define EVERY_MS 10000
 #define TREND 12
 #define TREND_SPAN 3600
@@ -103,6 +104,26 @@ poll_end(struct task *t, struct view *v, int rc, const struct err *e)
 	}
 }
 
+/* Starts the looks that are due, at most so many at a time: a host that hangs holds up one of them. */
+static void
+poll_more(struct view *v)
+{
+	struct queue_data *d = data_of(v);
+	size_t n = 0;
+
+	for (struct task *t = v->app->tasks; t != NULL; t = t->next)
+		n += t->start == poll_start;
+	for (size_t i = 0; i < d->n && n < POLLS_AT_ONCE; i++) {
+		if (!d->v[i].due)
+			continue;
+		struct task t = { .verb = "queue", .server = d->v[i].server, .view = v->serial, .id = d->by, .start = poll_start,
+		    .end = poll_end, .data = xcalloc(1, sizeof(struct queue_view)), .drop = view_drop };
+		d->v[i].due = false;
+		n++;
+		task_run(v->app, &t);
+	}
+}
+
 void
 queue_refresh(struct view *v)
 {
@@ -110,16 +131,12 @@ queue_refresh(struct view *v)
 
 	d->polled_ms = when_monotonic_ms();
 	for (size_t i = 0; i < d->n; i++) {
-		bool runs = false;                         /* one reader per host, never overlapping */
+		d->v[i].due = true;                        /* one reader per host, never overlapping */
 		for (struct task *t = v->app->tasks; t != NULL; t = t->next)
-			runs = runs || (t->server == d->v[i].server && t->start == poll_start && t->view == v->serial
-			    && t->id == (int64_t)d->by);
-		if (runs)
-			continue;
-		struct task t = { .verb = "queue", .server = d->v[i].server, .view = v->serial, .id = d->by, .start = poll_start,
-		    .end = poll_end, .data = xcalloc(1, sizeof(struct queue_view)), .drop = view_drop };
-		task_run(v->app, &t);
+			if (t->server == d->v[i].server && t->start == poll_start && t->view == v->serial && t->id == (int64_t)d->by)
+				d->v[i].due = false;
 	}
+	poll_more(v);
 }
 
 static int
@@ -177,6 +194,8 @@ queue_tick(struct view *v, int64_t now_ms)
 
 	if (v->app->top == v && !d->frozen && now_ms - d->polled_ms > EVERY_MS)
 		queue_refresh(v);
+	else
+		poll_more(v);
 }
 
 /* --- diagnosis --- */

@@ -4,7 +4,7 @@
 
 #include "tui/console/app.h"
 
-struct queue_slot { int64_t server; char *name, *error; struct queue_view view; };
+struct queue_slot { int64_t server; char *name, *error; bool due; struct queue_view view; };
 struct queue_data {
 	struct queue_slot *v;     /* one per server */
 	size_t n;
