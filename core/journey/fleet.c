@@ -380,13 +380,14 @@ plan_run(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 {
 	plan_release(&h->plan);
 	plan_init(&h->plan);
-	h->planned = true;
 	return plan_make(h->fleet->j, h->server, &h->fleet->o.push.plan, &h->plan, done, arg, e);
 }
 
 void
 fleet_plan(struct fleet *f)
 {
+	for (size_t i = 0; i < f->n; i++)
+		f->v[i]->planned = true;
 	fleet_each(f, "plan", plan_run);
 }
 
