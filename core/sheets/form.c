@@ -67,6 +67,7 @@ form_close(struct form *f)
 	free(f->value);
 	free(f->was);
 	free(f->note);
+	free(f->at);
 	free(f->object_name);
 	str_release(&f->result);
 	if (f->data_free != NULL)
@@ -345,6 +346,8 @@ form_check(struct form *f, const char *page, const char **field, struct err *e)
 	return 0;
 }
 
+#define AT "@page"          /* no field is called so */
+
 void
 form_draft(const struct form *f, struct str *json)
 {
@@ -358,6 +361,8 @@ form_draft(const struct form *f, struct str *json)
 		if (fd->kind != FIELD_SECRET && fd->kind != FIELD_NOTE && strcmp(f->value[i], f->was[i]) != 0)
 			json_object_set_new(o, fd->name, json_string(f->value[i]));
 	}
+	if (f->at != NULL)
+		json_object_set_new(o, AT, json_string(f->at));
 	text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
 	str_add(json, text);
 	free(text);
@@ -375,6 +380,7 @@ form_restore(struct form *f, const char *json, struct err *e)
 		json_decref(o);
 		return err_set(e, RC_PARSE, "the draft of \"%s\" cannot be read", f->sheet->title);
 	}
+	xset(&f->at, json_string_value(json_object_get(o, AT)));
 	json_object_foreach(o, name, v) {
 		const struct field *fd = form_field(f, name, NULL);
 

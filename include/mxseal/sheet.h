@@ -89,6 +89,7 @@ struct form {
 	struct journey *journey;
 	int64_t object;           /* id of what it was opened on, 0 a new one */
 	char *object_name;        /* "mx1/smtp" */
+	char *at;                 /* wizard: the page the person is at, part of the draft; NULL: the first */
 	char **value;             /* one per field; never NULL inside */
 	char **was;               /* as loaded: what differs is edited */
 	char **note;              /* remark per field, or NULL */

@@ -159,21 +159,48 @@ set_value(struct view *v, const struct field *fd, const char *value)
 
 /* --- drafts --- */
 
+#define REVIEW "review"     /* the place behind the last page */
+
+static size_t
+first_page(const struct sheet_data *d)
+{
+	size_t first = 0;
+
+	while (first < d->pages && !page_shown(d->form, &d->form->sheet->pages[first]))
+		first++;
+	return first;
+}
+
+/* Where the draft was left, when there is such a page now. */
+static size_t
+page_of_draft(const struct sheet_data *d)
+{
+	if (d->form->at != NULL && strcmp(d->form->at, REVIEW) == 0)
+		return d->pages;
+	for (size_t p = 0; d->form->at != NULL && p < d->pages; p++)
+		if (strcmp(d->form->sheet->pages[p].name, d->form->at) == 0 && page_shown(d->form, &d->form->sheet->pages[p]))
+			return p;
+	return first_page(d);
+}
+
+
 static void
 save_draft(struct view *v)
 {
 	struct sheet_data *d = data_of(v);
 	struct str json = STR_INIT;
 	struct err e = { .code = RC_OK };
+	bool keep;
 
 	if (!d->draft_dirty || d->done)
 		return;
 	d->draft_dirty = false;
+	keep = form_edited(d->form) || d->form->at != NULL;
 	form_draft(d->form, &json);
-	if (store_draft_set(v->app->st, d->draft_key, form_edited(d->form) ? json.s : NULL, &e) != 0)
+	if (store_draft_set(v->app->st, d->draft_key, keep ? json.s : NULL, &e) != 0)
 		app_fail(v->app, &e);
 	else
-		d->draft_at = form_edited(d->form) ? when_now() : 0;
+		d->draft_at = keep ? when_now() : 0;
 	str_release(&json);
 }
 
@@ -187,6 +214,7 @@ act_drop_draft(struct view *v)
 		form_note(d->form, d->form->sheet->fields[i].name, "%s", d->base[i] != NULL ? d->base[i] : "");
 		xset(&d->error[i], NULL);
 	}
+	xset(&d->form->at, NULL);
 	d->draft_dirty = true;
 	save_draft(v);
 	collect(d);
@@ -279,12 +307,28 @@ focus_on(struct view *v, size_t item)
 	load_edit(d);
 }
 
+/* The place in a wizard belongs to the draft, at once: it is found again wherever it was left. */
+static void
+note_page(struct view *v, size_t page)
+{
+	struct sheet_data *d = data_of(v);
+	const char *at = page < d->pages ? d->form->sheet->pages[page].name : REVIEW;
+
+	if (d->form->sheet->kind != SHEET_WIZARD || d->done || (d->form->at == NULL && page == first_page(d))
+	    || text_eq(d->form->at, at))
+		return;
+	xset(&d->form->at, page == first_page(d) ? NULL : at);
+	d->draft_dirty = true;
+	save_draft(v);
+}
+
 static void
 go_page(struct view *v, size_t page)
 {
 	struct sheet_data *d = data_of(v);
 
 	leave_field(v);
+	note_page(v, page);
 	d->page = page;
 	d->top = 0;
 	d->focus = 0;
@@ -724,7 +768,7 @@ restore(struct view *v)
 		return;
 	if (form_restore(d->form, json, &e) != 0)
 		app_fail(v->app, &e);
-	else if (form_edited(d->form))
+	else if (form_edited(d->form) || d->form->at != NULL)
 		app_say(v->app, STYLE_EDITED, "~ Your draft of this dialog is back.  : drop the draft  starts over");
 	free(json);
 }
@@ -754,10 +798,7 @@ sheet_open(struct view *v, const void *p, struct err *e)
 	restore(v);
 	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2)
 		form_set(d->form, set[0], set[1], NULL);
-	size_t first = 0;
-	while (first < d->pages && !page_shown(d->form, &arg->sheet->pages[first]))
-		first++;
-	go_page(v, first);
+	go_page(v, arg->preset != NULL ? first_page(d) : page_of_draft(d));
 	return 0;
 }
 
