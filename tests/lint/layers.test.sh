@@ -26,6 +26,7 @@ faces='
 clean core/base
 err core/base
 failure core/queue
+fleet core/journey
 log core/base
 model core/base
 plan core/push
