@@ -517,8 +517,8 @@ static const struct action push_actions[] = {
 
 const struct view_ops view_push_watch = {
 	.name = "push", .title = "Push",
-	.about = "A push, step by step. The first host goes alone; the first that fails stops the rest. After the switch every listener is proved from the host itself; then the host waits for "
-	    "you. Esc hides this view; the status line keeps the countdown.",
+	.about = "A push, step by step. The first host goes alone; the first that fails stops the rest. After the switch every "
+	    "listener is proved from the host itself; then the host waits for you. Esc hides this view; the status line keeps the countdown.",
 	.state_size = sizeof(size_t), .actions = push_actions, .draw = push_draw, .key = push_key,
 	.crumb = push_crumb, .state = push_head_state, .copy = push_copy,
 };
