@@ -331,7 +331,7 @@ live_and_die(const char *dir, const char *path, struct told *k, int how)
 	if (sees(&l, "[read-only]") && !early) {
 		/* a slow machine is given its time: most lives get to do something, none gets to do everything */
 		k->first_ms = (int)(when_monotonic_ms() - began) + 1;
-		reaper = killer(console, rand() % (1200 + 6 * k->first_ms));
+		reaper = killer(console, rand() % (2000 + 8 * k->first_ms));
 		if (how == 2)
 			keep_settings(&l);
 		if (how != 1)
