@@ -54,7 +54,12 @@ quiet server add mailport mx1:25
 expect "the port is no sshd's" 3 'no SSH server: it says "220 ' server read mailport
 expect "a known key is held against a fingerprint that is given" 4 'not what was given' server trust mx1 --fingerprint SHA256:x
 quiet server add stranger user@mx1
-expect "a password, and nobody to ask" 3 'asks for the password of user$' server read stranger
+nobody_to_ask() { # no terminal and no descriptor
+	"$lab" ctl "$program" --no-input server read stranger < /dev/null > "$work/out" 2> "$work/err"
+	is $? 3
+}
+prove "a password, and nobody to ask: status 3" nobody_to_ask
+prove "  in one sentence" one_sentence 'password of user'
 prove "a wrong password ends with status 3" status_with 3 wrongpass server read stranger
 prove "  in one sentence" one_sentence .
 quiet server add plain plain@mx1 --become sudo
