@@ -13,6 +13,7 @@
 
 static const struct host_cmd detect[] = {
 	VERSION,
+	{ "complaint", SH("postconf -h mail_version 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p'") },
 	{ NULL, NULL }
 };
 
@@ -50,6 +51,14 @@ is_here(const struct sections *s)
 	return version && isdigit((unsigned char)version[0]) && strchr(version, '.');
 }
 
+static const char *
+complaint(const struct sections *s)
+{
+	const char *text = section_text(s, "complaint");
+
+	return text && *text ? text : NULL;
+}
+
 /* Postfix has a parameter for every row of the table. */
 static const char *
 declines(const char *setting)
@@ -61,7 +70,7 @@ static const char *const queue_argv[] = { "postqueue", "-j", NULL };
 
 const struct mailsys mailsys_postfix = {
 	.name = "postfix", .title = "Postfix",
-	.detect = detect, .look = look, .is_here = is_here,
+	.detect = detect, .look = look, .is_here = is_here, .complaint = complaint,
 	.more = files_more, .read = postfix_read,
 	.native = map_native_lines, .declines = declines,
 	.plan = postfix_plan,

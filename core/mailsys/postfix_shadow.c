@@ -171,7 +171,8 @@ listener_words(struct command *c, const struct plan *p, const struct view *v, co
 	off = strcmp(level, "none") == 0 && !wrapper;
 	service_cert_files(v, s, &cert, &key);
 	str_add(&names, "-");
-	if (w && !text_empty(w->name))
+	/* without a table of names Postfix serves everybody the same */
+	if (w && !text_empty(w->name) && !view_empty(v, s, "tls_server_sni_maps"))
 		str_addf(&names, ",%s", w->name);
 	command_word(c, xstrdup("listen"));
 	command_word(c, xasprintf("%s (%.*s)", s->name, (int)n, listen.s));

@@ -221,7 +221,7 @@ sink_certificate() {
 # The first line of the log with one of these, without what stands before the words, as a part of a sentence.
 said() {
 	[ -f "$d/log" ] || return 1
-	sd_text=$(grep -E -- "$1" "$d/log" | grep -v -E '(smtpd|master)\[[0-9]*\]: warning: (process|.*bad command startup)' | head -n 1 |
+	sd_text=$(grep -E -- "$1" "$d/log" | grep -v -E '(smtpd|master)\[[0-9]*\]: warning: (process|.*bad command startup|Both smtpd_tls)' | head -n 1 |
 		sed -e 's/^.*\[[0-9]*\]: //' -e 's/\(fatal\|panic\|error\|warning\): //g' -e "s|$d/conf|$live|g" -e "s|$d/||g" |
 		tr -c '[:print:]' ' ' | cut -c 1-400 | sed 's/ *$//')
 	[ -n "$sd_text" ]
@@ -247,16 +247,18 @@ whence() {
 	done
 }
 
-# not_good WHAT [PATTERN]: refuses, with the reason from the log where there is one.
+# not_good WHAT PATTERN [HINT]: refuses, with the reason from the log where there is one; the pattern names a program first.
 not_good() {
 	sleep 0.3 2>/dev/null || sleep 1          # the log is written by another process
-	if { [ -n "${2-}" ] && said "$2"; } || said "$serious"; then
-		refuse "$1: $sd_text$(whence "$sd_text")"
+	if said "${2%/*}/.*($serious)" || said "$2" || said "$serious"; then
+		ng=$sd_text
+		said "${2%/*}/.*TLS library problem" && sd_text=$(printf '%s\n' "$sd_text" | sed -n 's/.*::\([^:]*\):.*/ (\1)/p') || sd_text=
+		refuse "$1: $ng$sd_text$(whence "$ng")"
 	fi
 	refuse "$1: ${3:-its log says nothing}"
 }
 
-serious='fatal:|panic:|disabling TLS|cannot load|cannot get|No server certs|not enough memory|open .*: No such file|unsupported dictionary|unknown .*restriction|invalid TLS|invalid .*protocol|invalid .*cipher|TLS library problem|TLS not available|TLS context'
+serious='fatal:|panic:|disabling TLS|cannot load|cannot get|error loading|No server certs|not enough memory|open .*: No such file|unsupported dictionary|unknown .*restriction|invalid TLS|invalid .*protocol|invalid .*cipher|TLS not available|TLS context'
 
 # --- the run
 
@@ -274,20 +276,21 @@ start() {
 	done
 }
 
-# look HOW ADDRESS PORT NAME: sets seen to tls; greets (no STARTTLS); broken (STARTTLS, but no handshake); nothing. leaf: what
-# was served; links: the names of the chain that was sent, "s:" and "i:" by turns.
+# look HOW ADDRESS PORT NAME: sets seen to tls; mute (TLS, and then nothing more); greets (no STARTTLS); broken (STARTTLS, but no
+# handshake); nothing. leaf: what was served; links: the names of the chain that was sent, "s:" and "i:" by turns.
 look() {
-	lo_options=-showcerts
+	lo_options='-showcerts -ign_eof'
 	[ "$1" = implicit ] || lo_options="$lo_options -starttls smtp"
 	[ -z "$4" ] || lo_options="$lo_options -servername $4"
 	# shellcheck disable=SC2086 # words of ours; names are checked before
-	lo_out=$(apart timeout 8 openssl s_client $lo_options -connect "$2:$3" 2>&1)
+	lo_out=$(printf 'QUIT\r\n' | timeout 8 openssl s_client $lo_options -connect "$2:$3" 2>&1 8>&-)
 	leaf='' links='' seen=nothing
 	case $lo_out in
 	*"in server response"*) seen=greets ;;
 	*"Cipher is (NONE)"*) seen=broken ;;
 	*"Cipher is "*)
-		seen=tls
+		seen=mute
+		case $lo_out in *"${nl}221"*) seen=tls ;; esac
 		leaf=$(printf '%s\n' "$lo_out" | openssl x509 -outform DER 2>/dev/null | sha256sum)
 		leaf=${leaf%% *}
 		links=$(printf '%s\n' "$lo_out" | sed -n -e 's/^ *[0-9]* s:\(.*\)/s:\1/p' -e 's/^ *i:\(.*\)/i:\1/p')
@@ -299,9 +302,9 @@ look() {
 # As people and mail hosts see it: the greeting and the answer to EHLO. Only bash has sockets.
 dialog() { # ADDRESS PORT
 	# shellcheck disable=SC2016 # expanded by bash
-	apart timeout 15 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit
-		echo connected; words() { while IFS= read -r -t 12 l <&3; do printf "%s\n" "$l"; case $l in ???-*) ;; *) return ;; esac; done; }
-		words; printf "EHLO mxseal-shadow.invalid\r\n" >&3; words; printf "QUIT\r\n" >&3; words' "$1" "$2" 2>/dev/null
+	apart timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit
+		echo connected; words() { while IFS= read -r -t 7 l <&3; do printf "%s\n" "$l"; case $l in ???-*) ;; *) return 0 ;; esac; done; return 1; }
+		words || exit; printf "EHLO mxseal-shadow.invalid\r\n" >&3; words; printf "QUIT\r\n" >&3; words' "$1" "$2" 2>/dev/null
 }
 
 # What is wrong with the greeting, as a sentence in wrong; empty: nothing.
@@ -327,8 +330,8 @@ greeting() { # HOW ADDRESS PORT
 	esac
 }
 
-# Each certificate that is sent must be followed by its issuer's; and where the last one says that its issuer can be had
-# somewhere, the reader must not have to go there.
+# Each certificate that is sent must be followed by its issuer's. One that is sent alone, by an issuer that this host does
+# not know and that can be had elsewhere by its own word, was meant to be followed by it.
 chain_wrong() { # after look
 	cw_issuer=
 	while IFS= read -r cw; do
@@ -339,23 +342,22 @@ chain_wrong() { # after look
 	done <<-END_OF_LINKS
 		$links
 	END_OF_LINKS
+	[ "$(printf '%s\n' "$links" | grep -c '^s:')" = 1 ] || return
 	printf '%s\n' "$lo_out" | sed -n '/BEGIN CERT/,/END CERT/p' >"$d/served"
-	if apart openssl verify -untrusted "$d/served" "$d/served" 2>&1 | grep -q 'error 2[01] '; then
-		openssl crl2pkcs7 -nocrl -certfile "$d/served" 2>/dev/null | openssl pkcs7 -print_certs -text -noout 2>/dev/null |
-			sed -n '/Authority Information Access/,$p' | tail -n +2 | grep -q 'CA Issuers - URI:http' &&
-			wrong='does not send the certificate of its issuer: the chain is too short'
-	fi
+	apart openssl verify "$d/served" 2>&1 | grep -q 'error 2[01] ' || return
+	openssl x509 -in "$d/served" -noout -text 2>/dev/null | grep -q 'CA Issuers - URI:http' || return
+	wrong='does not send the certificate of its issuer: the chain is too short'
 }
 
 # What TLS with this name shows.
 handshake() { # HOW ADDRESS PORT NAME
 	wrong=''
 	look "$@"
-	if [ "$seen" != tls ]; then
-		wrong="does no TLS${4:+ for the name $4}"
-	else
-		chain_wrong
-	fi
+	case $seen in
+	tls) chain_wrong ;;
+	mute) wrong='does TLS, but answers nothing more' ;;
+	*) wrong="does no TLS${4:+ for the name $4}" ;;
+	esac
 }
 
 # What is as wrong with the live listener already is no reason to refuse: nothing gets worse.
@@ -401,7 +403,7 @@ try_listener() { # NUMBER LABEL HOW SHA256 NAMES ADDRESS PORT TRIAL-PORT
 		if [ -n "$wrong" ]; then
 			as_bad_live "$tl_how" "$tl_live" "$tl_live_port" handshake && continue
 			case $wrong in
-			*"no TLS"*) not_good "listener $tl_label $wrong in the trial run" "listen$tl_n/.*(warning|fatal):" "$tl_hint" ;;
+			'does no TLS'* | *'nothing more') not_good "listener $tl_label $wrong in the trial run" "listen$tl_n/.*(warning|fatal):" "$tl_hint" ;;
 			esac
 			refuse "listener $tl_label $wrong"
 		fi
@@ -449,7 +451,7 @@ try_message() {
 		sd_text=$(grep 'to=<nobody@mxseal-shadow.invalid>' "$d/log" | tail -n 1 | sed 's/.*status=//' | cut -c 1-300)
 		not_good "no message leaves in the trial run" '(smtp|cleanup|qmgr|trivial-rewrite)\[.*(warning|fatal):' "$sd_text"
 	}
-	! said "/(smtp|$client)\\[.*warning: .*(disabling TLS|cannot load|invalid|unknown TLS|unsupported)" ||
+	! said "/(smtp|$client)\\[[0-9]*\\]: (cannot load|.*disabling TLS|warning: .*(invalid|unknown TLS|unsupported))" ||
 		refuse "mail leaves without TLS in the trial run: $sd_text$(whence "$sd_text")"
 }
 

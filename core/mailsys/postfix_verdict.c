@@ -31,12 +31,29 @@ plan_refuse(struct plan *p, const char *name, const char *fmt, ...)
 
 struct look { struct plan *p; const struct view *before, *after; };
 
+/* The same service before: of several with one name and type the one in the same place. */
+static const struct master_service *
+before_of(const struct look *l, const struct master_service *s)
+{
+	size_t i, nth = 0;
+
+	for (i = 0; &l->after->master.v[i] != s; i++)
+		nth += strcmp(l->after->master.v[i].name, s->name) == 0 && strcmp(l->after->master.v[i].type, s->type) == 0;
+	for (i = 0; i < l->before->master.n; i++) {
+		const struct master_service *b = &l->before->master.v[i];
+
+		if (strcmp(b->name, s->name) == 0 && strcmp(b->type, s->type) == 0 && nth-- == 0)
+			return b;
+	}
+	return NULL;
+}
+
 /* "smtp_tls_ciphers (the host's own /etc/postfix/main.cf, line 12)"; service NULL: main.cf. param NULL: the service. */
 static char *
 place_of(const struct look *l, const struct master_service *s, const char *param)
 {
 	const char *now = NULL, *then = NULL, *file = s ? "master.cf" : "main.cf";
-	const struct master_service *old = s ? master_cf_find(&l->before->master, s->name, s->type) : NULL;
+	const struct master_service *old = s ? before_of(l, s) : NULL;
 	const struct main_cf *m = &l->after->main;
 	size_t line = 0, i;
 	char *what = s && param ? xasprintf("%s of the service %s", param, s->name) : xstrdup(s ? s->name : param), *place;

@@ -141,7 +141,9 @@ bind() { # WHAT ADDRESS PORT
 	END_OF_SOCKETS
 }
 
+# A running Postfix that began with this master.cf lives with it.
 jail() { # WHAT
+	[ -n "$(find "$live/master.cf" -newer "$queue/pid/master.pid" 2>/dev/null)" ] || return
 	[ -f /etc/resolv.conf ] && [ ! -s "$queue/etc/resolv.conf" ] && grep -q '^nameserver' /etc/resolv.conf || return
 	grep '^nameserver' /etc/resolv.conf | grep -q -v -E '127[.]|::1' || return
 	refuse "$1: it is locked into $queue, where no etc/resolv.conf is: it would find no mail host"
