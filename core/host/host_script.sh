@@ -589,7 +589,7 @@ check_run() {
 		set -- "$@" "$cr_word"
 		cr_n=$((cr_n - 1))
 	done
-	run_for 30 "$@"
+	run_for 90 "$@"
 }
 
 # check NAME WORD...: a tool of the mail system on the staged copy. It fails with its status, and also when it complains
