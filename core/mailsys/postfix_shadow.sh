@@ -22,7 +22,7 @@
 
 umask 022
 export LC_ALL=C PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH"
-life=50
+life=120
 place=/var/lib
 tab='	' nl='
 '
