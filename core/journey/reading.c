@@ -36,6 +36,18 @@ cmd_count(const struct host_cmd *c)
 	return n;
 }
 
+static const struct mailsys *
+stopped(struct host *h, const struct mailsys *m, struct sections *s, struct err *e)
+{
+	char *text = xasprintf("%.*s", (int)strcspn(m->complaint(s), "\n"), m->complaint(s));
+
+	err_set(e, RC_CHECK, "%s stops at its own configuration on %s: %s; nothing was touched", m->title, host_address(h), clean(text));
+	err_hint(e, "mend it on the host; what runs there now has not read it yet, or does not run");
+	free(text);
+	sections_release(s);
+	return NULL;
+}
+
 /* Which driver knows this host? The sections of its detection stay in s. */
 static const struct mailsys *
 detect(struct host *h, const char *system, struct sections *s, struct err *e)
@@ -51,6 +63,8 @@ detect(struct host *h, const char *system, struct sections *s, struct err *e)
 			return NULL;
 		if (m->is_here(s))
 			return m;
+		if (m->complaint(s) != NULL)
+			return stopped(h, m, s, e);
 		sections_release(s);
 	}
 	err_set(e, RC_NOMAIL, "%s has no mail system that mxseal knows", clean(host_address(h)));

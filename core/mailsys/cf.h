@@ -62,8 +62,10 @@ long list_find(const char *value, const char *prefix, const char *suffix, size_t
 /* --- master_cf.c --- */
 
 struct master_option { char *name, *value; size_t flag, flag_end, from, to; };   /* -o and its setting, joined offsets */
+enum { MASTER_PRIVATE, MASTER_UNPRIV, MASTER_CHROOT, MASTER_WAKEUP, MASTER_MAXPROC, MASTER_COLUMNS };
 struct master_service {
 	char *name, *type, *command;
+	char *column[MASTER_COLUMNS];            /* what stands between type and command */
 	size_t line, command_end;
 	struct master_option *v; size_t n;
 };

@@ -24,6 +24,8 @@ service_release(struct master_service *s)
 	free(s->name);
 	free(s->type);
 	free(s->command);
+	for (i = 0; i < MASTER_COLUMNS; i++)
+		free(s->column[i]);
 }
 
 static void
@@ -137,6 +139,8 @@ read_service(struct master_cf *m, size_t line, struct err *e)
 	s.name = xstrndup(l->joined + from[0], to[0] - from[0]);
 	s.type = xstrndup(l->joined + from[1], to[1] - from[1]);
 	s.command = xstrndup(l->joined + from[7], to[7] - from[7]);
+	for (i = 0; i < MASTER_COLUMNS; i++)
+		s.column[i] = xstrndup(l->joined + from[2 + i], to[2 + i] - from[2 + i]);
 	s.command_end = to[7];
 	read_options(l, &s, at);
 	ARRAY_GROW(m->v, m->n);

@@ -13,6 +13,7 @@
 
 static const struct host_cmd detect[] = {
 	VERSION,
+	{ "complaint", SH("postconf -h mail_version 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p'") },
 	{ NULL, NULL }
 };
 
@@ -28,6 +29,7 @@ static const struct host_cmd look[] = {
 	{ "hostname", ARGV("hostname") },
 	{ "os", ARGV("cat", "/etc/os-release") },
 	{ "resolv", ARGV("cat", "/etc/resolv.conf") },
+	{ "tools", SH("for t in openssl awk bash setpriv; do command -v $t; done; true") },
 	{ "now", ARGV("date", "+%s") },
 	{ "units", ARGV("systemctl", "show", "-p", "Id", "-p", "SubState", "postfix@-.service", "postfix.service") },
 	{ "ca", SH("for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem "
@@ -49,6 +51,14 @@ is_here(const struct sections *s)
 	return version && isdigit((unsigned char)version[0]) && strchr(version, '.');
 }
 
+static const char *
+complaint(const struct sections *s)
+{
+	const char *text = section_text(s, "complaint");
+
+	return text && *text ? text : NULL;
+}
+
 /* Postfix has a parameter for every row of the table. */
 static const char *
 declines(const char *setting)
@@ -60,7 +70,7 @@ static const char *const queue_argv[] = { "postqueue", "-j", NULL };
 
 const struct mailsys mailsys_postfix = {
 	.name = "postfix", .title = "Postfix",
-	.detect = detect, .look = look, .is_here = is_here,
+	.detect = detect, .look = look, .is_here = is_here, .complaint = complaint,
 	.more = files_more, .read = postfix_read,
 	.native = map_native_lines, .declines = declines,
 	.plan = postfix_plan,

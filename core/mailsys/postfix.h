@@ -66,6 +66,8 @@ char *map_native(const struct map_row *r, int param, const char *value, const in
 bool map_same(const struct map_row *r, int param, const char *a, const char *b);
 /* In our words, from the expanded native values; NULL: no word for it. Given away. */
 char *map_ours(const struct map_row *r, char *const native[MAP_PARAMS]);
+/* Does Postfix understand this list of protocols, and does it leave one? */
+bool map_protocols_ok(const char *list);
 int  map_native_lines(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);
 
 /* --- postfix_files.c: files on the host that the configuration names --- */
@@ -110,7 +112,24 @@ int  postfix_plan(const struct reading *have, const struct wanted_host *want, co
 /* after: the configuration as it would be. What mxseal itself finds wrong or worth saying: results and warnings. */
 void plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after);
 /* The commands that check the staged copy, and those that make Postfix read it. */
-void plan_commands(struct plan *p, const struct reading *have, const struct view *after);
+void plan_commands(struct plan *p, const struct reading *have, const struct view *before, const struct view *after);
+/* --- postfix_verdict.c: what Postfix would not serve, whoever wrote it --- */
+
+/* A verdict that refuses; where there is nothing to push it is only said. */
+void plan_refuse(struct plan *p, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* before: the configuration as it was read; after: as it would be. */
+void plan_verdicts(struct plan *p, const struct reading *have, const struct view *before, const struct view *after);
+/* The same on the host, before the switch: programs, addresses, tables. */
+void plan_verdicts_there(struct plan *p, const struct view *before, const struct view *after);
+
+/* --- postfix_shadow.c: the trial run --- */
+
+/* Adds the trial run, or the warning that there is none and why; says which. Listeners must be known. */
+bool shadow_command(struct plan *p, const struct reading *have, const struct view *after);
+/* Our verdicts on the host as a command; words follow. */
+struct command *verdicts_command(struct plan *p);
+void command_word(struct command *c, char *word);       /* taken over */
+
 /* The listeners to be proved. */
 void plan_listeners(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         const struct view *after);

@@ -339,18 +339,6 @@ static const char check_chain[] =
     "c=$(openssl x509 -in \"$1\" -noout -pubkey 2>/dev/null); "
     "if [ -z \"$k\" ] || [ \"$k\" != \"$c\" ]; then echo \"the key does not fit the certificate in $1\"; exit 1; fi";
 
-static void
-command_word(struct command *c, char *word)
-{
-	size_t n = 0;
-
-	while (c->argv[n])
-		n++;
-	c->argv = xrealloc(c->argv, n + 2, sizeof(*c->argv));
-	c->argv[n] = word;
-	c->argv[n + 1] = NULL;
-}
-
 /* A dry run of one service: smtpd with its own settings over the staged files, without a listener (smtpd(8), -S). */
 static void
 add_dry_run(struct plan *p, const struct master_service *s)
@@ -395,9 +383,10 @@ running_unit(const struct reading *have)
 }
 
 void
-plan_commands(struct plan *p, const struct reading *have, const struct view *after)
+plan_commands(struct plan *p, const struct reading *have, const struct view *before, const struct view *after)
 {
 	const char *unit = running_unit(have);
+	bool shadow;
 	size_t i;
 
 	for (i = 0; i < p->n_changes; i++)
@@ -405,7 +394,9 @@ plan_commands(struct plan *p, const struct reading *have, const struct view *aft
 			command_add(&p->checks, "the key fits", "sh", "-c", check_chain, "sh", p->changes[i].path, (char *)NULL);
 	command_add(&p->checks, "postfix check", "postfix", "-c", "@STAGED@", "check", (char *)NULL);
 	command_add(&p->checks, "no unknown parameters", "sh", "-c", check_unused, "sh", "@STAGED@", (char *)NULL);
-	for (i = 0; i < after->master.n; i++)
+	plan_verdicts_there(p, before, after);
+	shadow = shadow_command(p, have, after);
+	for (i = 0; i < after->master.n && !shadow; i++)
 		if (service_is_server(&after->master.v[i]))
 			add_dry_run(p, &after->master.v[i]);
 	command_add(&p->reload, "reload", "postfix", "reload", (char *)NULL);

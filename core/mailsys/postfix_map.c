@@ -118,6 +118,12 @@ oldest_allowed(const char *list)
 	return -1;
 }
 
+bool
+map_protocols_ok(const char *list)
+{
+	return *list == '\0' || strchr(list, '$') || strstr(list, "0x") || oldest_allowed(list) >= 0;
+}
+
 static char *
 protocol_native(const char *value, const int version[2])
 {

@@ -467,8 +467,9 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 		scratch.n_warnings = 0;
 	}
 	plan_judge(out, have, want, &r.v);
-	plan_commands(out, have, &r.v);
+	plan_verdicts(out, have, &before, &r.v);
 	plan_listeners(out, have, &files, want, &r.v);
+	plan_commands(out, have, &before, &r.v);
 	rc = 0;
 out:
 	render_release(&r);

@@ -5,7 +5,7 @@
 #include "mxseal/plan.h"
 
 #define PUSH_ASK_MS    30000
-#define PUSH_CHECK_MS  80000      /* the host gives a check 30 s, twice */
+#define PUSH_CHECK_MS  200000     /* the host gives a check 90 s, twice */
 #define PUSH_SERVE_MS  200000     /* ... and a reload or restart 60 s a command */
 #define PUSH_UNDO_MS   400000
 #define PUSH_GRACE_MS  8000       /* until the last process with the old configuration is gone */

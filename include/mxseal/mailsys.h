@@ -46,6 +46,8 @@ struct mailsys {
 	const struct host_cmd *detect;            /* NULL-name ended: cheap commands that tell whether it is there */
 	const struct host_cmd *look;              /* the reading, stage 1 */
 	bool (*is_here)(const struct sections *s);
+	/* It is there, but stops at its own configuration: what it says, a piece of the sections. NULL: it does not. */
+	const char *(*complaint)(const struct sections *s);
 	/* More commands that depend on stage 1 (files named there, maps): appended to cmds as text; freed by commands_release. */
 	int (*more)(const struct sections *s, struct command_list *cmds, struct err *e);
 	int (*read)(struct sections *s, struct reading *out, struct err *e);     /* takes the sections */

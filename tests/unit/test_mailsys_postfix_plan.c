@@ -514,12 +514,44 @@ single_rules(void **state)
 	contains(&(struct want){ { NULL }, { "[::1]:2525=smtp" }, { NULL } }, "broken", NULL, NULL, "/etc/mxseal/1/chain-___1__2525-");
 }
 
+/* Lines that Postfix would read without a word and not serve: refused, with the place where they stand. */
+static void
+what_would_not_serve(void **state)
+{
+	static const struct { const char *section, *text, *must; } rows[] = {
+		{ "main.cf", MAIN "smtp_tls_security_level = strict\n", "main.cf, line 4): \"strict\" is no security level" },
+		{ "main.cf", MAIN "smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3 # old\n", "line 4): \"!SSLv2, !SSLv3 # old\" is no list" },
+		{ "main.cf", MAIN "smtp_tls_ciphers = hihg\n", "\"hihg\" is no grade of ciphers" },
+		{ "main.cf", MAIN "content_filter = scan:[127.0.0.1]:10024\n", "there is no service \"scan\" in master.cf" },
+		{ "main.cf", MAIN "cleanup_service_name = clean\n", "there is no service \"clean\" in master.cf" },
+		{ "main.cf", MAIN "smtpd_relay_restrictions = permit_mynetworks, reject_unath_destination\n", "is no restriction" },
+		{ "master.cf", "smtp inet n - y - - smtpd\n# twice\nsmtp inet n - y - - smtpd\n",
+		    "smtp (the host's own /etc/postfix/master.cf, line 3): the service \"smtp inet\" is there twice, also in line 1" },
+		{ "master.cf", "smtp inet n - y - - smtpd\n25 inet n - y - - smtpd\n", "is there twice, also in line 1" },
+		{ "master.cf", "smtp inet n - y - - smtpd\nx intet n - y - - smtpd\n", "\"intet\" is no type of service" },
+		{ "master.cf", "smtp inet n - j - - smtpd\n", "\"j\" means nothing in the column \"chroot\"" },
+	};
+	static const char *const fine = MAIN "smtp_tls_security_level = dane\nsmtpd_tls_protocols = >=TLSv1.2\nsmtp_tls_ciphers = high\n"
+	    "content_filter =\nsmtpd_restriction_classes = grey\ngrey = check_policy_service unix:private/grey\n"
+	    "smtpd_recipient_restrictions = permit_mynetworks, check_client_access hash:/x, grey, sleep 1, reject_rbl_client a.test=127.0.0.2,\n"
+	    " reject_unauth_destination\nlocal_transport = local:$myhostname\n";
+	static const struct want cert = { { NULL }, { "smtp=smtp" }, { NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		contains(&cert, "debian", rows[i].section, rows[i].text, rows[i].must);
+	contains(&cert, "debian", "main.cf", fine, "good: names, values and services hold together\n");
+	contains(&cert, "debian", "version", "3.3.1\n", "warning: no shadow: the new configuration is not tried out");
+	contains(&cert, "debian", "version", "3.3.1\n", "check: smtpd starts (smtp)\n");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(taken_away_nothing_is_left),
 		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(single_rules),
+		cmocka_unit_test(what_would_not_serve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
