@@ -1221,7 +1221,7 @@ verb_back() {
 			entry_of "$bk_name" >/dev/null || back_one "$bk_f" "${bk_name#"$root"}" || return
 		done
 	done
-	for bk_f in "$bk_top/reload" "$bk_top/restart" "$bk_oldest/before"; do
+	for bk_f in "$bk_top/reload" "$bk_top/restart" "$bk_top/watch" "$bk_oldest/before"; do
 		[ ! -f "$state/$bk_f" ] || attempt "/var/lib/mxseal/$gen" cp "$state/$bk_f" "$dir/${bk_f#*/}" || return
 	done
 	[ ! -f "$dir/before" ] || mv -f "$dir/before" "$dir/wants"

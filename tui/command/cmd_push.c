@@ -104,19 +104,32 @@ apply_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, str
 }
 
 static void
+mail_print(const struct push_mail *m)
+{
+	struct str text = STR_INIT;
+
+	if (m->watched) {
+		push_mail_text(m, &text);
+		printf("mail: %s\n", clean(text.s));
+	}
+	str_release(&text);
+}
+
+static void
 result_print(struct cli *c, const struct server *sv, const struct push_report *r, const char *result)
 {
 	char stamp[32];
 	size_t i;
 
 	if (c->json) {
-		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o}", "server", json_text(sv->name), "result", result, "generation",
-		    (json_int_t)r->generation, "proof", proofs_json(r), "undo_at", json_when(r->undo_at)));
+		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o,s:o}", "server", json_text(sv->name), "result", result, "generation",
+		    (json_int_t)r->generation, "proof", proofs_json(r), "undo_at", json_when(r->undo_at), "mail", mail_json(&r->mail)));
 		return;
 	}
 	for (i = 0; i < r->n_proofs; i++)
 		printf("%s %s: %s %s %s\n", r->proofs[i].ok ? "ok" : "!", clean(r->proofs[i].listen), clean(r->proofs[i].protocol),
 		    r->proofs[i].sha256, clean(r->proofs[i].text));
+	mail_print(&r->mail);
 	printf("%s: %s", sv->name, result);
 	if (r->generation > 0)
 		printf(", generation %lld", (long long)r->generation);
@@ -149,10 +162,16 @@ push_one(struct cli *c, const struct server *sv, const struct args *a, struct er
 
 	plan_init(&p);
 	str_init(&arg.report.steps, 0);
+	if (args_has(a, "watch"))
+		arg.o.watch = atoi(args_get(a, "watch"));
 	if (args_has(a, "confirm-within"))
 		arg.o.confirm_within = atoi(args_get(a, "confirm-within"));
 	if (arg.o.confirm_within < 3 || arg.o.confirm_within > 86400) {
 		rc = err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
+		goto out;
+	}
+	if (arg.o.watch != 0 && (arg.o.watch < 0 || arg.o.watch > arg.o.confirm_within - 15)) {
+		rc = err_set(e, RC_USAGE, "--watch takes seconds, at least 15 less than --confirm-within (%d)", arg.o.confirm_within);
 		goto out;
 	}
 	rc = plan_of(c, sv, &p, e);
@@ -245,12 +264,28 @@ undo_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 	return push_revert(c->j, u->server, u->to, &u->report, done, done_arg, e);
 }
 
+static int
+undo_to(const struct args *a, int64_t *to, struct err *e)
+{
+	const char *text = args_get(a, "to");
+	char *end;
+
+	if (text == NULL)
+		return 0;
+	*to = strtoll(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0')
+		return err_set(e, RC_USAGE, "--to takes the number of a generation, not %s", clean(text));
+	if (*to == 0)
+		*to = PUSH_UNDO_ALL;
+	return 0;
+}
+
 int
 cmd_undo(struct cli *c, const struct args *a, struct err *e)
 {
-	struct undo_arg u = { .to = args_has(a, "to") ? atoll(args_get(a, "to")) : 0 };
+	struct undo_arg u = { .to = 0 };
 	struct server sv = { .id = 0 };
-	int rc = cli_server(c, a->words[0], &sv, e);
+	int rc = undo_to(a, &u.to, e) == 0 ? cli_server(c, a->words[0], &sv, e) : -1;
 
 	str_init(&u.report.steps, 0);
 	u.server = sv.id;
@@ -275,6 +310,7 @@ status_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, st
 	push_status_release(&s->s);
 	memset(&s->s, 0, sizeof(s->s));
 	str_init(&s->s.generations, 0);
+	str_init(&s->s.journal, 0);
 	return push_state(c->j, s->server, &s->s, done, done_arg, e);
 }
 
@@ -287,11 +323,13 @@ status_one(struct cli *c, const struct server *sv, const struct args *a, struct 
 
 	(void)a;
 	str_init(&s.s.generations, 0);
+	str_init(&s.s.journal, 0);
 	rc = cli_job(c, sv->id, status_start, &s, e);
 	if (rc == 0 && c->json)
-		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "server", json_text(sv->name), "state", json_text(s.s.state),
+		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "server", json_text(sv->name), "state", json_text(s.s.state),
 		    "generation", (json_int_t)s.s.generation, "undo_at", json_when(s.s.undo_at), "owner", json_text(s.s.owner),
-		    "recovered", json_text(s.s.recovered), "generations", json_text(s.s.generations.s)));
+		    "recovered", json_text(s.s.recovered), "generations", json_text(s.s.generations.s),
+		    "mail", mail_json(&s.s.mail), "undone", json_text(s.s.undone)));
 	else if (rc == 0) {
 		printf("%s: %s, generation %lld", sv->name, clean(s.s.state), (long long)s.s.generation);
 		if (s.s.undo_at > 0) {
@@ -301,8 +339,13 @@ status_one(struct cli *c, const struct server *sv, const struct args *a, struct 
 		printf("%s%s\n", s.s.owner ? ", locked by " : "", s.s.owner ? clean(s.s.owner) : "");
 		if (s.s.recovered != NULL)
 			printf("  recovered: %s\n", clean(s.s.recovered));
+		if (strcmp(s.s.state, "waiting") == 0)
+			mail_print(&s.s.mail);
 		out_text(s.s.generations.s);
 	}
+	/* what was left waiting and did not stay is not good news, whoever asks for it first */
+	if (rc == 0 && s.s.undone != NULL)
+		rc = err_set(e, RC_UNDONE, "%s", s.s.undone);
 	push_status_release(&s.s);
 	return rc;
 }

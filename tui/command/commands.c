@@ -22,7 +22,8 @@ static const struct option out_options[] = {
 static const struct option push_options[] = {
 	{ "yes", NULL, "do not ask", false },
 	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
-	{ "no-keep", NULL, "leave it waiting for keep or undo", false }, { NULL, NULL, NULL, false } };
+	{ "watch", "SECONDS", "after the proof watch the mail log so long before keeping (0)", false },
+	{ "no-keep", NULL, "leave it waiting for keep or undo; the host watches the mail meanwhile", false }, { NULL, NULL, NULL, false } };
 static const struct option undo_options[] = {
 	{ "to", "GENERATION", "any generation that is kept; 0: none of ours", false }, { NULL, NULL, NULL, false } };
 static const struct option queue_options[] = {

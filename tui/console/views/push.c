@@ -11,11 +11,12 @@
 #define CONFIRM_WITHIN 120
 #define STEPS_MAX 32
 #define LATE 5              /* seconds after which the host must have undone */
+#define LOOK_MS 3000        /* between two looks at how mail fares */
 
 enum run_state { RUN_WAITS, RUN_RUNS, RUN_DECIDE, RUN_ENDING, RUN_DONE };
 struct push_step { int number; char name[32], state[16], text[256]; double seconds; };
 struct push_row {
-	int64_t server, undo_at;
+	int64_t server, undo_at, looked_ms;
 	char *name;
 	struct plan plan;
 	bool planned;             /* false: found waiting, not started here */
@@ -242,6 +243,10 @@ keep_end(struct task *t, struct view *v, int rc, const struct err *e)
 	(void)v;
 	if (r == NULL)
 		return;
+	if (rc != 0 && e->code == RC_UNDONE) {             /* the host was faster */
+		ended(t->app, r, "undone", e);
+		return;
+	}
 	if (rc != 0) {                                     /* it may still be undone or tried again */
 		r->state = when_now() < r->undo_at ? RUN_DECIDE : RUN_DONE;
 		xset(&r->error, e->text);
@@ -286,23 +291,44 @@ state_start(struct task *t, struct err *e)
 	return push_state(t->app->j, t->server, t->data, task_done, t, e);
 }
 
+/* It does not wait any more, and nobody decided here. */
+static void
+state_over(struct app *a, struct push_row *r, const struct push_status *s)
+{
+	struct err undone;
+
+	if (r->report.generation > 0 && s->generation == r->report.generation) {
+		ended(a, r, "kept", NULL);
+		return;
+	}
+	err_clear(&undone);
+	if (s->undone != NULL)
+		err_set(&undone, RC_UNDONE, "%s", s->undone);
+	else
+		err_set(&undone, RC_UNDONE, "%s: undone by the host itself", r->name);
+	ended(a, r, "undone", &undone);
+}
+
 static void
 state_end(struct task *t, struct view *v, int rc, const struct err *e)
 {
 	struct push_row *r = row_of(t->app, t->server);
-	const struct push_status *s = t->data;
+	struct push_status *s = t->data;
 
 	(void)v;
-	if (r == NULL || r->state != RUN_ENDING)
+	if (r == NULL || (r->state != RUN_ENDING && r->state != RUN_DECIDE))
 		return;
 	if (rc != 0) {
-		ended(t->app, r, "unknown", e);
+		if (r->state == RUN_ENDING)                /* else the next look tells; the countdown goes on */
+			ended(t->app, r, "unknown", e);
 	} else if (s->state != NULL && strcmp(s->state, "waiting") == 0) {
 		r->state = RUN_DECIDE;
 		r->undo_at = s->undo_at;
+		push_mail_release(&r->report.mail);
+		r->report.mail = s->mail;
+		s->mail = (struct push_mail){ 0 };
 	} else {
-		ended(t->app, r, r->report.generation > 0 && s->generation == r->report.generation ? "kept" :
-		    "undone by the host itself: the time was over", NULL);
+		state_over(t->app, r, s);
 	}
 }
 
@@ -341,14 +367,17 @@ static void
 push_tick(struct view *v, int64_t now_ms)
 {
 	struct push_row *r = deciding(v->app);
+	bool over = r != NULL && r->undo_at > 0 && when_now() >= r->undo_at + LATE;
 
-	(void)now_ms;
-	if (r == NULL || r->undo_at == 0 || when_now() < r->undo_at + LATE)
+	if (r == NULL || (!over && (now_ms < r->looked_ms + LOOK_MS || task_of_server(v->app, r->server) != NULL)))
 		return;
-	r->state = RUN_ENDING;                             /* the time is over: ask the host what it did */
+	r->looked_ms = now_ms;
+	if (over)
+		r->state = RUN_ENDING;                     /* the time is over: ask the host what it did */
 	struct task t = { .verb = "status", .server = r->server, .start = state_start, .end = state_end,
 	    .data = xcalloc(1, sizeof(struct push_status)), .drop = state_drop };
 	str_init(&((struct push_status *)t.data)->generations, 0);
+	str_init(&((struct push_status *)t.data)->journal, 0);
 	task_run(v->app, &t);
 }
 
@@ -418,6 +447,35 @@ proof_lines(const struct push_row *r, int width, struct lines *l)
 	}
 }
 
+/* How mail fares since the switch, against what was common before it. */
+static void
+mail_lines(const struct push_mail *m, int width, struct lines *l)
+{
+	const struct { const char *what; const struct mail_counts *c; } rows[] = { { "Mail in the last", &m->lately },
+	    { "Since the switch", &m->since }, { "Before it, in", &m->before } };
+
+	if (!m->watched)
+		return;
+	if (l->n > 0)
+		lines_add(l, STYLE_NORMAL, "");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str t = STR_INIT;
+
+		str_addf(&t, "%-16s %4lld s   ", rows[i].what, (long long)rows[i].c->seconds);
+		push_mail_counts(rows[i].c, "   ", &t);
+		lines_wrap(l, i == 2 ? STYLE_UNKNOWN : STYLE_NORMAL, width, 4, t.s);
+		str_release(&t);
+	}
+	if (m->alarm != NULL) {
+		char *text = xasprintf("! %s", m->alarm);
+
+		lines_wrap(l, STYLE_BAD, width, 2, text);
+		free(text);
+	} else {
+		lines_add(l, STYLE_OK, "Nothing looks worse than before.");
+	}
+}
+
 static void
 decision_lines(const struct push_row *r, int width, struct lines *l)
 {
@@ -427,6 +485,7 @@ decision_lines(const struct push_row *r, int width, struct lines *l)
 
 	countdown(r, left);
 	full = (int)((r->undo_at - when_now()) * bar / CONFIRM_WITHIN);
+	mail_lines(&r->report.mail, width, l);
 	if (l->n > 0)
 		lines_add(l, STYLE_NORMAL, "");
 	str_add(&t, "Waiting for you  ");
