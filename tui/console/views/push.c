@@ -461,8 +461,8 @@ mail_lines(const struct push_mail *m, int width, struct lines *l)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct str t = STR_INIT;
 
-		str_addf(&t, "%-16s %4lld s   ", rows[i].what, (long long)rows[i].c->seconds);
-		push_mail_counts(rows[i].c, "   ", &t);
+		str_addf(&t, "%-16s %4lld s  ", rows[i].what, (long long)rows[i].c->seconds);
+		push_mail_counts(rows[i].c, "  ", &t);
 		lines_wrap(l, i == 2 ? STYLE_UNKNOWN : STYLE_NORMAL, width, 4, t.s);
 		str_release(&t);
 	}
