@@ -321,13 +321,21 @@ own_lock() {
 	write "$state/lock.owner" "$$ $(date +%s) $1" 2>/dev/null || rm -f "$state/lock.owner"   # a full disk must not keep us off
 }
 
+# A folder is on the disk when the one above it was synced.
+state_ready() {
+	if [ -d "$state/keys" ]; then
+		chmod 0700 "$state" "$state/keys"
+	else
+		mkdir -p "$state/keys" && chmod 0700 "$state" "$state/keys" && durable "${state%/*}" "$state"
+	fi
+}
+
 # lock WHO: and finishes or reverses what a broken push left.
 verb_lock() {
 	[ -z "$locked" ] || return 0
 	have flock || { refuse 15 "this host has no flock (package util-linux): pushes could not be kept apart"; return; }
 	have sha256sum || { refuse 15 "this host has no sha256sum (package coreutils)"; return; }
-	attempt "/var/lib/mxseal" mkdir -p "$state/keys" || return
-	attempt "/var/lib/mxseal" chmod 0700 "$state" "$state/keys" || return
+	attempt "/var/lib/mxseal" state_ready || return
 	attempt "/var/lib/mxseal/lock" touch "$state/lock" || return
 	exec 9>>"$state/lock"
 	lo=0 lo_tries=5
@@ -383,7 +391,7 @@ verb_begin() {
 	attempt "/var/lib/mxseal/$gen" mkdir "$dir" "$dir/f" || return
 	attempt "/etc/mxseal/$gen" mkdir -p "$etc/$gen" || return
 	attempt "/etc/mxseal/$gen" chmod 0755 "$etc" "$etc/$gen" || return
-	durable "$etc" "$state"
+	durable "${etc%/*}" "$etc" "$state" "$dir"
 	attempt "/var/lib/mxseal/$gen" write "$dir/conf" "$3" || return
 	attempt "/var/lib/mxseal/$gen" write "$dir/who" "$2" || return
 	attempt "/var/lib/mxseal/$gen" write "$dir/as" "$gen" || return
@@ -413,7 +421,7 @@ real_path() {
 save_entry() {
 	mkdir "$1" && say_in "$1/kind" "$2" && say_in "$1/name" "$3" && say_in "$1/live" "$4" && say_in "$1/mode" "$5" || return
 	[ ! -f "$4" ] || copy "$4" "$1/old" || return
-	say_in "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1"
+	say_in "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1" && durable "${1%/*}"
 }
 
 # save KIND PATH SHA256 MODE: a live file that will be switched; it must be as the plan knew it (- for not there).
@@ -735,9 +743,10 @@ timer_start() {
 	return 1
 }
 
-# arm SECONDS: everything the switch and the undo need is laid ready, and the undo timer runs.
+# arm SECONDS: everything the switch and the undo need is on the disk and laid ready, and the undo timer runs.
 verb_arm() {
 	need_generation || return
+	durable "$dir"
 	[ -z "$spoiled" ] || { refuse 16 "a step before failed: nothing can be switched on"; return; }
 	case $1 in
 	'' | 0* | *[!0-9]* | ??????*) refuse 16 "not a number of seconds: $1"; return ;;
@@ -1404,8 +1413,7 @@ verb_key_make() {
 	esac
 	km_name=/var/lib/mxseal/keys/$1.key
 	shift
-	attempt "/var/lib/mxseal/keys" mkdir -p "$state/keys" || return
-	attempt "/var/lib/mxseal/keys" chmod 0700 "$state" "$state/keys" || return
+	attempt "/var/lib/mxseal/keys" state_ready || return
 	[ ! -e "$km" ] || { refuse 10 "there is a key $km_name already"; return; }
 	attempt "$km_name" key_write "$km" "$@"
 	km_rc=$?

@@ -1,17 +1,17 @@
 #!/usr/bin/perl
-# crash_states.pl ROOT BEFORE LOG OUT - what a disk may hold when the power goes: replays the file operations that strace
+# crash_states.pl ROOT BEFORE LOG OUT DRAWS [STATE] - what a disk may hold when the power goes: replays the file operations that strace
 # recorded (LOG: strace -f -y -xx) on a model of the tree ROOT, whose state before them is the copy BEFORE, and writes every
 # distinct state that may be found after every prefix into OUT/N/, and what it is into OUT/N.why. Prints counts.
 #
 # Nothing is known to be on the disk but what was synced: the content, mode and owner of a file by fsync of the file, the names
 # in a directory by fsync of the directory, all by sync. What was not synced may be there or not. After each prefix these are
 # taken: all of it (a killed program); none of it; all names but no content (a new file is empty); all content but no
-# names; and draws in which each directory and each file decides for itself.
+# names; and DRAWS in which each directory and each file decides for itself. States that differ only in what nobody reads
+# after a crash count as one. STATE: only from when the journal has a line of it.
 use strict;
 use warnings;
 
-my ($root, $before, $log, $out) = @ARGV;
-my $draws = 3;
+my ($root, $before, $log, $out, $draws, $after) = @ARGV;
 srand(7);
 
 # --- the model: a node is {dir, mode, uid, gid, data | names} and, behind "disk", what of it is synced
@@ -60,10 +60,11 @@ sub follow { my $id = walk($_[0]); my $p = $_[0];
 	for (1 .. 20) { return ($id, $p) unless defined $id && $node{$id}{mode} eq 'link';
 		my $to = $node{$id}{data}; (my $d = $p) =~ s{/[^/]*$}{}; $p = $to =~ m{^\Q$root\E(/.*)} ? $1 : "$d/$to"; $id = walk($p) }
 	return ($id, $p) }
-sub parent { my ($p) = @_; $p =~ s{/+$}{}; $p =~ m{^(.*)/([^/]*)$}; return (walk($1), $2) }
+sub parent { my ($p) = @_; $p =~ s{/+$}{}; my ($dir, $name) = $p =~ m{^(.*)/([^/]*)$}; return (scalar walk($dir), $name) }
 
 # --- states
-my (%seen, $states, %kinds);
+my (%seen, $states);
+my $idle = qr{/(lock\.\w+|out\.\d+|timer[.\w]*|reserve|ran|script|watch[.\w]*|[^/]*\.part)$};
 sub draw { # HOW: a function from node to what of it is taken: 0 the disk's, 1 the present
 	my ($names, $data) = @_;
 	my %tree;
@@ -82,7 +83,7 @@ sub draw { # HOW: a function from node to what of it is taken: 0 the disk's, 1 t
 }
 sub emit {
 	my ($tree, $why) = @_;
-	my $sum = join "\0", map { ($_, @{ $tree->{$_} }) } sort keys %$tree;
+	my $sum = join "\0", map { ($_, @{ $tree->{$_} }) } grep { !/$idle/ } sort keys %$tree;
 	return if $seen{$sum}++;
 	my $dir = "$out/" . ++$states;
 	for my $p (sort keys %$tree) {
@@ -97,6 +98,10 @@ sub emit {
 }
 sub all_states {
 	my ($why) = @_;
+	if ($after) {
+		my $journal = walk('/var/lib/mxseal/journal');
+		return unless defined $journal && $node{$journal}{data} =~ / $after /;
+	}
 	my ($yes, $no) = (sub { 1 }, sub { 0 });
 	my @take = ([ $yes, $yes, 'killed' ], [ $no, $no, 'what was not synced is lost' ], [ $yes, $no, 'content that was not synced is lost' ],
 		[ $no, $yes, 'names that were not synced are lost' ]);
@@ -112,6 +117,7 @@ sub all_states {
 # --- the log
 sub plain { my $s = $_[0]; $s =~ s/\\x([0-9a-f]{2})/chr hex $1/ge; return $s }
 my (%unfinished, %offset, $ops);
+my %cwd;                       # only mkdir -p changes it
 sub at_path { # DIRFD-PART NAME
 	my ($fd, $name) = @_;
 	return $name if $name =~ m{^/};
@@ -120,8 +126,10 @@ sub at_path { # DIRFD-PART NAME
 sub fd_path { my ($fd) = @_; return if $fd =~ /\(deleted\)/; return $fd =~ /^\d+<(.*)>$/ ? plain($1) : undef }
 sub apply {
 	my ($pid, $call, $args, $ret) = @_;
-	my @s = map { plain($_) } $args =~ /"((?:[^"\\]|\\.)*)"/g;
+	my @s = map { plain($_) } $args =~ /"([^"]*)"/g;
 	my @a = split /, /, $args;
+	if ($call eq 'chdir') { $cwd{$pid} = $s[0] =~ m{^/} ? $s[0] : "$cwd{$pid}/$s[0]"; return 0 }
+	if ($call eq 'fchdir') { $cwd{$pid} = fd_path($a[0]); return 0 }
 	if ($call =~ /^(open|openat|creat)$/) {
 		my $p = $call eq 'openat' ? at_path($a[0], $s[0]) : $s[0];
 		my ($fd) = $ret =~ /^(\d+)/;
@@ -167,7 +175,7 @@ sub apply {
 		return 1;
 	}
 	if ($call =~ /^mkdir(at)?$/) {
-		my $p = inside($call eq 'mkdirat' ? at_path($a[0], $s[0]) : $s[0]) // return 0;
+		my $p = inside($call eq 'mkdirat' ? at_path($a[0], $s[0]) : $s[0] =~ m{^/} ? $s[0] : "$cwd{$pid}/$s[0]") // return 0;
 		my ($d, $n) = parent($p);
 		$node{$d}{names}{$n} = node_new(1, 0700, $>, $>);
 		return 1;
@@ -202,6 +210,17 @@ sub apply {
 		$node{$id}{gid} = $gid if $gid >= 0;
 		return 1;
 	}
+	if ($call =~ /^f?setxattr$/ && $s[-2] eq 'system.posix_acl_access') {     # cp sets a mode so
+		my $p = inside($call eq 'fsetxattr' ? fd_path($a[0]) : $s[0]) // return 0;
+		my ($id) = follow($p); return 0 unless defined $id;
+		my %perm;
+		for (my $acl = substr $s[-1], 4; length $acl >= 8; $acl = substr $acl, 8) {
+			my ($tag, $perm) = unpack 'vv', $acl;
+			$perm{$tag} = $perm;
+		}
+		$node{$id}{mode} = ($perm{1} << 6) | (($perm{16} // $perm{4}) << 3) | $perm{32};
+		return 1;
+	}
 	if ($call =~ /^f(data)?sync$/) {
 		my $p = inside(fd_path($a[0])) // return 0;
 		my $id = walk($p) // return 0;
@@ -226,7 +245,7 @@ while (my $line = <$f>) {
 	next unless apply($pid, $call, $args, $ret);
 	$ops++;
 	(my $short = $call) =~ s/at2?$//;
-	my @s = map { plain($_) } $args =~ /"((?:[^"\\]|\\.)*)"/g;
+	my @s = map { plain($_) } $args =~ /"([^"]*)"/g;
 	my ($fd) = $args =~ /^\d+<(.*?)>/;
 	my $what = $call =~ /sync|write|copy/ ? plain($fd // '') : join ' ', map { substr $_, 0, 80 } @s;
 	all_states("operation $ops, $short $what");
