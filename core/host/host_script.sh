@@ -89,7 +89,8 @@ root=${MXSEAL_ROOT-}
 state=$root/var/lib/mxseal
 etc=$root/etc/mxseal
 gen='' dir='' locked='' why='' recovered='' timing='' spoiled='' limit=unknown ran_lines=60
-keep_generations=10
+keep_generations=10        # that somebody pushed; what was undone in between is kept with them, up to
+keep_all=50
 lease=300          # seconds without a question after which a lock may be taken away
 watch_before=300   # seconds of mail log before the switch that what comes after it is held against
 watch_every=3      # seconds between two looks while a push waits
@@ -1317,10 +1318,14 @@ verb_status() {
 # Older generations go, but never a directory that a live file or a saved one still names.
 prune() {
 	journal_read
-	pr_seen=0
+	pr_seen=0 pr_all=0
 	for pr in $(numbers | sort -rn); do
-		[ "$(state_of "$pr")" != kept ] || pr_seen=$((pr_seen + 1))
-		[ "$pr_seen" -gt "$keep_generations" ] && [ "$pr" != "$j_force" ] || continue
+		if [ "$(state_of "$pr")" = kept ]; then
+			pr_all=$((pr_all + 1))
+			[ "$(first_line "$state/$pr/as")" != "$pr" ] || pr_seen=$((pr_seen + 1))
+		fi
+		[ "$pr_seen" -gt "$keep_generations" ] || [ "$pr_all" -gt "$keep_all" ] || continue
+		[ "$pr" != "$j_force" ] || continue
 		[ -f "$state/pruned" ] && [ "$(first_line "$state/pruned")" -ge "$pr" ] || write "$state/pruned" "$pr"
 		rm -rf "${state:?}/$pr"
 		pr_used=

@@ -20,7 +20,7 @@ questions_of() {
 	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
 	q save edit /etc/postfix/master.cf "$(sum "$R/etc/postfix/master.cf")" ""
 	q save remove /etc/postfix/gone "$(sum "$R/etc/postfix/gone")" ""
-	q save create /etc/postfix/extra - 0600
+	q save create /etc/postfix/extra - 0640
 	qb $'map 1\n' put /etc/mxseal/1/policy 0644 "$(text_sum $'map 1\n')"
 	qb "$main" put /etc/postfix/main.cf 0644 "$(text_sum "$main")"
 	qb "$NEW_MASTER" put /etc/postfix/master.cf 0644 "$(text_sum "$NEW_MASTER")"

@@ -90,7 +90,7 @@ push_questions() {
 	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
 	q save edit /etc/postfix/master.cf "$(sum "$R/etc/postfix/master.cf")" ""
 	q save remove /etc/postfix/gone "$(sum "$R/etc/postfix/gone")" ""
-	q save create /etc/postfix/extra - 0600
+	q save create /etc/postfix/extra - 0640
 	qb "map $n"$'\n' put "/etc/mxseal/$n/policy" 0644 "$(text_sum "map $n"$'\n')"
 	qb "$CERT" chain "/etc/mxseal/$n/chain.pem" /var/lib/mxseal/keys/k1.key "$(text_sum "$CERT")"
 	qb "$main" put /etc/postfix/main.cf 0644 "$(text_sum "$main")"
@@ -140,7 +140,7 @@ is_new() { # GENERATION
 	[ "$(cat "$R/etc/postfix/main.cf")" = "$(printf %s "${NEW_MAIN//\/N\//\/$1\/}")" ] &&
 		[ "$(cat "$R/srv-master.cf")" = "${NEW_MASTER%$'\n'}" ] && [ -L "$R/etc/postfix/master.cf" ] &&
 		[ ! -e "$R/etc/postfix/gone" ] && [ "$(cat "$R/etc/postfix/extra")" = extra ] &&
-		[ "$(stat -c %a "$R/etc/postfix/extra")" = 600 ] &&
+		[ "$(stat -c %a "$R/etc/postfix/extra")" = 640 ] &&
 		[ "$(stat -c '%a %u %g' "$R/etc/postfix/main.cf")" = "$OLD_MODE" ]
 }
 no_leftovers() {

@@ -26,7 +26,8 @@ test_push_undo() {
 	{ q lock tester; q undo "by hand"; } | ask
 	good undo
 	is_old || fail "undo did not bring the old files: $(diff <(echo "$OLD") <(tree))"
-	[ "$(tail -n 1 "$R/ran")" = "restart with blank" ] || [ "$(sed -n 2p "$R/ran")" = reload ] || fail "no reload after undo"
+	[ "$(sed -n 2p "$R/ran")" = reload ] || fail "no reload after undo"
+	[ "$(tail -n 1 "$R/ran")" = "restart with blank" ] || fail "nobody could see it greet, and it was not started anew"
 	no_leftovers
 	[ ! -e "$R/etc/mxseal/1" ] || fail "/etc/mxseal/1 is still there"
 	state_is idle || fail "not idle"
@@ -487,6 +488,51 @@ test_prune() {
 		good "push $n"
 	done
 	[ -d "$R/etc/mxseal/5" ] && [ ! -d "$R/etc/mxseal/6" ] || fail "in use: $(ls "$R/etc/mxseal")"
+}
+
+# Who may read a file besides owner and mode: access lists, and labels of any kind, stay with it through push and undo.
+test_access_lists() {
+	local kept
+	setfacl -m u:34:r "$R/etc/postfix/main.cf" 2> /dev/null && setfattr -n user.mxseal -v label "$R/etc/postfix/main.cf" 2> /dev/null || {
+		say "skipped: access_lists, no setfacl and setfattr, or none on this file system"
+		return 0
+	}
+	[ "$SHELL_NAME" != busybox ] || return 0
+	OLD=$(tree)
+	rules() { getfacl -pcn "$R/etc/postfix/main.cf"; getfattr -d --absolute-names "$R/etc/postfix/main.cf"; }
+	kept=$(rules)
+	push_questions 1 | ask
+	good push
+	[ "$(rules)" = "$kept" ] || fail "the new file has not the access list and label of the old one: $(diff <(echo "$kept") <(rules))"
+	{ q lock t; q undo x; } | ask
+	is_old && [ "$(rules)" = "$kept" ] || fail "undo lost them: $(diff <(echo "$kept") <(rules))"
+	{ push_questions 2; q keep; } | ask
+	{ q lock t; q back 0 t; q arm 60; q switch; q keep; } | ask
+	good "back to 0"
+	[ "$(rules)" = "$kept" ] || fail "going back lost them: $(diff <(echo "$kept") <(rules))"
+}
+
+# Ten generations, and from any to any, byte for byte; owner and mode are those of then.
+test_any_of_ten() {
+	local n
+	chmod 0600 "$R/etc/postfix/main.cf"
+	OLD=$(tree)
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		small_push $n | ask
+		good "push $n"
+		[ $n != 5 ] || chmod 0644 "$R/etc/postfix/main.cf"
+	done
+	for n in 3 9 1 10 5 0 7 2 8 4 6; do
+		{ q lock t; q back $n t; q arm 60; q switch; q keep; } | ask
+		good "back to $n"
+		if [ $n = 0 ]; then
+			is_old || fail "not as before everything: $(diff <(echo "$OLD") <(tree))"
+		else
+			[ "$(cat "$R/etc/postfix/main.cf")" = "myhostname = mx$n" ] || fail "not as after $n"
+		fi
+		state_is idle
+		grep -q "^generation $n$" "$BASE/out" || fail "$n is not in force"
+	done
 }
 
 test_keys() {
