@@ -8,6 +8,7 @@
 #include "mxseal/xalloc.h"
 
 #define LATE 5              /* seconds after which a host must have undone */
+#define LOOK_MS 3000        /* between two looks at how mail fares on a host that waits */
 #define RETRY_FACT "push-retry"
 
 struct fleet {
@@ -28,6 +29,7 @@ typedef void end_fn(struct fleet_host *h, int rc, const struct err *e);
 struct fleet_run { struct fleet_host *h; const char *verb; fleet_verb_fn *start; end_fn *end; };
 
 static void pump(struct fleet *f);
+static end_fn look_end;
 
 /* --- runs --- */
 
@@ -66,10 +68,18 @@ fleet_run_end(struct fleet_run *r, int rc, const struct err *e)
 	static const struct err none = { .code = RC_OK };
 	struct fleet_host *h = r->h;
 
-	h->rc = rc;
-	h->err = rc != 0 && e != NULL ? *e : none;
-	r->end(h, rc, &h->err);
-	changed(h);
+	if (r->end == look_end) {                          /* a look that fails says nothing about the push */
+		enum fleet_state was = h->state;
+
+		look_end(h, rc, e);
+		if (h->state != was)
+			changed(h);
+	} else {
+		h->rc = rc;
+		h->err = rc != 0 && e != NULL ? *e : none;
+		r->end(h, rc, &h->err);
+		changed(h);
+	}
 	pump(h->fleet);
 }
 
@@ -144,7 +154,7 @@ fleet_add(struct fleet *f, int64_t server, const char *name)
 	h->name = xstrdup(name);
 	plan_init(&h->plan);
 	str_init(&h->report.steps, 0);
-	str_init(&h->status.generations, 0);
+	push_status_init(&h->status);
 	ARRAY_GROW(f->v, f->n);
 	f->v[f->n++] = h;
 	return h;
@@ -488,9 +498,36 @@ static int64_t
 state_run(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 {
 	push_status_release(&h->status);
-	memset(&h->status, 0, sizeof(h->status));
-	str_init(&h->status.generations, 0);
 	return push_state(h->fleet->j, h->server, &h->status, done, arg, e);
+}
+
+/* It waits: when the host undoes by itself, and how mail fares. Else false. */
+static bool
+still_waits(struct fleet_host *h)
+{
+	if (!text_eq(h->status.state, "waiting"))
+		return false;
+	h->undo_at = h->status.undo_at;
+	push_mail_release(&h->report.mail);
+	h->report.mail = h->status.mail;
+	h->status.mail = (struct push_mail){ .watched = false };
+	return true;
+}
+
+/* It does not wait any more, and nobody decided here. */
+static void
+was_decided(struct fleet_host *h)
+{
+	h->rc = 0;
+	if (h->report.generation > 0 && h->status.generation == h->report.generation) {
+		ended(h, "kept");
+		return;
+	}
+	if (h->status.undone != NULL)
+		h->rc = err_set(&h->err, RC_UNDONE, "%s", h->status.undone);
+	else
+		h->rc = err_set(&h->err, RC_UNDONE, "%s: undone by the host itself", h->name);
+	ended(h, "undone");
 }
 
 static void
@@ -499,15 +536,21 @@ state_end(struct fleet_host *h, int rc, const struct err *e)
 	if (rc != 0) {
 		h->rc = err_set(&h->err, RC_UNKNOWN, "%s: %s; it undoes by itself, but that was not seen", h->name, e->text);
 		ended(h, "unknown");
-	} else if (text_eq(h->status.state, "waiting")) {
+	} else if (still_waits(h)) {
 		h->state = FLEET_DECIDE;
-		h->undo_at = h->status.undo_at;
-	} else if (h->report.generation > 0 && h->status.generation == h->report.generation) {
-		ended(h, "kept");
 	} else {
-		h->rc = err_set(&h->err, RC_UNDONE, "%s: undone by the host itself: nobody kept it in time", h->name);
-		ended(h, "undone");
+		was_decided(h);
 	}
+}
+
+/* While somebody makes up his mind. */
+static void
+look_end(struct fleet_host *h, int rc, const struct err *e)
+{
+	(void)e;
+	h->looking = false;
+	if (rc == 0 && h->state == FLEET_DECIDE && !still_waits(h))
+		was_decided(h);
 }
 
 void
@@ -516,11 +559,16 @@ fleet_tick(struct fleet *f, int64_t now_ms)
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
 
-		if (h->state != FLEET_DECIDE || h->undo_at == 0 || when_now() < h->undo_at + LATE)
+		if (h->state != FLEET_DECIDE || h->undo_at == 0 || h->looking)
 			continue;
-		h->looked_ms = now_ms;
-		h->state = FLEET_ENDING;                   /* the time is over: ask the host what it did */
-		run(h, "status", state_run, state_end);
+		if (when_now() >= h->undo_at + LATE) {     /* the time is over: ask the host what it did */
+			h->state = FLEET_ENDING;
+			run(h, "status", state_run, state_end);
+		} else if (now_ms >= h->looked_ms + LOOK_MS) {
+			h->looked_ms = now_ms;
+			h->looking = true;
+			run(h, "status", state_run, look_end);
+		}
 	}
 }
 

@@ -44,19 +44,32 @@ cmd_plan(struct cli *c, const struct args *a, struct err *e)
 /* --- push --- */
 
 static void
+mail_print(const struct push_mail *m)
+{
+	struct str text = STR_INIT;
+
+	if (m->watched) {
+		push_mail_text(m, &text);
+		printf("mail: %s\n", clean(text.s));
+	}
+	str_release(&text);
+}
+
+static void
 result_print(struct cli *c, const char *server, const struct push_report *r, const char *result)
 {
 	char stamp[32];
 	size_t i;
 
 	if (c->json) {
-		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o}", "server", json_text(server), "result", result, "generation",
-		    (json_int_t)r->generation, "proof", proofs_json(r), "undo_at", json_when(r->undo_at)));
+		out_json(json_pack("{s:o,s:s,s:I,s:o,s:o,s:o}", "server", json_text(server), "result", result, "generation",
+		    (json_int_t)r->generation, "proof", proofs_json(r), "undo_at", json_when(r->undo_at), "mail", mail_json(&r->mail)));
 		return;
 	}
 	for (i = 0; i < r->n_proofs; i++)
 		printf("%s %s: %s %s %s\n", r->proofs[i].ok ? "ok" : "!", clean(r->proofs[i].listen), clean(r->proofs[i].protocol),
 		    r->proofs[i].sha256, clean(r->proofs[i].text));
+	mail_print(&r->mail);
 	printf("%s: %s", server, result);
 	if (r->generation > 0)
 		printf(", generation %lld", (long long)r->generation);
@@ -179,6 +192,10 @@ push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 		o->push.confirm_within = atoi(args_get(a, "confirm-within"));
 	if (o->push.confirm_within < 3 || o->push.confirm_within > 86400)
 		return err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
+	if (args_has(a, "watch"))
+		o->push.watch = atoi(args_get(a, "watch"));
+	if (o->push.watch != 0 && (o->push.watch < 0 || o->push.watch > o->push.confirm_within - 15))
+		return err_set(e, RC_USAGE, "--watch takes seconds, at least 15 less than --confirm-within (%d)", o->push.confirm_within);
 	return 0;
 }
 
@@ -315,18 +332,26 @@ status_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err 
 	return push_state(fleet_journey(h->fleet), h->server, &h->status, done, arg, e);
 }
 
+/* What was left waiting and did not stay is not good news, whoever asks for it first. */
+static int
+undone_since(const struct push_status *s, struct err *e)
+{
+	return s->undone == NULL ? 0 : err_set(e, RC_UNDONE, "%s", s->undone);
+}
+
 static int
 status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
 {
 	const struct push_status *s = &h->status;
 	char stamp[32];
 
-	(void)a, (void)e;
+	(void)a;
 	if (c->json) {
-		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o}", "server", json_text(h->name), "state", json_text(s->state),
+		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "server", json_text(h->name), "state", json_text(s->state),
 		    "generation", (json_int_t)s->generation, "undo_at", json_when(s->undo_at), "owner", json_text(s->owner),
-		    "recovered", json_text(s->recovered), "generations", json_text(s->generations.s)));
-		return 0;
+		    "recovered", json_text(s->recovered), "generations", json_text(s->generations.s),
+		    "mail", mail_json(&s->mail), "undone", json_text(s->undone)));
+		return undone_since(s, e);
 	}
 	printf("%s: %s, generation %lld", h->name, clean(s->state), (long long)s->generation);
 	if (s->undo_at > 0) {
@@ -336,8 +361,10 @@ status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err
 	printf("%s%s\n", s->owner ? ", locked by " : "", s->owner ? clean(s->owner) : "");
 	if (s->recovered != NULL)
 		printf("  recovered: %s\n", clean(s->recovered));
+	if (strcmp(s->state, "waiting") == 0)
+		mail_print(&s->mail);
 	out_text(s->generations.s);
-	return 0;
+	return undone_since(s, e);
 }
 
 int
