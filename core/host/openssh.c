@@ -222,7 +222,7 @@ remove_dir(const char *dir)
 /* --- what ssh says when it fails --- */
 
 static int
-ssh_failed(const struct host *h, const char *said, struct err *e)
+ssh_failed(struct host *h, const char *said, struct err *e)
 {
 	char *line = xstrdup(said), *p;
 	const char *text;
@@ -239,6 +239,10 @@ ssh_failed(const struct host *h, const char *said, struct err *e)
 	    || strstr(said, "No more authentication") != NULL) {
 		err_set(e, RC_AUTH, "%s does not let %s in: %s", h->name, clean(h->route.user), text);
 		err_hint(e, "try: ssh %s", clean(h->login.target));
+	} else if (strstr(said, "kex_exchange_identification: ") != NULL || strstr(said, "Exceeded MaxStartups") != NULL) {
+		h->busy = true;
+		err_set(e, RC_NET, "%s, or a jump host before it, turns connections away just now: %s", h->name, text);
+		err_hint(e, "its sshd has too many logins under way (MaxStartups), or something else listens there");
 	} else if (strstr(said, "timed out") != NULL) {
 		err_set(e, RC_TIMEOUT, "%s cannot be reached: %s", h->name, text);
 		err_hint(e, "try: ssh %s", clean(h->login.target));
@@ -400,7 +404,7 @@ answer(const struct host *h)
 
 /* The login failed: was it for want of a secret, or for a wrong one? */
 static int
-login_failed(const struct host *h, const char *said, bool answered, struct err *e)
+login_failed(struct host *h, const char *said, bool answered, struct err *e)
 {
 	char *path = in_dir(h->link, "question");
 	struct str question = STR_INIT;
@@ -476,6 +480,7 @@ static int
 openssh_open(struct host *h, struct hostkey *key, bool look_only, struct err *e)
 {
 	struct openssh *o = xcalloc(1, sizeof(*o));
+	const struct route *first;
 	char gate[600];
 	int rc;
 
@@ -484,11 +489,11 @@ openssh_open(struct host *h, struct hostkey *key, bool look_only, struct err *e)
 	if (make_dir(o, e) < 0 || write_config(h, e) < 0 || write_askpass(h, e) < 0)
 		return -1;
 	/* behind a jump host it is that one's sshd, the first one's of several, that must not be overrun */
-	if (h->route.proxy != NULL)
-		snprintf(gate, sizeof(gate), "login %.*s", (int)(text_starts(h->route.proxy, "ProxyJump ")
-		    ? strcspn(h->route.proxy, ",") : strlen(h->route.proxy)), h->route.proxy);
+	first = h->n_jumps > 0 ? &h->jumps[0].route : &h->route;
+	if (first->proxy != NULL)
+		snprintf(gate, sizeof(gate), "login %s", first->proxy);
 	else
-		snprintf(gate, sizeof(gate), "login %s:%d", h->route.host, h->route.port);
+		snprintf(gate, sizeof(gate), "login %s:%d", first->host, first->port);
 	if (job_gate_enter(h->ctx, gate, HOST_LOGINS_MAX, e) < 0)
 		return -1;
 	rc = look_at_key(h, key, e);
