@@ -77,6 +77,13 @@ via_send(struct link *k, const char *mem, size_t len)
 	return n == 0 || n == LIBSSH2_ERROR_EAGAIN ? -EAGAIN : -EPIPE;
 }
 
+/* Has it greeted within the first bytes? libssh2 would look for that for ever, byte by byte. */
+static bool
+has_greeted(const struct link *k)
+{
+	return memmem(k->first, k->first_len, "SSH-", 4) != NULL;
+}
+
 static ssize_t
 on_recv(libssh2_socket_t fd, void *mem, size_t len, int flags, void **abstract)
 {
@@ -97,6 +104,8 @@ on_recv(libssh2_socket_t fd, void *mem, size_t len, int flags, void **abstract)
 	if (!k->logged_in && room > 0) {
 		memcpy(k->first + k->first_len, mem, (size_t)n < room ? (size_t)n : room);
 		k->first_len += (size_t)n < room ? (size_t)n : room;
+		if (k->first_len == sizeof(k->first) && !has_greeted(k))
+			return -EPROTO;
 	}
 	return n;
 }
@@ -306,6 +315,8 @@ no_handshake(struct link *k, int rc, struct err *e)
 		err_set(e, RC_TIMEOUT, "%s port %d takes the connection, but %s", k->name, k->route->port,
 		    k->first_len > 0 ? "does not finish the greeting of SSH" : "says nothing");
 		err_hint(e, "its sshd hangs or is overloaded, or something else listens there; look at the host itself");
+	} else {
+		err_hint(e, "it broke off in the greeting of SSH; see what it says to: ssh -v %s", clean(k->login->target));
 	}
 	str_release(&said);
 	return -1;

@@ -8,7 +8,7 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define WORKERS 8
+#define WORKERS 32
 
 int
 journey_open(struct journey **out, const char *path, struct err *e)
