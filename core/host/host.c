@@ -2,6 +2,7 @@
  * is: this machine, libssh2, and the user's own ssh program where libssh2 cannot. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "private.h"
 #include "host_script.inc"
 
+#define BUSY_PAUSE_MS 250             /* before the second try at an sshd that turned us away; then twice that, and so on */
 #define LINES_BEFORE 1000             /* a login shell may be talkative, not endless */
 
 void
@@ -101,6 +103,7 @@ host_close(struct host *h)
 	}
 	login_release(&h->login);
 	route_release(&h->route);
+	jumps_release(h);
 	free(h->name);
 	free(h->address);
 	free(h->why);
@@ -358,22 +361,37 @@ host_new(const struct login *l, struct job_ctx *ctx)
 	return h;
 }
 
-/* Why libssh2 is not even tried: a sentence that is given away, or NULL. */
+/* Why libssh2 is not even tried at one sshd: a sentence that is given away, or NULL. */
 static char *
-why_not_libssh2(const struct host *h)
+why_not_there(const struct route *r)
 {
-	const struct route *r = &h->route;
 	struct str types = STR_INIT;
 	char *why = NULL;
 
 	known_hosts_types(r->keys, r->lookup, &types);
-	if (r->proxy != NULL)
+	if (r->proxy != NULL && !route_jumps(r))
 		why = xasprintf("the way there leads through %.*s", (int)strcspn(r->proxy, " "), r->proxy);
 	else if (known_hosts_authority(r->keys, r->lookup))
 		why = xstrdup("its host key is vouched for by an authority, and libssh2 1.10 knows no host certificates");
 	else if (types.len > 0 && strstr(types.s, "ecdsa-sha2-nistp") == NULL && strstr(types.s, "ssh-ed25519") == NULL)
 		why = xasprintf("its known host key is %s, which libssh2 1.10 cannot check", types.s);
 	str_release(&types);
+	return why;
+}
+
+/* The same for the whole way. */
+static char *
+why_not_libssh2(const struct host *h)
+{
+	char *why = why_not_there(&h->route), *jump;
+	size_t i;
+
+	for (i = 0; i < h->n_jumps && why == NULL; i++) {
+		jump = why_not_there(&h->jumps[i].route);
+		if (jump != NULL)
+			why = xasprintf("%s: %s", h->jumps[i].name, jump);
+		free(jump);
+	}
 	return why;
 }
 
@@ -391,20 +409,14 @@ open_by(struct host *h, const struct transport *t, struct hostkey *key, bool loo
 	return rc;
 }
 
+/* By libssh2, or by the ssh program where libssh2 cannot. */
 static int
-host_connect(struct host *h, struct hostkey *key, bool look, struct err *e)
+open_by_ssh(struct host *h, struct hostkey *key, bool look, struct err *e)
 {
 	struct err first = { .code = RC_OK };
 	int rc;
 
-	if (h->wake[0] < 0)
-		return err_set(e, RC_IO, "no more files can be opened: %s", strerror(errno));
-	if (route_find(&h->route, &h->login, h->wake[0], e) < 0)
-		return -1;
-	xset(&h->name, clean(h->route.typed.local ? "this machine" : h->route.typed.host));
-	if (h->route.typed.local)
-		return open_by(h, &transport_local, key, look, e);
-	h->why = why_not_libssh2(h);
+	h->other = h->busy = false;
 	if (h->why != NULL && !h->route.have_ssh) {
 		err_set(e, RC_NET, "%s cannot be reached: %s, and there is no ssh program here", h->name, clean(h->why));
 		return err_hint(e, "install the OpenSSH client");
@@ -419,6 +431,44 @@ host_connect(struct host *h, struct hostkey *key, bool look, struct err *e)
 	if (rc < 0 && first.code == RC_PASSWORD && e->code == RC_AUTH)
 		*e = first;
 	return rc;
+}
+
+/* Sleeps, unless the job is cancelled meanwhile. */
+static void
+host_pause(const struct host *h, int ms)
+{
+	struct pollfd p = { .fd = h->wake[0], .events = POLLIN };
+
+	poll(&p, 1, ms);
+}
+
+static int
+host_connect(struct host *h, struct hostkey *key, bool look, struct err *e)
+{
+	int64_t until = when_monotonic_ms() + h->timeout_ms;
+	int rc, pause = BUSY_PAUSE_MS;
+	unsigned char dice;
+
+	if (h->wake[0] < 0)
+		return err_set(e, RC_IO, "no more files can be opened: %s", strerror(errno));
+	if (route_find(&h->route, &h->login, h->wake[0], e) < 0)
+		return -1;
+	xset(&h->name, clean(h->route.typed.local ? "this machine" : h->route.typed.host));
+	if (h->route.typed.local)
+		return open_by(h, &transport_local, key, look, e);
+	if (jumps_find(h, e) < 0)
+		return -1;
+	h->why = why_not_libssh2(h);
+	/* others may be logging in there as well: not all of them shall come back at the same moment */
+	for (;; pause *= 2) {
+		rc = open_by_ssh(h, key, look, e);
+		random_bytes(&dice, 1);
+		pause += pause * dice / 256;
+		if (rc == 0 || !h->busy || !host_alive(h) || when_monotonic_ms() + pause >= until)
+			return rc;
+		job_say(h->ctx, "%s; trying again", e->text);
+		host_pause(h, pause);
+	}
 }
 
 static int

@@ -1,9 +1,10 @@
 /* Transport by the user's own ssh program, where libssh2 cannot: hardened servers, RSA-only host keys, ProxyJump and
  * ProxyCommand, security keys, certificates. One connection (ControlMaster) with its socket in a private folder; commands
  * and tunnels go through it.
- * Host keys: a first run with an empty known_hosts file of its own, and without any authentication, only writes down the
- * key; our reader judges it like any other; then ssh itself connects with StrictHostKeyChecking yes against the user's
- * files and ours. That holds for jump hosts too, since they get the same settings file.
+ * Host keys: a first run that knows no keys only has the key written down by a script (KnownHostsCommand) and ends there,
+ * before a word of authentication; our reader judges the key like any other; then ssh itself connects with
+ * StrictHostKeyChecking yes against the user's files and ours. That holds for jump hosts too, since they get the same
+ * settings file. Weak algorithms are off, whatever the user's own file says of them.
  * Passwords and passphrases go through a named pipe in the private folder when ssh asks for them, never through an
  * argument, the environment or a file. */
 #include <dirent.h>
@@ -136,7 +137,9 @@ write_config(const struct host *h, struct err *e)
 		"VerifyHostKeyDNS no\nNumberOfPasswordPrompts 1\nControlPath none\nControlMaster no\nControlPersist no\n"
 		"ClearAllForwardings yes\nForwardAgent no\nForwardX11 no\nPermitLocalCommand no\nRequestTTY no\n"
 		"RemoteCommand none\nSessionType default\nForkAfterAuthentication no\nStdinNull no\nEscapeChar none\n"
-		"LogLevel ERROR\nServerAliveInterval 5\nServerAliveCountMax 3\nTCPKeepAlive yes\n";
+		"LogLevel ERROR\nServerAliveInterval 5\nServerAliveCountMax 3\nTCPKeepAlive yes\n"
+		"KexAlgorithms -*-sha1\nCiphers -*-cbc*,arcfour*\nMACs -*md5*,*sha1*,umac-64*,*ripemd*\n"
+		"HostKeyAlgorithms -ssh-rsa,ssh-rsa-cert-v01@openssh.com,ssh-dss*\n";
 	const struct route *r = &h->route;
 	struct str text = STR_INIT;
 	char *path = in_dir(h->link, "config"), *own = NULL;
@@ -187,6 +190,18 @@ write_askpass(const struct host *h, struct err *e)
 	return rc;
 }
 
+/* ssh asks this for known keys and tells it the one that was shown: it writes that down and knows none. */
+static int
+write_look(const struct host *h, struct err *e)
+{
+	static const char text[] = "#!/bin/sh\n[ \"$2\" = NONE ] || printf 'host %s %s\\n' \"$1\" \"$2\" >\"${0%/*}/seen\"\n";
+	char *path = in_dir(h->link, "look");
+	int rc = str_write_file(path, text, strlen(text), 0700, e);
+
+	free(path);
+	return rc;
+}
+
 static int
 make_dir(struct openssh *o, struct err *e)
 {
@@ -222,7 +237,7 @@ remove_dir(const char *dir)
 /* --- what ssh says when it fails --- */
 
 static int
-ssh_failed(const struct host *h, const char *said, struct err *e)
+ssh_failed(struct host *h, const char *said, struct err *e)
 {
 	char *line = xstrdup(said), *p;
 	const char *text;
@@ -239,6 +254,13 @@ ssh_failed(const struct host *h, const char *said, struct err *e)
 	    || strstr(said, "No more authentication") != NULL) {
 		err_set(e, RC_AUTH, "%s does not let %s in: %s", h->name, clean(h->route.user), text);
 		err_hint(e, "try: ssh %s", clean(h->login.target));
+	} else if (strstr(said, "no matching ") != NULL) {
+		err_set(e, RC_NET, "%s, or a jump host before it, offers only algorithms that are weak or unknown here: %s", h->name, text);
+		err_hint(e, "its OpenSSH needs an update, or its sshd_config stronger algorithms");
+	} else if (strstr(said, "kex_exchange_identification: ") != NULL || strstr(said, "Exceeded MaxStartups") != NULL) {
+		h->busy = true;
+		err_set(e, RC_NET, "%s, or a jump host before it, turns connections away just now: %s", h->name, text);
+		err_hint(e, "its sshd has too many logins under way (MaxStartups), or something else listens there");
 	} else if (strstr(said, "timed out") != NULL) {
 		err_set(e, RC_TIMEOUT, "%s cannot be reached: %s", h->name, text);
 		err_hint(e, "try: ssh %s", clean(h->login.target));
@@ -331,7 +353,8 @@ look_at_plain_key(struct host *h, struct hostkey *key, struct err *e)
 	static const char *const types[] = { "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
 		"ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com" };
 	struct str errors = STR_INIT, out = STR_INIT, algorithms = STR_INIT, known = STR_INIT;
-	char *seen = in_dir(h->link, "seen"), *file = xasprintf("UserKnownHostsFile=%s", seen), **words;
+	const struct openssh *o = h->link;
+	char *seen = in_dir(o, "seen"), *look = xasprintf("KnownHostsCommand=%s/look %%t %%K", o->dir), **words;
 	struct args a;
 	int status, rc;
 	size_t i;
@@ -346,10 +369,10 @@ look_at_plain_key(struct host *h, struct hostkey *key, struct err *e)
 		add_algorithms(&algorithms, types[i]);
 	words_free(words);
 	args_begin(&a, h);
-	opt(&a, "StrictHostKeyChecking=accept-new");      /* into an empty file of our own, to be judged below */
-	opt(&a, file);
+	opt(&a, look);
+	opt(&a, "LogLevel=INFO");                         /* says which algorithms do not fit; no banner comes so early */
+	opt(&a, "UserKnownHostsFile=/dev/null");
 	opt(&a, "GlobalKnownHostsFile=/dev/null");
-	opt(&a, "HashKnownHosts=no");
 	opt(&a, "CheckHostIP=no");
 	opt_no_login(&a);
 	opt(&a, algorithms.s);
@@ -365,7 +388,7 @@ look_at_plain_key(struct host *h, struct hostkey *key, struct err *e)
 	str_release(&algorithms);
 	str_release(&known);
 	free(seen);
-	free(file);
+	free(look);
 	return rc;
 }
 
@@ -400,7 +423,7 @@ answer(const struct host *h)
 
 /* The login failed: was it for want of a secret, or for a wrong one? */
 static int
-login_failed(const struct host *h, const char *said, bool answered, struct err *e)
+login_failed(struct host *h, const char *said, bool answered, struct err *e)
 {
 	char *path = in_dir(h->link, "question");
 	struct str question = STR_INIT;
@@ -476,19 +499,20 @@ static int
 openssh_open(struct host *h, struct hostkey *key, bool look_only, struct err *e)
 {
 	struct openssh *o = xcalloc(1, sizeof(*o));
+	const struct route *first;
 	char gate[600];
 	int rc;
 
 	h->link = o;
 	xset(&h->address, h->route.host);
-	if (make_dir(o, e) < 0 || write_config(h, e) < 0 || write_askpass(h, e) < 0)
+	if (make_dir(o, e) < 0 || write_config(h, e) < 0 || write_askpass(h, e) < 0 || write_look(h, e) < 0)
 		return -1;
 	/* behind a jump host it is that one's sshd, the first one's of several, that must not be overrun */
-	if (h->route.proxy != NULL)
-		snprintf(gate, sizeof(gate), "login %.*s", (int)(text_starts(h->route.proxy, "ProxyJump ")
-		    ? strcspn(h->route.proxy, ",") : strlen(h->route.proxy)), h->route.proxy);
+	first = h->n_jumps > 0 ? &h->jumps[0].route : &h->route;
+	if (first->proxy != NULL)
+		snprintf(gate, sizeof(gate), "login %s", first->proxy);
 	else
-		snprintf(gate, sizeof(gate), "login %s:%d", h->route.host, h->route.port);
+		snprintf(gate, sizeof(gate), "login %s:%d", first->host, first->port);
 	if (job_gate_enter(h->ctx, gate, HOST_LOGINS_MAX, e) < 0)
 		return -1;
 	rc = look_at_key(h, key, e);

@@ -46,6 +46,14 @@ int  route_find(struct route *out, const struct login *l, int cancel_fd, struct 
 void route_parse(struct route *out, const char *text, const char *home);
 void route_defaults(struct route *r, const char *home);
 void route_release(struct route *r);
+bool route_jumps(const struct route *r);  /* by ProxyJump */
+
+/* A jump host in front of a host. */
+struct jump {
+	struct login login;
+	struct route route;
+	char *name;               /* "the jump host bastion" */
+};
 
 /* --- child.c: a program of this machine as a stream --- */
 
@@ -87,12 +95,17 @@ struct host {
 	int wake[2];              /* host_abort writes; all that waits polls wake[0] too */
 	atomic_bool dead;
 	enum root root;
+	struct jump *jumps;       /* of a ProxyJump, the first to log in to first */
+	size_t n_jumps;
 	char *name;               /* for messages: as typed, cleaned */
 	char *address;
 	char *why;                /* why not libssh2 */
 	bool other;               /* open failed, but the ssh program may succeed where libssh2 cannot; why says why */
+	bool busy;                /* open failed because an sshd on the way turned us away before its greeting */
+	bool key_opened;          /* login.password has opened a key: it is a passphrase and goes to nobody */
 	struct talk *reader;      /* the shell that host_read keeps */
 };
+
 
 /* The bootstrap that the head of host_script.sh describes. Where dd knows fullblock it takes the script in one piece; byte by
  * byte costs a tenth of a second. No single quote stands in it, and env, exec and single quotes are all that is asked of
@@ -113,6 +126,11 @@ struct host {
 int  host_shell(struct host *h, struct stream **out, struct err *e);
 /* Marks the host dead when e says so. Returns -1. */
 int  host_lost(struct host *h, const struct err *e);
+
+/* --- jump.c --- */
+/* Fills jumps. RC_INVALID, RC_LIMIT: sentences for people. */
+int  jumps_find(struct host *h, struct err *e);
+void jumps_release(struct host *h);
 
 /* --- hostkey.c --- */
 

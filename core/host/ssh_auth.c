@@ -78,7 +78,7 @@ offer(struct attempt *a, struct signer *s, struct err *e)
 	wire_string(&data, s->algorithm, strlen(s->algorithm));
 	str_addn(&data, w.p, (size_t)(w.end - w.p));
 	LINK_DO(k, when_monotonic_ms() + k->h->timeout_ms + (s->agent != NULL ? AGENT_SIGN_MS : 0), rc,
-	    libssh2_userauth_publickey(k->session, k->h->route.user, (unsigned char *)data.s, data.len, on_sign, &abstract), e);
+	    libssh2_userauth_publickey(k->session, k->route->user, (unsigned char *)data.s, data.len, on_sign, &abstract), e);
 	str_release(&data);
 	if (rc == 0)
 		return 0;
@@ -149,8 +149,8 @@ offer_held(struct attempt *a, const struct blob *b, const char *name, struct err
 static int
 by_agent(struct attempt *a, struct err *e)
 {
-	const struct route *r = &a->k->h->route;
-	bool only = r->identities_only || !text_empty(a->k->h->login.identity), mine;
+	const struct route *r = a->k->route;
+	bool only = r->identities_only || !text_empty(a->k->login->identity), mine;
 	size_t i, f;
 	int rc = 1;
 
@@ -186,7 +186,7 @@ static int
 want_passphrase(const struct attempt *a, const struct keyfile *f, struct err *e)
 {
 	err_set(e, RC_PASSWORD, "the key %s is encrypted: its passphrase is needed to log in to %s", clean(f->path),
-	    a->k->h->name);
+	    a->k->name);
 	return err_hint(e, "or add it to the agent: ssh-add %s", clean(f->path));
 }
 
@@ -230,7 +230,9 @@ by_other_file(struct attempt *a, const struct keyfile *f, const char *passphrase
 
 	a->tries++;
 	LINK_DO(k, when_monotonic_ms() + k->h->timeout_ms, rc, libssh2_userauth_publickey_fromfile_ex(k->session,
-	    k->h->route.user, (unsigned)strlen(k->h->route.user), NULL, f->path, passphrase), e);
+	    k->route->user, (unsigned)strlen(k->route->user), NULL, f->path, passphrase), e);
+	if (rc != LIBSSH2_ERROR_FILE && passphrase != NULL)
+		k->h->key_opened = true;
 	if (rc == 0)
 		return 0;
 	if (rc == LINK_GAVE_UP || link_is_lost(k, rc))
@@ -252,7 +254,7 @@ by_other_file(struct attempt *a, const struct keyfile *f, const char *passphrase
 static int
 by_file(struct attempt *a, const struct keyfile *f, struct err *e)
 {
-	const struct secret *pass = &a->k->h->login.password;
+	const struct secret *pass = &a->k->login->password;
 	struct rsa_key *rsa = NULL;
 	struct err mine;
 	int rc;
@@ -280,6 +282,7 @@ by_file(struct attempt *a, const struct keyfile *f, struct err *e)
 	if (text_eq(f->type, "ssh-rsa") || f->kind == KEYFILE_PEM) {
 		rc = rsa_key_read(&rsa, f->text.s, f->text.len, f->encrypted ? pass : NULL, &mine);
 		if (rc == 0) {
+			a->k->h->key_opened = a->k->h->key_opened || f->encrypted;
 			rc = by_rsa_file(a, f, rsa, e);
 			rsa_key_free(rsa);
 			return rc;
@@ -294,22 +297,22 @@ by_file(struct attempt *a, const struct keyfile *f, struct err *e)
 static int
 read_files(struct attempt *a, struct err *e)
 {
-	const struct host *h = a->k->h;
+	const struct link *k = a->k;
 	struct err mine;
 	struct keyfile f;
 	size_t i;
 
-	if (!text_empty(h->login.identity)) {
+	if (!text_empty(k->login->identity)) {
 		a->files = xcalloc(1, sizeof(*a->files));
-		if (keyfile_read(&a->files[0], h->login.identity, e) < 0) {
+		if (keyfile_read(&a->files[0], k->login->identity, e) < 0) {
 			e->code = RC_AUTH;
 			return -1;
 		}
 		a->n_files = 1;
 		return 0;
 	}
-	for (i = 0; h->route.identities != NULL && h->route.identities[i] != NULL; i++) {
-		if (keyfile_read(&f, h->route.identities[i], &mine) == 0) {
+	for (i = 0; k->route->identities != NULL && k->route->identities[i] != NULL; i++) {
+		if (keyfile_read(&f, k->route->identities[i], &mine) == 0) {
 			ARRAY_GROW(a->files, a->n_files);
 			a->files[a->n_files++] = f;
 		} else if (mine.code != RC_NOTFOUND) {
@@ -322,7 +325,7 @@ read_files(struct attempt *a, struct err *e)
 static int
 by_keys(struct attempt *a, struct err *e)
 {
-	const char *socket = a->k->h->route.agent;
+	const char *socket = a->k->route->agent;
 	struct err mine;
 	size_t f;
 	int rc = 1;
@@ -374,23 +377,33 @@ static int
 by_password(struct attempt *a, const char *methods, struct err *e)
 {
 	struct link *k = a->k;
-	const struct host *h = k->h;
-	struct questions q = { .password = &h->login.password };
-	int64_t until = when_monotonic_ms() + 2 * (int64_t)h->timeout_ms;     /* PAM delays a refusal */
+	struct questions q = { .password = &k->login->password };
+	int64_t until = when_monotonic_ms() + 2 * (int64_t)k->h->timeout_ms;     /* PAM delays a refusal */
 	bool plain = strstr(methods, "password") != NULL;
 	int rc;
 
-	if (!secret_is_set(&h->login.password)) {
-		err_set(e, RC_PASSWORD, "login on %s asks for the password of %s", h->name, clean(h->route.user));
+	if (k->jump) {
+		err_set(e, RC_AUTH, "%s takes no key of ours from %s%s%s", k->name, clean(k->route->user), a->said.len > 0 ? ": " : "",
+		    a->said.s);
+		return err_hint(e, "a password is given to no jump host: use a key there, see that this works: ssh %s",
+		    clean(k->login->target));
+	}
+	if (k->h->key_opened) {
+		err_set(e, RC_AUTH, "%s wants a password, but what was given is the passphrase of a key and is sent to nobody",
+		    k->name);
+		return err_hint(e, "add the key to the agent with ssh-add, then the password can be asked for");
+	}
+	if (!secret_is_set(&k->login->password)) {
+		err_set(e, RC_PASSWORD, "login on %s asks for the password of %s", k->name, clean(k->route->user));
 		return a->said.len > 0 ? err_hint(e, "keys: %s", a->said.s) : -1;
 	}
 	if (plain) {
-		LINK_DO(k, until, rc, libssh2_userauth_password_ex(k->session, h->route.user, (unsigned)strlen(h->route.user),
-		    h->login.password.mem, (unsigned)h->login.password.len, NULL), e);
+		LINK_DO(k, until, rc, libssh2_userauth_password_ex(k->session, k->route->user, (unsigned)strlen(k->route->user),
+		    k->login->password.mem, (unsigned)k->login->password.len, NULL), e);
 	} else {
 		k->questions = &q;
-		LINK_DO(k, until, rc, libssh2_userauth_keyboard_interactive_ex(k->session, h->route.user,
-		    (unsigned)strlen(h->route.user), on_question), e);
+		LINK_DO(k, until, rc, libssh2_userauth_keyboard_interactive_ex(k->session, k->route->user,
+		    (unsigned)strlen(k->route->user), on_question), e);
 		k->questions = NULL;
 	}
 	if (rc == 0)
@@ -398,14 +411,14 @@ by_password(struct attempt *a, const char *methods, struct err *e)
 	if (rc == LINK_GAVE_UP || link_is_lost(k, rc))
 		return link_failed(k, rc, "logging in", e);
 	if (q.odd[0] != '\0') {
-		err_set(e, RC_AUTH, "%s asks %s something else than a password: \"%s\"", h->name, clean(h->route.user), clean(q.odd));
+		err_set(e, RC_AUTH, "%s asks %s something else than a password: \"%s\"", k->name, clean(k->route->user), clean(q.odd));
 		return err_hint(e, "use a key for this host");
 	}
 	if (rc == LIBSSH2_ERROR_PASSWORD_EXPIRED) {
-		err_set(e, RC_AUTH, "the password of %s on %s has expired", clean(h->route.user), h->name);
+		err_set(e, RC_AUTH, "the password of %s on %s has expired", clean(k->route->user), k->name);
 		return err_hint(e, "log in by hand and change it");
 	}
-	err_set(e, RC_AUTH, "%s refused the password of %s", h->name, clean(h->route.user));
+	err_set(e, RC_AUTH, "%s refused the password of %s", k->name, clean(k->route->user));
 	return err_hint(e, "give it again; it was sent once only");
 }
 
@@ -415,7 +428,7 @@ by_password(struct attempt *a, const char *methods, struct err *e)
 static char *
 methods_now(struct link *k, int *rc, struct err *e)
 {
-	const char *user = k->h->route.user;
+	const char *user = k->route->user;
 	int64_t until = when_monotonic_ms() + k->h->timeout_ms;
 	char *list;
 
@@ -437,7 +450,6 @@ static int
 login_steps(struct attempt *a, struct err *e)
 {
 	struct link *k = a->k;
-	const struct host *h = k->h;
 	char *methods = NULL;
 	int rc = 0;
 
@@ -455,9 +467,9 @@ login_steps(struct attempt *a, struct err *e)
 	if (rc == 1 && (strstr(methods, "password") != NULL || strstr(methods, "keyboard-interactive") != NULL)) {
 		rc = by_password(a, methods, e);
 	} else if (rc == 1) {
-		err_set(e, RC_AUTH, "%s does not let %s in%s%s", h->name, clean(h->route.user), a->said.len > 0 ? ": " : "",
+		err_set(e, RC_AUTH, "%s does not let %s in%s%s", k->name, clean(k->route->user), a->said.len > 0 ? ": " : "",
 		    a->said.len > 0 ? a->said.s : ": no key to offer");
-		err_hint(e, "it takes: %s; try: ssh %s", clean(methods), clean(h->login.target));
+		err_hint(e, "it takes: %s; try: ssh %s", clean(methods), clean(k->login->target));
 		rc = -1;
 	}
 	free(methods);

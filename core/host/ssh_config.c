@@ -265,6 +265,12 @@ route_defaults(struct route *r, const char *home)
 	known_add(r, "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2", home, false);
 }
 
+bool
+route_jumps(const struct route *r)
+{
+	return r->proxy != NULL && text_starts(r->proxy, "ProxyJump ");
+}
+
 void
 route_release(struct route *r)
 {

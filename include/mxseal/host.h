@@ -1,4 +1,4 @@
-/* Reaching a machine. One struct, three transports: libssh2 (ssh.c, the only file that knows it), the user's own ssh program
+/* Reaching a machine. One struct, three transports: libssh2 (ssh.c, ssh_link.c, ssh_auth.c), the user's own ssh program
  * (openssh.c), this machine (local.c). What runs there is fixed text, core/host/host_script.sh, given to sh on standard
  * input by a short bootstrap; values travel as data behind it, never in a command string. Used by one thread at a time;
  * host_abort may come from another. */

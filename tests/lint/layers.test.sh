@@ -47,7 +47,7 @@ ncurses tui/console/
 curses tui/console/
 term.h tui/console/
 sqlite3 db/
-libssh2 core/host/ssh.c core/host/ssh_auth.c core/host/ssh.h
+libssh2 core/host/ssh.h
 openssl/ core/certificate/ core/authority/ core/probe/ include/mxseal/x509.h
 mxseal/x509.h core/certificate/ core/authority/ core/probe/
 pthread core/job/

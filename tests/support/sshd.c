@@ -109,9 +109,10 @@ sshd_start(struct sshd *s, const char *dir, const char *host_keys, const char *e
 	snprintf(s->config, sizeof(s->config), "%s/ssh_config", dir);
 	snprintf(s->known, sizeof(s->known), "%s/known_hosts", dir);
 	mkdir("/run/sshd", 0755);             /* sshd's own, where no system has made it yet */
-	str_addf(&text, "Port %d\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n"
+	/* of each setting the first line counts */
+	str_addf(&text, "%s\nPort %d\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n"
 	    "AuthorizedKeysFile %s/authorized_keys\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-	    "LogLevel VERBOSE\n%s\n", s->port, dir, extra != NULL ? extra : "");
+	    "LogLevel VERBOSE\nSetEnv HOME=%s\n", extra != NULL ? extra : "", s->port, dir, dir);
 	for (i = 0; keys[i] != NULL; i++) {
 		str_addf(&text, "HostKey %s/%s\n", dir, keys[i]);
 		path = xasprintf("%s/%s.pub", dir, keys[i]);

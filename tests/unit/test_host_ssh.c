@@ -251,26 +251,6 @@ hardened_servers_go_by_ssh(void **state)
 	other_server("rsaonly", "host_rsa", "", "ssh-rsa");
 }
 
-static void
-proxies_go_by_ssh(void **state)
-{
-	struct login l = login_for(&server);
-	struct host *h;
-	char *jump;
-
-	(void)state;
-	jump = xasprintf("Host 127.0.0.1\n  ProxyJump jump\nHost jump\n  HostName 127.0.0.1\n  Port %d\n"
-	    "  User root\nHost *", server.port);
-	sshd_config(&server, "user_ed25519", NULL, jump);
-	free(jump);
-	h = must_open(&l);
-	assert_string_equal(host_transport(h), "openssh");
-	assert_non_null(strstr(host_transport_why(h), "ProxyJump"));
-	must_be_root(h);
-	host_close(h);
-	sshd_config(&server, "user_ed25519", NULL, NULL);
-}
-
 /* --- readings --- */
 
 static void
@@ -848,7 +828,6 @@ main(void)
 		cmocka_unit_test(encrypted_keys),
 		cmocka_unit_test(agent_keys),
 		cmocka_unit_test(hardened_servers_go_by_ssh),
-		cmocka_unit_test(proxies_go_by_ssh),
 		cmocka_unit_test(by_every_transport),
 		cmocka_unit_test(a_script_cut_off_runs_nothing),
 		cmocka_unit_test(a_connection_killed_in_the_middle_is_no_success),
