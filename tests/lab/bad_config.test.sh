@@ -249,9 +249,9 @@ good) good_ones ;;
 trace) no_trace ;;
 all)
 	"$self" good > "$work/good" 2>&1 &
-	bad_ones
-	no_trace
-	wait $! || { cat "$work/good"; fail "the good changes"; }
+	good=$!
+	("$self" bad && "$self" trace) || { kill "$good" 2> /dev/null; fail "bad configurations"; }
+	wait "$good" || { cat "$work/good"; fail "good changes"; }
 	sed -n '/^good change/,$p' "$work/good"
 	;;
 esac
