@@ -29,7 +29,7 @@ tab='	' nl='
 
 # Ends, and not before everything is gone.
 finish() {
-	exec 8>&-
+	exec 8>&- 2>/dev/null                     # bash tells of every process that was ended
 	wait
 	exit "$1"
 }

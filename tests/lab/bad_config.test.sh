@@ -234,7 +234,7 @@ no_trace() {
 	prove "a bad one is refused" status_is 4 push mx1 --yes
 	on_host "sed -i '/nothing.pem/d' /etc/postfix/master.cf"
 	prove "after a refused push" soon quiet_after "$old"
-	for at in 0.1 0.4 0.8 1.2; do
+	for at in 0.1 0.6 1.2; do
 		kill_it "$at" console
 		prove "console killed $at s into the trial run" soon quiet_after "$old"
 		kill_it "$at" host
