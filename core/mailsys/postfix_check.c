@@ -392,9 +392,9 @@ plan_commands(struct plan *p, const struct reading *have, const struct view *bef
 	for (i = 0; i < p->n_changes; i++)
 		if (p->changes[i].key_path)
 			command_add(&p->checks, "the key fits", "sh", "-c", check_chain, "sh", p->changes[i].path, (char *)NULL);
+	plan_verdicts_there(p, before, after);
 	command_add(&p->checks, "postfix check", "postfix", "-c", "@STAGED@", "check", (char *)NULL);
 	command_add(&p->checks, "no unknown parameters", "sh", "-c", check_unused, "sh", "@STAGED@", (char *)NULL);
-	plan_verdicts_there(p, before, after);
 	shadow = shadow_command(p, have, after);
 	for (i = 0; i < after->master.n && !shadow; i++)
 		if (service_is_server(&after->master.v[i]))

@@ -29,7 +29,7 @@ tab='	' nl='
 
 # Ends, and not before everything is gone.
 finish() {
-	exec 8>&-
+	exec 8>&- 2>/dev/null                     # bash tells of every process that was ended
 	wait
 	exit "$1"
 }
@@ -299,23 +299,38 @@ look() {
 	esac
 }
 
-# As people and mail hosts see it: the greeting and the answer to EHLO. Only bash has sockets.
+# As people and mail hosts see it: the greeting and the answer to EHLO. Only bash has sockets. Takes the place of its shell.
 dialog() { # ADDRESS PORT
 	# shellcheck disable=SC2016 # expanded by bash
-	apart timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit
+	exec timeout 8 bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit
 		echo connected; words() { while IFS= read -r -t 7 l <&3; do printf "%s\n" "$l"; case $l in ???-*) ;; *) return 0 ;; esac; done; return 1; }
-		words || exit; printf "EHLO mxseal-shadow.invalid\r\n" >&3; words; printf "QUIT\r\n" >&3; words' "$1" "$2" 2>/dev/null
+		words || exit; printf "EHLO mxseal-shadow.invalid\r\n" >&3; words; printf "QUIT\r\n" >&3; words' "$1" "$2" </dev/null 2>/dev/null 8>&-
+}
+
+# The same, but not longer than until the log says that the process ended.
+watched() { # ADDRESS PORT LOG-NAME
+	dialog "$1" "$2" >"$d/said" &
+	wa=$!
+	while kill -0 $wa 2>/dev/null; do
+		! grep -E -q "$3/.*(fatal|panic):" "$d/log" 2>/dev/null || { kill $wa; break; }
+		sleep 0.1 2>/dev/null || sleep 1
+	done
+	cat "$d/said"
 }
 
 # What is wrong with the greeting, as a sentence in wrong; empty: nothing.
-greeting() { # HOW ADDRESS PORT
+greeting() { # HOW ADDRESS PORT [LOG-NAME]
 	wrong=''
 	if ! command -v bash >/dev/null 2>&1; then
 		look "$1" "$2" "$3" ''
 		[ "$seen" != nothing ] || wrong='is not there'
 		return
 	fi
-	gr=$(dialog "$2" "$3")
+	if [ -n "${4-}" ]; then
+		gr=$(watched "$2" "$3" "$4")
+	else
+		gr=$(dialog "$2" "$3")
+	fi
 	gr_first=$(printf '%s\n' "$gr" | sed -n 2p | tr -c '[:print:]' ' ' | cut -c 1-150)
 	case $1.$gr in
 	*.connected${nl}220*250*) ;;
@@ -381,7 +396,7 @@ as_bad_live() { # HOW ADDRESS PORT greeting|handshake
 try_listener() { # NUMBER LABEL HOW SHA256 NAMES ADDRESS PORT TRIAL-PORT
 	tl_n=$1 tl_label=$2 tl_how=$3 tl_sha=$4 tl_live=$6 tl_live_port=$7 tl_port=$8
 	if [ "$3" != implicit ]; then
-		greeting "$3" 127.0.0.1 "$8"
+		greeting "$3" 127.0.0.1 "$8" "listen$1"
 		case $wrong in
 		'') ;;
 		*) as_bad_live any "$6" "$7" greeting || not_good "listener $2 $wrong in the trial run" "listen$1/.*(fatal|panic):" ;;
