@@ -240,10 +240,8 @@ push_retry_servers(struct journey *j, struct server_list *out, struct err *e)
 	struct err own = { .code = RC_OK };
 	char *list = NULL, **names;
 
-	if (store_fact_get(j->store, RETRY_FACT, &list, &own) == -1 && own.code != RC_NOTFOUND) {
-		*e = own;
-		return -1;
-	}
+	if (store_fact_get(j->store, RETRY_FACT, &list, &own) == -1 && own.code != RC_NOTFOUND)
+		return err_set(e, own.code, "%s", own.text);
 	names = words_split(list, " ", NULL);
 	for (size_t i = 0; names[i] != NULL; i++) {
 		struct server sv = { .id = 0 };
@@ -407,7 +405,8 @@ fleet_push(struct fleet *f)
 	f->pushes = true;
 	for (size_t i = 0; i < f->n; i++)
 		f->v[i]->state = FLEET_WAITS;
-	remember(f);
+	if (f->n > 1)
+		remember(f);                               /* of a single host its own journal tells */
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
 
