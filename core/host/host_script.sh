@@ -69,7 +69,7 @@ verb_stream() {
 #     conf, who, as            configuration directory; who pushed; which generation it makes be in force
 #     f/I/                     one for each live file that is switched: kind (edit create remove restore), name (as asked),
 #                              live (where it really is), mode, sum (of the old one), old, new
-#     chain.*, reload, restart, wants, before, script, timer*, staged/, parked/
+#     chain.*, reload, restart, watch*, wants, before, script, timer*, staged/, parked/
 # What the mail system reads lies in /etc/mxseal/N/. Beside a live file there are, during a push only, .NAME.mxseal-N.new and
 # .old, ready to be renamed, so that neither switch nor undo needs space.
 #
@@ -81,16 +81,20 @@ verb_stream() {
 # A line is "TIME N STATE ..."; armed, switched: deadline; kept: generation in force; begun: who; undone: what the listeners say.
 #
 # Answers: 10 not as it was, 11 locked, 12 a check failed, 13 no space, 14 no such thing, 15 a tool is missing, 16 wrong question,
-# 1 failed otherwise. Foreign output is given out behind "| ", so that no line of it looks like an answer.
+# 17 undone already, 18 undone but not at work, 1 failed otherwise. Foreign output is given out behind "| ", so that no line of it looks like an answer.
 #
 # For tests: MXSEAL_ROOT goes in front of all paths; MXSEAL_FAULT names a point where the script kills itself.
 
 root=${MXSEAL_ROOT-}
 state=$root/var/lib/mxseal
 etc=$root/etc/mxseal
-gen='' dir='' locked='' why='' recovered='' timing='' spoiled='' limit=unknown
-keep_generations=10
+gen='' dir='' locked='' why='' recovered='' timing='' spoiled='' limit=unknown ran_lines=60
+keep_generations=10        # that somebody pushed; what was undone in between is kept with them, up to
+keep_all=50
 lease=300          # seconds without a question after which a lock may be taken away
+watch_before=300   # seconds of mail log before the switch that what comes after it is held against
+watch_every=3      # seconds between two looks while a push waits
+watch_slack=5      # so many messages, or peers, may fail after a switch on a host where nothing failed before
 nl='
 '
 
@@ -218,7 +222,7 @@ run_for() {
 	ran_rc=$?
 	ran_text=
 	if [ "$r_file" != /dev/null ]; then
-		ran_text=$(tail -n 60 "$r_file" | cut -c 1-500)
+		ran_text=$(tail -n "$ran_lines" "$r_file" | cut -c 1-500)
 		rm -f "$r_file"
 	fi
 	[ $ran_rc -ne 124 ] || ran_text=${ran_text:+$ran_text$nl}"it did not end within $r_secs s"
@@ -318,13 +322,21 @@ own_lock() {
 	write "$state/lock.owner" "$$ $(date +%s) $1" 2>/dev/null || rm -f "$state/lock.owner"   # a full disk must not keep us off
 }
 
+# A folder is on the disk when the one above it was synced.
+state_ready() {
+	if [ -d "$state/keys" ]; then
+		chmod 0700 "$state" "$state/keys"
+	else
+		mkdir -p "$state/keys" && chmod 0700 "$state" "$state/keys" && durable "${state%/*}" "$state"
+	fi
+}
+
 # lock WHO: and finishes or reverses what a broken push left.
 verb_lock() {
 	[ -z "$locked" ] || return 0
 	have flock || { refuse 15 "this host has no flock (package util-linux): pushes could not be kept apart"; return; }
 	have sha256sum || { refuse 15 "this host has no sha256sum (package coreutils)"; return; }
-	attempt "/var/lib/mxseal" mkdir -p "$state/keys" || return
-	attempt "/var/lib/mxseal" chmod 0700 "$state" "$state/keys" || return
+	attempt "/var/lib/mxseal" state_ready || return
 	attempt "/var/lib/mxseal/lock" touch "$state/lock" || return
 	exec 9>>"$state/lock"
 	lo=0 lo_tries=5
@@ -380,7 +392,7 @@ verb_begin() {
 	attempt "/var/lib/mxseal/$gen" mkdir "$dir" "$dir/f" || return
 	attempt "/etc/mxseal/$gen" mkdir -p "$etc/$gen" || return
 	attempt "/etc/mxseal/$gen" chmod 0755 "$etc" "$etc/$gen" || return
-	durable "$etc" "$state"
+	durable "${etc%/*}" "$etc" "$state" "$dir"
 	attempt "/var/lib/mxseal/$gen" write "$dir/conf" "$3" || return
 	attempt "/var/lib/mxseal/$gen" write "$dir/who" "$2" || return
 	attempt "/var/lib/mxseal/$gen" write "$dir/as" "$gen" || return
@@ -410,7 +422,7 @@ real_path() {
 save_entry() {
 	mkdir "$1" && say_in "$1/kind" "$2" && say_in "$1/name" "$3" && say_in "$1/live" "$4" && say_in "$1/mode" "$5" || return
 	[ ! -f "$4" ] || copy "$4" "$1/old" || return
-	say_in "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1"
+	say_in "$1/sum" "$(sum_of "$1/old")" && durable "$1"/* && durable "$1" && durable "${1%/*}"
 }
 
 # save KIND PATH SHA256 MODE: a live file that will be switched; it must be as the plan knew it (- for not there).
@@ -646,11 +658,11 @@ verb_ours() {
 	done
 }
 
-# how reload|restart WORD...: one more command of that list.
+# how reload|restart|watch WORD...: one more command of that list.
 verb_how() {
 	need_generation || return
 	case $1 in
-	reload | restart) ho=$dir/$1 ;;
+	reload | restart | watch) ho=$dir/$1 ;;
 	*) refuse 16 "not a list of commands: $1"; return ;;
 	esac
 	shift
@@ -732,9 +744,10 @@ timer_start() {
 	return 1
 }
 
-# arm SECONDS: everything the switch and the undo need is laid ready, and the undo timer runs.
+# arm SECONDS: everything the switch and the undo need is on the disk and laid ready, and the undo timer runs.
 verb_arm() {
 	need_generation || return
+	durable "$dir"
 	[ -z "$spoiled" ] || { refuse 16 "a step before failed: nothing can be switched on"; return; }
 	case $1 in
 	'' | 0* | *[!0-9]* | ??????*) refuse 16 "not a number of seconds: $1"; return ;;
@@ -745,6 +758,7 @@ verb_arm() {
 		fault lay
 	done
 	attempt "/var/lib/mxseal/$gen" script_write || return
+	watch_begin
 	fault arm
 	timer_start "$1" || {
 		timer_stop "$dir"
@@ -797,6 +811,132 @@ tidy() {
 	done
 }
 
+# --- watching the mail
+#
+# How mail fares is told by a command of the mail system ("how watch"). The word behind its own is "-SECONDS" for what was in
+# the last seconds, or the mark it gave before. It prints, one a line: sent N, received N; deferred ID, bounced ID for each
+# message, tls-error PEER for each peer; mark TEXT. All this is a help: where it fails, a push is not watched, and goes on.
+#
+# Kept in a generation: watch.base (before the switch) and watch.since, as those lines; watch.looks, one line of sums for each
+# look; watch.mark, watch.start, watch.alarm. After the switch only the undo timer writes them.
+
+# Seconds that no setting of the clock moves.
+uptime_now() {
+	up=
+	[ ! -r /proc/uptime ] || read -r up _ </proc/uptime
+	up=${up%%.*}
+	echo "${up:-$(date +%s)}"
+}
+
+# watch_take base|since SECONDS: what the log says since the mark is added; so many seconds may it take.
+watch_take() {
+	[ -f "$dir/watch" ] && [ -f "$dir/watch.mark" ] || return 1
+	ran_lines=6000
+	serve "$2" watch "$(first_line "$dir/watch.mark")"
+	wt_rc=$?
+	ran_lines=60
+	wt_mark=$(printf '%s\n' "$ran_text" | sed -n 's/^mark //p' | tail -n 1)
+	[ $wt_rc -eq 0 ] && [ -n "$wt_mark" ] || return 1
+	touch "$dir/watch.$1" && watch_sums "$dir/watch.$1" &&
+		{
+			printf 'sent %s\nreceived %s\n' "$wt_sent" "$wt_received"
+			{ cat "$dir/watch.$1"; printf '%s\n' "$ran_text"; } | grep -E '^(deferred|bounced|tls-error) [^ ]+$' | sort -u |
+				head -n 5000
+		} >"$dir/watch.part" && mv -f "$dir/watch.part" "$dir/watch.$1" && say_in "$dir/watch.mark" "$wt_mark"
+}
+
+watch_sums() {
+	wt_sent=0 wt_received=0
+	while read -r wt_word wt_n; do
+		case $wt_word in
+		sent) wt_sent=$((wt_sent + wt_n)) ;;
+		received) wt_received=$((wt_received + wt_n)) ;;
+		esac
+	done <<-END
+		$({ cat "$1"; printf '%s\n' "$ran_text"; } | grep -E '^(sent|received) (0|[1-9][0-9]{0,11})$')
+	END
+}
+
+# What is common on this host, and the mark from which on it is the new files' doing.
+watch_begin() {
+	[ -f "$dir/watch" ] || return 0
+	say_in "$dir/watch.mark" "-$watch_before" 2>/dev/null && watch_take base 10 && return 0
+	rm -f "$dir/watch.mark" "$dir/watch.base"
+	echo "| the mail log cannot be read: this push is not watched"
+}
+
+# watch_count DIRECTORY: sets c_KIND to what failed before, n_KIND to what fails only since.
+watch_count() {
+	for wc_kind in deferred bounced tls-error; do
+		wc_base=$(grep "^$wc_kind " "$1/watch.base" 2>/dev/null)
+		wc_since=$(grep "^$wc_kind " "$1/watch.since" 2>/dev/null)
+		[ -z "$wc_base" ] || [ -z "$wc_since" ] ||
+			wc_since=$(printf '%s\n' "$wc_since" | grep -F -x -v -e "$wc_base")
+		wc_n=$(printf %s "$wc_since" | grep -c .)
+		wc_c=$(printf %s "$wc_base" | grep -c .)
+		case $wc_kind in
+		deferred) n_deferred=$wc_n c_deferred=$wc_c ;;
+		bounced) n_bounced=$wc_n c_bounced=$wc_c ;;
+		tls-error) n_tls=$wc_n c_tls=$wc_c ;;
+		esac
+	done
+	n_sent=$(sed -n 's/^sent //p' "$1/watch.since" 2>/dev/null) n_received=$(sed -n 's/^received //p' "$1/watch.since" 2>/dev/null)
+	c_sent=$(sed -n 's/^sent //p' "$1/watch.base" 2>/dev/null) c_received=$(sed -n 's/^received //p' "$1/watch.base" 2>/dev/null)
+	n_sent=${n_sent:-0} n_received=${n_received:-0} c_sent=${c_sent:-0} c_received=${c_received:-0}
+	wc_start=$(first_line "$1/watch.start")
+	n_seconds=$(($(uptime_now) - ${wc_start:-$(uptime_now)}))
+}
+
+# THE RULE. Mail is worse than before when more messages (peers, for TLS) fail since the switch than watch_slack and one and
+# a half times those of the watch_before seconds in front of it, for each such time begun since; and, of messages, when they
+# are at least one in twenty of all that were tried. So the sixth failure counts where nothing failed before, and the 156th
+# where 100 did. What failed before and fails again is not new and does not count.
+watch_worse() { # WHAT SINCE BEFORE TRIED
+	ww_times=$((n_seconds / watch_before + 1))
+	[ "$2" -gt $((watch_slack + $3 * 3 * ww_times / 2)) ] && [ $(($2 * 20)) -ge "$4" ] || return 1
+	ww_why="mail is worse than before: $2 $1 in the $n_seconds s since the switch, $3 in the $watch_before s before it"
+}
+
+# One look of the timer. It fails when mail is worse; ww_why says how.
+watch_look() {
+	ww_why=$(first_line "$dir/watch.alarm")
+	[ -z "$ww_why" ] || return 1
+	journal_read
+	[ "$j_gen.$j_state" = "$gen.switched" ] && watch_take since 2 || return 0
+	watch_count "$dir"
+	{
+		[ ! -f "$dir/watch.looks" ] || tail -n 60 "$dir/watch.looks"
+		echo "$n_seconds $n_sent $n_received $n_deferred $n_bounced $n_tls"
+	} >"$dir/watch.part" && mv -f "$dir/watch.part" "$dir/watch.looks"
+	watch_worse "messages deferred" "$n_deferred" "$c_deferred" $((n_sent + n_deferred)) ||
+		watch_worse "messages bounced" "$n_bounced" "$c_bounced" $((n_sent + n_bounced)) ||
+		watch_worse "peers with TLS errors" "$n_tls" "$c_tls" 0 || return 0
+	say_in "$dir/watch.alarm" "$ww_why"
+	return 1
+}
+
+# What is known of a push that waits: SECONDS SENT RECEIVED DEFERRED BOUNCED TLS-ERRORS before the switch, since, and lately.
+watch_say() {
+	[ -s "$1/watch.base" ] && [ -s "$1/watch.start" ] || return 0
+	watch_count "$1"
+	echo "mail before $watch_before $c_sent $c_received $c_deferred $c_bounced $c_tls"
+	echo "mail since $n_seconds $n_sent $n_received $n_deferred $n_bounced $n_tls"
+	[ ! -f "$1/watch.alarm" ] || echo "alarm $(first_line "$1/watch.alarm")"
+	ws_s=0 ws_sent=0 ws_received=0 ws_deferred=0 ws_bounced=0 ws_tls=0
+	[ ! -f "$1/watch.looks" ] || while read -r ws_at ws_a ws_b ws_c ws_d ws_e; do
+		[ "$ws_at" -le $((n_seconds - 20)) ] || break
+		ws_s=$ws_at ws_sent=$ws_a ws_received=$ws_b ws_deferred=$ws_c ws_bounced=$ws_d ws_tls=$ws_e
+	done <"$1/watch.looks"
+	echo "mail lately $((n_seconds - ws_s)) $((n_sent - ws_sent)) $((n_received - ws_received))" \
+		"$((n_deferred - ws_deferred)) $((n_bounced - ws_bounced)) $((n_tls - ws_tls))"
+}
+
+# watch: how mail fares since the switch.
+verb_watch() {
+	journal_read
+	[ "$j_state" != switched ] || watch_say "$state/$j_gen"
+}
+
 # --- the switch and the way back
 
 each_live_dir() {
@@ -818,6 +958,8 @@ verb_switch() {
 		}
 	done
 	deadline=${j_rest%% *}
+	watch_take base 2
+	uptime_now 2>/dev/null >"$dir/watch.start"
 	journal "$gen" switching "$deadline" || return
 	for sw in "$dir"/f/*; do
 		[ -f "$sw/kind" ] || continue
@@ -862,16 +1004,15 @@ put_back_one() {
 	mv -f "$pb_old" "$pb_live"
 }
 
-# serve reload|restart: the commands noted for that, in order.
+# serve SECONDS reload|restart|watch [WORD]: the commands noted for that, in order, each with this word behind its own.
 serve() {
-	[ -f "$dir/$1" ] || return 0
-	se_rc=0 se_text='' se_limit=30
-	[ "$1" = reload ] || se_limit=60
-	set -- "$dir/$1"
+	[ -f "$dir/$2" ] || return 0
+	se_rc=0 se_text='' se_limit=$1 se_word=${3-}
+	set -- "$dir/$2"
 	while IFS= read -r se_line <&6; do
 		if [ "$se_line" = =run ]; then
 			shift
-			run_for "$se_limit" "$@" || se_rc=$ran_rc
+			run_for "$se_limit" "$@" ${se_word:+"$se_word"} || se_rc=$ran_rc
 			se_text=$se_text$ran_text
 			set -- x
 		else
@@ -882,7 +1023,7 @@ serve() {
 	return $se_rc
 }
 
-# Does a listener greet? 0 yes, 1 no, 2 cannot look. A shell has no sockets: bash has, and openssl.
+# greets ADDRESS PORT IMPLICIT: does a listener greet? 0 yes, 1 no, 2 cannot look. A shell has no sockets: bash has, and openssl.
 greets() {
 	if have bash; then
 		# shellcheck disable=SC2016
@@ -901,19 +1042,37 @@ greets() {
 	fi
 }
 
-# All that greeted before: sets alive to yes, no or unseen.
+# serves ADDRESS PORT IMPLICIT SHA256 NAME: does TLS work where it did, and not with the certificate that was taken back? A
+# host with certificates of several kinds may show another old one than the console saw. Where nobody can look, it does.
+serves() {
+	[ ${#4} -eq 64 ] && have openssl || return 0
+	se_want=$4 se_name=$5
+	case $1 in *:*) se_at="[$1]:$2" ;; *) se_at=$1:$2 ;; esac
+	if [ "$3" = 0 ]; then set -- -starttls smtp; else set --; fi
+	ran_lines=400
+	run_for 5 openssl s_client -connect "$se_at" "$@" ${se_name:+-servername "$se_name"}
+	ran_lines=60
+	case $ran_text in *"BEGIN CERTIFICATE"*) ;; *) return 1 ;; esac
+	se_have=$(printf '%s\n' "$ran_text" | openssl x509 -outform DER 2>/dev/null | sha256sum)
+	se_have=${se_have%% *}
+	[ "$se_have" = "$se_want" ] || ! grep -q " $se_have " "$dir/wants" 2>/dev/null
+}
+
+# All that greeted before, with the certificates of before: sets alive to yes, no or unseen.
 look_alive() {
 	alive=unseen
 	[ -s "$dir/before" ] || return 0
 	la_try=0
 	while :; do
 		alive=yes
-		while read -r la_address la_port la_implicit _ <&6; do
+		while read -r la_address la_port la_implicit _ _ la_sum la_name _ <&6; do
 			greets "$la_address" "$la_port" "$la_implicit"
 			case $? in
 			1) alive=no ;;
 			2) alive=unseen; return ;;
 			esac
+			[ "$la_name" != - ] || la_name=
+			[ $alive != yes ] || serves "$la_address" "$la_port" "$la_implicit" "$la_sum" "$la_name" || alive=no
 		done 6<"$dir/before"
 		la_try=$((la_try + 1))
 		[ $alive = no ] && [ $la_try -lt 3 ] || return 0
@@ -932,10 +1091,10 @@ undo_now() {
 	done
 	each_live_dir
 	fault back-done
-	serve reload
+	serve 30 reload
 	look_alive
 	if [ "$alive" != yes ]; then
-		serve restart
+		serve 60 restart
 		look_alive
 	fi
 	tidy "$dir"
@@ -955,7 +1114,7 @@ drop_now() {
 
 verb_reload() {
 	need_generation || return
-	serve reload || refuse 1 "the reload failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
+	serve 30 reload || refuse 1 "the reload failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
 	re=$?
 	say_ran
 	fault reload
@@ -966,7 +1125,7 @@ verb_restart() {
 	need_lock || return
 	journal_read
 	[ -n "$dir" ] || dir=$state/$j_gen
-	serve restart || refuse 1 "the restart failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
+	serve 60 restart || refuse 1 "the restart failed (status $se_rc): $(printf '%s\n' "$ran_text" | tail -n 1)"
 	rs=$?
 	say_ran
 	return $rs
@@ -989,8 +1148,22 @@ waiting() {
 	gen=$j_gen dir=$state/$j_gen
 }
 
+# What was undone meanwhile is neither kept nor undone again, and nobody is told that it was.
+undone_already() {
+	[ "$j_state" = undone ] || return 1
+	alive=${j_rest%% *}
+	ua_text="generation $j_gen was undone: ${j_rest#* }"
+}
+
 # keep: the word that makes a push stay.
 verb_keep() {
+	need_lock || return
+	journal_read
+	if undone_already; then
+		[ "$alive" != no ] || { refuse 18 "$ua_text; and its listeners did not greet after that"; return; }
+		refuse 17 "$ua_text"
+		return
+	fi
 	waiting || return
 	journal "$gen" kept "$(first_line "$dir/as")" || return
 	timer_stop "$dir"
@@ -1002,10 +1175,15 @@ verb_keep() {
 	gen='' dir=''
 }
 
-# undo WHY: of a push that waits.
+# undo WHY: of a push that waits. One that the host undid a moment ago is undone.
 verb_undo() {
-	waiting || return
-	undo_now "$1" || return
+	need_lock || return
+	journal_read
+	if undone_already; then
+		gen=$j_gen dir=$state/$j_gen
+	else
+		waiting && undo_now "$1" || return
+	fi
 	echo "undone $gen $alive"
 }
 
@@ -1053,7 +1231,7 @@ verb_back() {
 			entry_of "$bk_name" >/dev/null || back_one "$bk_f" "${bk_name#"$root"}" || return
 		done
 	done
-	for bk_f in "$bk_top/reload" "$bk_top/restart" "$bk_oldest/before"; do
+	for bk_f in "$bk_top/reload" "$bk_top/restart" "$bk_top/watch" "$bk_oldest/before"; do
 		[ ! -f "$state/$bk_f" ] || attempt "/var/lib/mxseal/$gen" cp "$state/$bk_f" "$dir/${bk_f#*/}" || return
 	done
 	[ ! -f "$dir/before" ] || mv -f "$dir/before" "$dir/wants"
@@ -1122,6 +1300,7 @@ verb_status() {
 		fi
 		echo "undo_at ${j_rest%% *}"
 		echo "generation $j_gen"
+		watch_say "$state/$j_gen"
 		;;
 	begun | armed | switching | undoing)
 		echo "state unfinished"
@@ -1139,10 +1318,14 @@ verb_status() {
 # Older generations go, but never a directory that a live file or a saved one still names.
 prune() {
 	journal_read
-	pr_seen=0
+	pr_seen=0 pr_all=0
 	for pr in $(numbers | sort -rn); do
-		[ "$(state_of "$pr")" != kept ] || pr_seen=$((pr_seen + 1))
-		[ "$pr_seen" -gt "$keep_generations" ] && [ "$pr" != "$j_force" ] || continue
+		if [ "$(state_of "$pr")" = kept ]; then
+			pr_all=$((pr_all + 1))
+			[ "$(first_line "$state/$pr/as")" != "$pr" ] || pr_seen=$((pr_seen + 1))
+		fi
+		[ "$pr_seen" -gt "$keep_generations" ] || [ "$pr_all" -gt "$keep_all" ] || continue
+		[ "$pr" != "$j_force" ] || continue
 		[ -f "$state/pruned" ] && [ "$(first_line "$state/pruned")" -ge "$pr" ] || write "$state/pruned" "$pr"
 		rm -rf "${state:?}/$pr"
 		pr_used=
@@ -1162,14 +1345,20 @@ prune() {
 	fi
 }
 
-# The undo timer: this script, run from the generation's directory. At its end it takes the lock, if need be from a console
-# that hangs, and undoes what nobody has kept.
+# The undo timer: this script, run from the generation's directory. It watches the mail while the push waits; when that gets
+# worse, or its time is over, it takes the lock, if need be from a console that hangs, and undoes what nobody has kept.
 timer() {
-	gen=$1 dir=$state/$1 timing=1
+	gen=$1 dir=$state/$1 timing=1 ti_why="nobody confirmed it in time"
 	exec 8>>"$dir/timer"
 	flock 8 || exit 1
 	write "$dir/timer.pid" $$ || exit 1
-	sleep "$2" 8>&-
+	ti_end=$(($(uptime_now) + $2))
+	while ti_left=$((ti_end - $(uptime_now))) && [ $ti_left -gt 0 ]; do
+		[ $ti_left -le $watch_every ] || ti_left=$watch_every
+		sleep "$ti_left" 8>&-
+		watch_look || timer_may || continue
+		[ -z "$ww_why" ] || { ti_why=$ww_why; break; }
+	done
 	exec 9>>"$state/lock"
 	ti=0
 	until flock -n 9; do
@@ -1184,10 +1373,18 @@ timer() {
 	[ "$j_gen" = "$gen" ] && [ "$(first_line "$dir/timer.pid")" = $$ ] || exit 0
 	own_lock "the undo timer of generation $gen"
 	case $j_state in
-	switched) undo_now "nobody confirmed it in time" ;;
+	switched) undo_now "$ti_why" ;;
 	switching | undoing) undo_now "the push was cut off" ;;
 	begun | armed) drop_now "the push was cut off" ;;
 	esac
+}
+
+# A console that is at work sees the alarm with its next question and undoes by itself; only one that says nothing any more
+# is not waited for.
+timer_may() {
+	! (exec 7<"$state/lock" && flock -n 7) 2>/dev/null || return 0
+	tm_seen=$(first_line "$state/lock.seen")
+	[ $(($(date +%s) - ${tm_seen:-0})) -gt 10 ]
 }
 
 # End of a conversation: what was not switched on goes at once.
@@ -1221,8 +1418,7 @@ verb_key_make() {
 	esac
 	km_name=/var/lib/mxseal/keys/$1.key
 	shift
-	attempt "/var/lib/mxseal/keys" mkdir -p "$state/keys" || return
-	attempt "/var/lib/mxseal/keys" chmod 0700 "$state" "$state/keys" || return
+	attempt "/var/lib/mxseal/keys" state_ready || return
 	[ ! -e "$km" ] || { refuse 10 "there is a key $km_name already"; return; }
 	attempt "$km_name" key_write "$km" "$@"
 	km_rc=$?
@@ -1278,7 +1474,7 @@ questions() {
 		[ -z "$locked" ] || date +%s >"$state/lock.seen"
 		case $q_verb in
 		read | stream | lock | base | begin | save | put | chain | check | ours | how | note | recall | arm | switch | \
-			reload | restart | drop | keep | undo | back | status | key_make | key_public | key_sign)
+			watch | reload | restart | drop | keep | undo | back | status | key_make | key_public | key_sign)
 			why=
 			"verb_$q_verb" "$@"
 			set -- $?

@@ -8,6 +8,7 @@
 #include "mxseal/xalloc.h"
 
 #define LATE 5              /* seconds after which a host must have undone */
+#define LOOK_MS 3000        /* between two looks at how mail fares */
 #define RETRY_FACT "push-retry"
 
 struct fleet {
@@ -145,6 +146,7 @@ fleet_add(struct fleet *f, int64_t server, const char *name)
 	plan_init(&h->plan);
 	str_init(&h->report.steps, 0);
 	str_init(&h->status.generations, 0);
+	str_init(&h->status.journal, 0);
 	ARRAY_GROW(f->v, f->n);
 	f->v[f->n++] = h;
 	return h;
@@ -489,36 +491,54 @@ state_run(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 	push_status_release(&h->status);
 	memset(&h->status, 0, sizeof(h->status));
 	str_init(&h->status.generations, 0);
+	str_init(&h->status.journal, 0);
 	return push_state(h->fleet->j, h->server, &h->status, done, arg, e);
 }
 
 static void
 state_end(struct fleet_host *h, int rc, const struct err *e)
 {
-	if (rc != 0) {
+	h->looking = false;
+	if (h->state != FLEET_DECIDE && !h->by_clock) {    /* a person decided meanwhile */
+		h->rc = 0;
+		return;
+	}
+	h->by_clock = false;
+	if (rc != 0 && h->state == FLEET_DECIDE) {
+		h->rc = 0;                                 /* the next look tells; the clock goes on */
+	} else if (rc != 0) {
 		h->rc = err_set(&h->err, RC_UNKNOWN, "%s: %s; it undoes by itself, but that was not seen", h->name, e->text);
 		ended(h, "unknown");
 	} else if (text_eq(h->status.state, "waiting")) {
 		h->state = FLEET_DECIDE;
 		h->undo_at = h->status.undo_at;
+		push_mail_release(&h->report.mail);
+		h->report.mail = h->status.mail;
+		h->status.mail = (struct push_mail){ .watched = false };
 	} else if (h->report.generation > 0 && h->status.generation == h->report.generation) {
 		ended(h, "kept");
 	} else {
-		h->rc = err_set(&h->err, RC_UNDONE, "%s: undone by the host itself: nobody kept it in time", h->name);
+		h->rc = h->status.undone != NULL ? err_set(&h->err, RC_UNDONE, "%s", h->status.undone) :
+		    err_set(&h->err, RC_UNDONE, "%s: undone by the host itself", h->name);
 		ended(h, "undone");
 	}
 }
 
+/* Looks now and then how mail fares on a host that waits; when its time is over, asks what it did. */
 void
 fleet_tick(struct fleet *f, int64_t now_ms)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
+		bool over = h->undo_at > 0 && when_now() >= h->undo_at + LATE;
 
-		if (h->state != FLEET_DECIDE || h->undo_at == 0 || when_now() < h->undo_at + LATE)
+		if (h->state != FLEET_DECIDE || h->looking || (!over && now_ms < h->looked_ms + LOOK_MS))
 			continue;
 		h->looked_ms = now_ms;
-		h->state = FLEET_ENDING;                   /* the time is over: ask the host what it did */
+		h->looking = true;
+		h->by_clock = over;
+		if (over)
+			h->state = FLEET_ENDING;
 		run(h, "status", state_run, state_end);
 	}
 }

@@ -89,6 +89,11 @@ char *connectors_fact(int64_t server);
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 
+/* --- fate.c --- */
+/* Records of pushes without an end get the one that the host's journal knows. except: the id of a record that is being
+ * written, 0 none. undone: set to a sentence when one turns out to be undone. */
+void fates_learn(struct journey *j, const struct server *sv, const struct push_status *s, int64_t except, char **undone);
+
 /* Writes a row of activity; a failure to write it is itself an error. */
 int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
 

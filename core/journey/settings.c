@@ -233,6 +233,7 @@ pushing_new(struct host_job *hj)
 	plan_init(&p->plan);
 	str_init(&p->report.steps, 0);
 	str_init(&p->status.generations, 0);
+	str_init(&p->status.journal, 0);
 	if (store_authorities(j->store, &l, NULL) == 0)
 		for (i = 0; i < l.n; i++)
 			str_add(&roots, l.v[i].pem);
@@ -378,6 +379,7 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 		xset(&p->record.plan_text, text.s);
 	}
 	(void)store_push_save(j->store, &p->record, &own);
+	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
 	if (rc == 0)
 		(void)store_fact_set(j->store, fact, p->connectors, &own);
 	if (p->looked.mailsys != NULL)
@@ -453,8 +455,8 @@ after_finish(struct host_job *hj, int rc, struct err *e, const char *verb, const
 	struct pushing *p = hj->data;
 	char text[64];
 
-	if (rc == 0)
-		record_end(hj->journey, hj->server.id, result);
+	if (rc == 0 || e->code == RC_UNDONE)
+		record_end(hj->journey, hj->server.id, rc == 0 ? result : "undone");
 	if (p->looked.mailsys != NULL)
 		(void)looked_store(hj->journey, hj->server.id, &p->looked, NULL);
 	snprintf(text, sizeof(text), "generation %lld", (long long)p->report.generation);
@@ -492,6 +494,11 @@ undo_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	struct pushing *p = hj->data;
 	int rc = push_undo(h, p->undo_to, ctx, &p->report, e);
 
+	if (rc == -1 && p->undo_to == PUSH_UNDO_WAITING && e->code == RC_NOTFOUND) {       /* somebody else kept it */
+		push_report_release(&p->report);
+		rc = push_undo(h, 0, ctx, &p->report, e);
+	}
+
 	look_again(hj, h, ctx);
 	return rc;
 }
@@ -508,6 +515,17 @@ undo_finish(struct host_job *hj, int rc, struct err *e)
 	return after_finish(hj, rc, e, "undo", "undone");
 }
 
+static bool
+waits_here(struct journey *j, int64_t server)
+{
+	struct push_record_list l = { NULL, 0 };
+	bool waits = store_pushes(j->store, server, &l, NULL) == 0 && l.n > 0 &&
+	    (text_eq(l.v[0].result, "waiting") || text_eq(l.v[0].result, "unknown"));
+
+	push_record_list_release(&l);
+	return waits;
+}
+
 int64_t
 push_revert(struct journey *j, int64_t server, int64_t to, struct push_report *report, journey_done_fn *done, void *arg,
     struct err *e)
@@ -518,7 +536,8 @@ push_revert(struct journey *j, int64_t server, int64_t to, struct push_report *r
 	if (hj == NULL)
 		return -1;
 	p = hj->data;
-	p->undo_to = to;
+	/* whose push waited does not mean an older one when the host was faster */
+	p->undo_to = to == 0 && waits_here(j, server) ? PUSH_UNDO_WAITING : to;
 	p->report_out = report;
 	hj->work = undo_work;
 	hj->finish = undo_finish;
@@ -542,13 +561,13 @@ state_finish(struct host_job *hj, int rc, struct err *e)
 
 	if (rc == 0) {
 		(void)store_fact_set(hj->journey->store, fact, p->status.state, NULL);
-		if (text_eq(p->status.state, "idle"))
-			record_end(hj->journey, hj->server.id, "undone");
+		fates_learn(hj->journey, &hj->server, &p->status, 0, &p->status.undone);
 		if (p->status.recovered != NULL)
 			(void)note_activity(hj->journey, hj->server.name, "recover", 0, e, p->status.recovered);
 		*p->status_out = p->status;
 		memset(&p->status, 0, sizeof(p->status));
 		str_init(&p->status.generations, 0);
+		str_init(&p->status.journal, 0);
 	}
 	free(fact);
 	return rc;

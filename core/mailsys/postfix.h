@@ -117,4 +117,7 @@ void plan_listeners(struct plan *p, const struct reading *have, const struct fil
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
 
+/* --- postfix_watch.c: how mail fares, from the host's log --- */
+void watch_command(struct plan *p);
+
 #endif

@@ -415,6 +415,7 @@ plan_commands(struct plan *p, const struct reading *have, const struct view *aft
 		command_add(&p->restart, "stop", "postfix", "stop", (char *)NULL);
 		command_add(&p->restart, "start", "postfix", "start", (char *)NULL);
 	}
+	watch_command(p);
 }
 
 /* --- listeners --- */

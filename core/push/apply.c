@@ -161,7 +161,8 @@ step_check(struct push *p, struct err *e)
 		if (ask_words(p, "check", name, plan->checks.v[i].argv, NULL, PUSH_CHECK_MS, e) != 0)
 			return -1;
 	}
-	if (tell_commands(p, "reload", &plan->reload, e) != 0 || tell_commands(p, "restart", &plan->restart, e) != 0)
+	if (tell_commands(p, "reload", &plan->reload, e) != 0 || tell_commands(p, "restart", &plan->restart, e) != 0 ||
+	    tell_commands(p, "watch", &plan->watch, e) != 0)
 		return -1;
 	str_addf(&p->text, "%zu checks of the mail system and ours", plan->checks.n);
 	return step_baseline(p, e);
@@ -177,6 +178,7 @@ static const struct push_step steps[] = {
 	{ "switch", step_switch },
 	{ "reload", step_reload },
 	{ "probe", step_probe },
+	{ "watch", step_watch },
 	{ "keep", step_keep },
 };
 
@@ -207,6 +209,7 @@ push_apply(const struct plan *plan, struct host *h, const struct push_options *o
 	p.wants = plan->wants;
 	p.n_wants = plan->n_wants;
 	p.keep = o->keep;
+	p.watch = o->watch;
 	p.confirm_within = o->confirm_within > 0 ? o->confirm_within : PUSH_CONFIRM;
 	report->generation = plan->generation;
 	if (plan_is_empty(plan)) {

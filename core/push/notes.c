@@ -64,6 +64,7 @@ void
 host_status_release(struct host_status *s)
 {
 	free(s->owner);
+	push_mail_release(&s->mail);
 	str_release(&s->journal);
 	*s = (struct host_status){ .journal = STR_INIT };
 }
@@ -75,6 +76,7 @@ host_status_parse(struct host_status *s, const char *text)
 	int at;
 
 	*s = (struct host_status){ .state = "idle", .journal = STR_INIT };
+	push_mail_parse(&s->mail, text);
 	while (text != NULL && *text != '\0') {
 		size_t len = strcspn(text, "\n");
 
@@ -96,6 +98,59 @@ host_status_parse(struct host_status *s, const char *text)
 		}
 		text += len + (text[len] == '\n');
 	}
+}
+
+/* The words of one line "TIME N STATE REST". */
+struct entry { long long at, number; char state[16], rest[200]; };
+
+static bool
+entry_read(struct entry *j, const char *line)
+{
+	j->rest[0] = '\0';
+	return sscanf(line, "%lld %lld %15s%*1[ ]%199[^\n]", &j->at, &j->number, j->state, j->rest) >= 3;
+}
+
+static const char *
+next_line(const char *line)
+{
+	line = strchr(line, '\n');
+	return line != NULL ? line + 1 : "";
+}
+
+bool
+journal_last(const char *journal, long long *number, const char *state)
+{
+	struct entry j, last = { 0 };
+
+	for (; *journal != '\0'; journal = next_line(journal))
+		if (entry_read(&j, journal))
+			last = j;
+	*number = last.number;
+	return strcmp(last.state, state) == 0;
+}
+
+const char *
+push_fate(const struct push_status *s, int64_t generation, struct str *why)
+{
+	static const struct { const char *state, *fate; } fates[] = {
+		{ "kept", "kept" }, { "undone", "undone" }, { "dropped", "dropped" }, { "switched", "waiting" },
+	};
+	struct entry j, last = { 0 };
+
+	for (const char *line = s->journal.s != NULL ? s->journal.s : ""; *line != '\0'; line = next_line(line))
+		if (entry_read(&j, line) && j.number == generation)
+			last = j;
+	if (last.number == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(fates) / sizeof(fates[0]); i++)
+		if (strcmp(last.state, fates[i].state) == 0) {
+			const char *reason = i == 1 ? strchr(last.rest, ' ') : NULL;
+
+			if (why != NULL && reason != NULL)
+				clean_text(why, reason + 1, strlen(reason + 1), false);
+			return fates[i].fate;
+		}
+	return "unfinished";
 }
 
 struct life { long long number, began; char who[128], state[16], rest[200]; };
@@ -147,21 +202,19 @@ void
 journal_fold(const char *journal, struct str *out)
 {
 	struct life *v = xcalloc(GENERATIONS_MAX, sizeof(*v)), *l;
-	char state[16], rest[200], stamp[32];
-	long long at, number;
+	char stamp[32];
+	struct entry j;
 	size_t n = 0;
 
-	for (; journal != NULL && *journal != '\0'; journal = strchr(journal, '\n'), journal += journal != NULL) {
-		rest[0] = '\0';
-		if (sscanf(journal, "%lld %lld %15s%*1[ ]%199[^\n]", &at, &number, state, rest) < 3 ||
-		    (l = life_of(v, &n, number)) == NULL)
+	for (; *journal != '\0'; journal = next_line(journal)) {
+		if (!entry_read(&j, journal) || (l = life_of(v, &n, j.number)) == NULL)
 			continue;
-		if (strcmp(state, "begun") == 0) {
-			l->began = at;
-			snprintf(l->who, sizeof(l->who), "%.127s", rest);
+		if (strcmp(j.state, "begun") == 0) {
+			l->began = j.at;
+			snprintf(l->who, sizeof(l->who), "%.127s", j.rest);
 		}
-		snprintf(l->state, sizeof(l->state), "%s", state);
-		snprintf(l->rest, sizeof(l->rest), "%s", rest);
+		snprintf(l->state, sizeof(l->state), "%s", j.state);
+		snprintf(l->rest, sizeof(l->rest), "%s", j.rest);
 	}
 	for (size_t i = 0; i < n; i++) {
 		when_rfc3339(stamp, v[i].began);

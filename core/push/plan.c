@@ -80,6 +80,7 @@ plan_release(struct plan *p)
 	command_list_release(&p->checks);
 	command_list_release(&p->reload);
 	command_list_release(&p->restart);
+	command_list_release(&p->watch);
 	free(p->changes);
 	free(p->wants);
 	free(p->warnings);

@@ -23,12 +23,17 @@ struct host_status {
 	char state[16];              /* "idle" "waiting" "unconfirmed" "unfinished" */
 	int64_t generation, next, undo_at, owner_since;
 	char *owner;
+	struct push_mail mail;
 	struct str journal;          /* lines "TIME N STATE ..." */
 };
 void host_status_release(struct host_status *s);
 void host_status_parse(struct host_status *s, const char *text);
+/* What the script says about the mail, in any text of it. */
+void push_mail_parse(struct push_mail *m, const char *text);
 /* The journal folded: one line per generation. */
 void journal_fold(const char *journal, struct str *out);
+/* The number of the last line; is it in this state? */
+bool journal_last(const char *journal, long long *number, const char *state);
 
 struct push {
 	struct host *h;
@@ -37,7 +42,7 @@ struct push {
 	struct push_report *report;
 	const struct plan *plan;         /* NULL when a kept generation is undone */
 	const char *name;                /* of the server, for sentences */
-	int confirm_within;
+	int confirm_within, watch;
 	bool keep;
 
 	const struct proof_want *wants;  /* lent */
@@ -81,5 +86,6 @@ int step_switch(struct push *p, struct err *e);
 int step_reload(struct push *p, struct err *e);
 int step_probe(struct push *p, struct err *e);
 int step_keep(struct push *p, struct err *e);
+int step_watch(struct push *p, struct err *e);                /* watch.c */
 
 #endif

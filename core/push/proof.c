@@ -29,6 +29,7 @@ push_report_release(struct push_report *r)
 	for (size_t i = 0; i < r->n_proofs; i++)
 		proof_release(&r->proofs[i]);
 	free(r->proofs);
+	push_mail_release(&r->mail);
 	str_release(&r->steps);
 	*r = (struct push_report){ .steps = STR_INIT };
 }

@@ -23,6 +23,8 @@ static const struct { int status; enum err_code code; const char *hint; } status
 	{ 14, RC_NOTFOUND, NULL },
 	{ 15, RC_REMOTE, "install it on the host and push again" },
 	{ 16, RC_BUG, NULL },
+	{ 17, RC_UNDONE, NULL },
+	{ 18, RC_UNKNOWN, "look at the host itself: its mail system has the old files and does not greet" },
 	{ 127, RC_BUG, NULL },
 };
 

@@ -14,8 +14,11 @@ push_status_release(struct push_status *s)
 	free(s->state);
 	free(s->owner);
 	free(s->recovered);
+	free(s->undone);
+	push_mail_release(&s->mail);
 	str_release(&s->generations);
-	*s = (struct push_status){ .generations = STR_INIT };
+	str_release(&s->journal);
+	*s = (struct push_status){ .generations = STR_INIT, .journal = STR_INIT };
 }
 
 static int
@@ -42,7 +45,7 @@ push_look(struct host *h, bool recover, struct push_status *out, struct err *e)
 
 	if (e == NULL)
 		e = &mine;
-	*out = (struct push_status){ .generations = STR_INIT };
+	*out = (struct push_status){ .generations = STR_INIT, .journal = STR_INIT };
 	push_begin(&p, h, NULL, &report);
 	rc = talk_open(&p.t, h, e);
 	if (rc == 0)
@@ -69,6 +72,9 @@ push_look(struct host *h, bool recover, struct push_status *out, struct err *e)
 		if (text_starts(p.text.s, "recovered "))
 			out->recovered = xstrdup(clean(p.text.s + strlen("recovered ")));
 		journal_fold(s.journal.s, &out->generations);
+		out->mail = s.mail;
+		s.mail = (struct push_mail){ 0 };
+		str_addn(&out->journal, s.journal.s, s.journal.len);
 	}
 	host_status_release(&s);
 	push_report_release(&report);
@@ -128,7 +134,7 @@ recall(struct push *p, int64_t generation, const char *what, struct want_list *o
 	return rc;
 }
 
-/* A push that waits. */
+/* A push that waits, or that the host undid meanwhile: to its script an undo twice is one. */
 static int
 undo_waiting(struct push *p, int64_t generation, struct err *e)
 {
@@ -182,6 +188,7 @@ static const struct push_step back_steps[] = {
 	{ "switch", step_switch },
 	{ "reload", step_reload },
 	{ "probe", step_probe },
+	{ "watch", step_watch },
 	{ "keep", step_keep },
 };
 
@@ -190,14 +197,25 @@ undo_kept(struct push *p, int64_t to, struct err *e)
 {
 	char number[24];
 
-	snprintf(number, sizeof(number), "%lld", (long long)to);
-	p->to = to > 0 ? number : "previous";
+	snprintf(number, sizeof(number), "%lld", to == PUSH_UNDO_ALL ? 0 : (long long)to);
+	p->to = to != 0 ? number : "previous";
 	p->keep = true;
 	p->confirm_within = PUSH_CONFIRM;
 	if (push_run(p, back_steps, sizeof(back_steps) / sizeof(back_steps[0]), e) != 0)
 		return -1;
 	p->report->result = PUSH_UNDONE;
 	return 0;
+}
+
+/* The push that was to be undone does not wait any more. */
+static int
+undo_gone(struct push *p, const struct host_status *s, struct err *e)
+{
+	long long number;
+
+	if (journal_last(s->journal.s, &number, "undone"))
+		return undo_waiting(p, number, e);
+	return err_set(e, RC_NOTFOUND, "no push waits on %s; generation %lld is in force", p->name, (long long)s->generation);
 }
 
 int
@@ -215,11 +233,13 @@ push_undo(struct host *h, int64_t to, struct job_ctx *ctx, struct push_report *r
 	if (rc == 0)
 		rc = ask_status(&p, &s, e);
 	if (rc == 0 && (strcmp(s.state, "waiting") == 0 || strcmp(s.state, "unconfirmed") == 0)) {
-		if (to > 0) {
+		if (to > 0 || to == PUSH_UNDO_ALL) {
 			rc = err_set(e, RC_LOCKED, "generation %lld on %s waits to be kept or undone first", (long long)s.generation,
 			    p.name);
 		} else
 			rc = undo_waiting(&p, s.generation, e);
+	} else if (rc == 0 && to == PUSH_UNDO_WAITING) {
+		rc = undo_gone(&p, &s, e);
 	} else if (rc == 0) {
 		talk_close(p.t);
 		p.t = NULL;

@@ -64,6 +64,7 @@ struct plan {
 	struct command_list checks;  /* run with the staged copy; "@STAGED@" in a word is replaced by the staged directory */
 	struct command_list reload;  /* first the gentle one ... */
 	struct command_list restart; /* ... and the escalation */
+	struct command_list watch;   /* with a mark as one more word: how mail fared since (host_script.sh, "watching the mail") */
 	struct proof_want *wants; size_t n_wants;
 	char **warnings; size_t n_warnings;
 	struct check_result *results; size_t n_results;   /* of checks made at planning time (ours) */
@@ -88,12 +89,28 @@ struct push_options {
 	int confirm_within;          /* seconds until the host undoes by itself; 0: 120 */
 	bool keep;                   /* keep after a good proof; else wait for push_keep */
 	struct plan_options plan;    /* for the plan that is made anew on the host */
+	int watch;                   /* before keeping, watch the mail log for so many seconds; 0: only what is known already */
 };
+
+/* How mail fares, from the host's own mail log. Of deferred and bounced messages and of peers with TLS errors each counts
+ * once, and since the switch only when it did not fail before. */
+struct mail_counts { int64_t seconds, sent, received, deferred, bounced, tls_errors; };
+struct push_mail {
+	bool watched;
+	struct mail_counts before, since, lately;    /* of the switch; lately: the last 20 s or so */
+	char *alarm;                 /* how it is worse than before; the host undoes then. Or NULL */
+};
+void push_mail_release(struct push_mail *m);
+/* "sent 31, received 44, deferred 0, TLS errors 0", with what stands between. */
+void push_mail_counts(const struct mail_counts *c, const char *between, struct str *out);
+/* All of it as one sentence. */
+void push_mail_text(const struct push_mail *m, struct str *out);
 struct push_report {
 	enum push_result result;
 	int64_t generation;
 	struct proof *proofs; size_t n_proofs;
 	int64_t undo_at;             /* waiting: when the host undoes by itself */
+	struct push_mail mail;
 	struct str steps;            /* one line each, for the record */
 };
 void push_report_release(struct push_report *r);
@@ -102,9 +119,12 @@ void push_report_release(struct push_report *r);
  * RC_CONFLICT / RC_LOCKED / RC_CHECK (refused, nothing touched), RC_UNDONE (old state proved), RC_UNKNOWN. */
 int push_apply(const struct plan *p, struct host *h, const struct push_options *o, struct job_ctx *ctx,
         struct push_report *report, struct err *e);
-/* Confirms the push that waits. RC_NOTFOUND when none does. */
+/* Confirms the push that waits. RC_NOTFOUND when none does, RC_UNDONE when the host undid it meanwhile. */
 int push_keep(struct host *h, struct job_ctx *ctx, int64_t *generation, struct err *e);
-/* Puts a kept generation's predecessor (to = 0) or any kept generation back, with reload and proof. */
+/* Puts back what was before a push that waits; when none does, a kept generation's predecessor (to = 0) or any kept
+ * generation, with reload and proof. PUSH_UNDO_WAITING: only the one that waits, or waited and was undone meanwhile. */
+#define PUSH_UNDO_WAITING (-1)
+#define PUSH_UNDO_ALL     (-2)      /* as it was before the first of ours */
 int push_undo(struct host *h, int64_t to, struct job_ctx *ctx, struct push_report *report, struct err *e);
 /* What the host's journal says; also finishes or reverses what a broken push left (recovery). */
 struct push_status {
@@ -114,9 +134,15 @@ struct push_status {
 	int64_t undo_at;             /* waiting: when the host undoes by itself; 0: its timer is gone, it will not */
 	char *owner;                 /* who holds the lock, since when; or NULL */
 	char *recovered;             /* what recovery did just now, or NULL */
+	struct push_mail mail;       /* waiting: how mail fares since the switch */
+	struct str journal;          /* the host's own lines, for push_fate */
+	char *undone;                /* what a journey learned from it: a push of ours was undone by the host. Or NULL */
 	struct str generations;      /* one per line: number, time, who, state */
 };
 void push_status_release(struct push_status *s);
 int push_look(struct host *h, bool recover, struct push_status *out, struct err *e);
+/* What became of a generation, by the host's journal: "kept", "undone", "dropped" (never switched on), "waiting",
+ * "unfinished", or NULL when it knows none of that number. why (may be NULL): of an undone one. */
+const char *push_fate(const struct push_status *s, int64_t generation, struct str *why);
 
 #endif

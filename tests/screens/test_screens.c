@@ -539,6 +539,8 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	r->n_proofs = 1;
 	r->proofs[0] = (struct proof){ .listen = xstrdup("0.0.0.0:25"), .ok = true, .sha256 = "4f1c22aa00bb11cc", .protocol = "TLSv1.3",
 	    .chain_ok = true, .name_ok = true };
+	r->mail = (struct push_mail){ .watched = true, .before = { 300, 412, 397, 3, 0, 1 }, .since = { 23, 35, 48, 0, 0, 0 },
+	    .lately = { 20, 31, 44, 0, 0, 0 } };
 	task_done(t, 0, NULL);
 	shot(a, "push-waiting");
 	app_key(a, K_ESC);
@@ -552,6 +554,27 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	}
 	task_done(task_with(a, verb), 0, NULL);
 	shot(a, end);
+	assert_false(push_run_busy(a));
+	close_all(a);
+
+	/* one that waits is looked at; when it turns out that the host undid it, nobody calls that good */
+	push_run_watch(a, w->mx1, NOW + 97);
+	view_push(a, &view_push_watch, NULL);
+	push_run_tick(a, when_monotonic_ms() + 60000);
+	struct push_status *s = &fleet_run_host(task_with(a, "status")->data)->status;
+	s->state = xstrdup("waiting");
+	s->undo_at = NOW + 95;
+	s->mail = (struct push_mail){ .watched = true, .before = { 300, 12, 9, 0, 0, 0 }, .since = { 31, 1, 4, 9, 0, 0 },
+	    .lately = { 21, 0, 3, 9, 0, 0 }, .alarm = xstrdup("mail is worse than before: 9 messages deferred in the 31 s since the "
+	    "switch, 0 in the 300 s before it") };
+	task_done(task_with(a, "status"), 0, NULL);
+	shot(a, "push-worse");
+	push_run_tick(a, when_monotonic_ms() + 120000);
+	s = &fleet_run_host(task_with(a, "status")->data)->status;
+	s->state = xstrdup("idle");
+	s->undone = xstrdup("mx1: generation 4 was undone: mail is worse than before");
+	task_done(task_with(a, "status"), 0, NULL);
+	shot(a, "push-undone");
 	assert_false(push_run_busy(a));
 	close_all(a);
 }

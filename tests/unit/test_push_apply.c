@@ -1,57 +1,29 @@
 /* core/push: whole pushes through the transport "local:" on a fake root, with a small SMTP listener whose manners depend on
  * the live configuration, as those of a real one do. TLS is proved in the lab, against real mail systems. */
-#include <arpa/inet.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#include "mxseal/certificate.h"
 #include "mxseal/host.h"
 #include "mxseal/plan.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
+#include "support/push_world.h"
 
-#define OLD_TEXT "myhostname = mx\nmanners = good\n"
+#define OLD_TEXT WORLD_OLD
 
-static struct world {
-	char *root;
-	char main_cf[512], ran[512];
-	int port;
-	pid_t server;
-	struct host *h;
-} w;
-
-static void
-write_text(const char *path, const char *text, unsigned mode)
-{
-	assert_int_equal(str_write_file(path, text, strlen(text), mode, NULL), 0);
-}
-
-static char *
-read_text(const char *path)
-{
-	struct str s = STR_INIT;
-
-	if (str_read_file(&s, path, 1 << 20, NULL) != 0)
-		return xstrdup("(not there)");
-	return str_take(&s);
-}
+static struct push_world w;
 
 static void
 main_is(const char *want)
 {
-	char *text = read_text(w.main_cf);
+	char *text = text_read(w.main_cf);
 	struct stat st;
 
 	assert_string_equal(text, want);
@@ -60,142 +32,26 @@ main_is(const char *want)
 	free(text);
 }
 
-/* One client after the other; each is treated as the file of the moment says. */
-static void
-serve(int listener)
-{
-	for (;;) {
-		int fd = accept(listener, NULL, NULL);
-		char *text = read_text(w.main_cf), line[512];
-		FILE *f = fdopen(fd, "r+");
-		bool good = strstr(text, "manners = good") != NULL, tls = strstr(text, "offer = yes") != NULL;
-
-		if (good) {
-			fprintf(f, "220 mx ESMTP\r\n");
-			fflush(f);
-			while (fgets(line, sizeof(line), f) != NULL) {
-				if (strncmp(line, "EHLO", 4) == 0)
-					fprintf(f, tls ? "250-mx\r\n250 STARTTLS\r\n" : "250-mx\r\n250 SIZE\r\n");
-				else if (strncmp(line, "STARTTLS", 8) == 0)
-					fprintf(f, "454 4.7.0 TLS not available\r\n");
-				else
-					fprintf(f, "221 bye\r\n");
-				fflush(f);
-				if (strncmp(line, "QUIT", 4) == 0)
-					break;
-			}
-		}
-		fclose(f);
-		free(text);
-	}
-}
-
-static void
-start_server(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-	w.port = ntohs(a.sin_port);
-	w.server = fork();
-	if (w.server == 0) {
-		signal(SIGPIPE, SIG_IGN);
-		serve(fd);
-		_exit(0);
-	}
-	close(fd);
-}
-
-static void
-open_host(void)
-{
-	struct login l = { .target = xstrdup("local:") };
-	struct hostkey key = { 0 };
-	struct err e;
-
-	if (host_open(&w.h, &l, NULL, &key, &e) != 0)
-		fail_msg("%s", e.text);
-	hostkey_release(&key);
-	login_release(&l);
-}
-
 static int
 set_up(void **state)
 {
-	char path[512];
-
 	(void)state;
-	w.root = fixture_dir();
-	snprintf(w.main_cf, sizeof(w.main_cf), "%s/etc", w.root);
-	mkdir(w.main_cf, 0755);
-	snprintf(w.main_cf, sizeof(w.main_cf), "%s/etc/postfix", w.root);
-	mkdir(w.main_cf, 0755);
-	snprintf(w.main_cf, sizeof(w.main_cf), "%s/etc/postfix/main.cf", w.root);
-	snprintf(path, sizeof(path), "%s/var", w.root);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/var/lib", w.root);
-	mkdir(path, 0755);
-	snprintf(w.ran, sizeof(w.ran), "%s/ran", w.root);
-	write_text(w.main_cf, OLD_TEXT, 0640);
-	setenv("MXSEAL_ROOT", w.root, 1);
-	unsetenv("MXSEAL_FAULT");
-	start_server();
-	open_host();
+	world_open(&w);
 	return 0;
 }
 
 static int
 tear_down(void **state)
 {
-	struct push_report r = { .steps = STR_INIT };
-
 	(void)state;
-	unsetenv("MXSEAL_FAULT");
-	host_close(w.h);
-	open_host();
-	(void)push_undo(w.h, 0, NULL, &r, NULL);       /* ends the undo timer of a push that still waits */
-	push_report_release(&r);
-	host_close(w.h);
-	kill(w.server, SIGKILL);
-	waitpid(w.server, NULL, 0);
-	fixture_remove(w.root);
-	free(w.root);
+	world_close(&w);
 	return 0;
 }
 
-/* A plan of one edited file and one new one. */
 static void
 make_plan(struct plan *p, int64_t generation, const char *before, const char *after)
 {
-	struct change *c;
-	char path[128], show[64];
-
-	plan_init(p);
-	p->server_name = xstrdup("mx");
-	p->config_dir = xstrdup("/etc/postfix");
-	p->base = xstrdup("whatever");
-	p->generation = generation;
-	snprintf(path, sizeof(path), "/etc/mxseal/%d/policy", (int)generation);
-	c = plan_change(p, path, CHANGE_CREATE);
-	str_add(&c->after, "example.org encrypt\n");
-	c = plan_change(p, "/etc/postfix/main.cf", CHANGE_EDIT);
-	c->is_switch = true;
-	str_add(&c->before, before);
-	str_add(&c->after, after);
-	command_add(&p->checks, "names", "grep", "-q", "myhostname", "@STAGED@/main.cf", NULL);
-	command_add(&p->reload, "reload", "sh", "-c", "echo reload >> \"$0\"", w.ran, NULL);
-	command_add(&p->restart, "restart", "sh", "-c", "echo restart >> \"$0\"", w.ran, NULL);
-	p->wants = xcalloc(1, sizeof(*p->wants));
-	p->n_wants = 1;
-	snprintf(show, sizeof(show), "0.0.0.0:%d", w.port);
-	p->wants[0].listen = xstrdup(show);
-	p->wants[0].address = xstrdup("127.0.0.1");
-	p->wants[0].port = w.port;
-	p->wants[0].forbid_tls = true;
+	world_plan(&w, p, generation, before, after, false);
 }
 
 static int
@@ -242,7 +98,7 @@ a_push_is_kept(void **state)
 	assert_true(r.proofs[0].ok);
 	assert_non_null(strstr(r.steps.s, "keep    ok"));
 	main_is(OLD_TEXT "new = 1\n");
-	ran = read_text(w.ran);
+	ran = text_read(w.ran);
 	assert_string_equal(ran, "reload\n");
 	free(ran);
 	push_report_release(&r);
@@ -466,14 +322,14 @@ a_lost_host_is_not_lied_about(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		host_close(w.h);
 		setenv("MXSEAL_FAULT", cases[i].point, 1);
-		open_host();
+		world_login(&w);
 		assert_int_equal(push((int64_t)i + 1, OLD_TEXT, OLD_TEXT "x = 1\n", &(struct push_options){ .keep = true }, &r, &e), -1);
 		assert_int_equal(e.code, cases[i].code);
 		assert_int_equal(r.result, cases[i].result);
 		push_report_release(&r);
 		host_close(w.h);
 		unsetenv("MXSEAL_FAULT");
-		open_host();
+		world_login(&w);
 		if (push_look(w.h, true, &s, &e) != 0)
 			fail_msg("%s", e.text);
 		assert_string_equal(s.state, "idle");

@@ -378,6 +378,23 @@ plan_json(const struct plan *p)
 	return o;
 }
 
+static json_t *
+counts_json(const struct mail_counts *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "seconds", (json_int_t)c->seconds, "sent", (json_int_t)c->sent, "received",
+	    (json_int_t)c->received, "deferred", (json_int_t)c->deferred, "bounced", (json_int_t)c->bounced, "tls_errors",
+	    (json_int_t)c->tls_errors);
+}
+
+json_t *
+mail_json(const struct push_mail *m)
+{
+	if (!m->watched)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:o}", "before", counts_json(&m->before), "since", counts_json(&m->since), "lately",
+	    counts_json(&m->lately), "alarm", json_text(m->alarm));
+}
+
 json_t *
 proofs_json(const struct push_report *r)
 {

@@ -10,6 +10,7 @@ json_t *vserver_json(struct cli *c, const struct vserver *vs);
 json_t *certificate_json(struct cli *c, const struct certificate *cert, const char *state);
 json_t *request_json(struct cli *c, const struct request *r);
 json_t *proofs_json(const struct push_report *r);
+json_t *mail_json(const struct push_mail *m);                        /* null: not watched */
 json_t *plan_json(const struct plan *p);
 json_t *groups_json(const struct queue_groups *g);
 json_t *probe_json(const struct probe_report *r);

@@ -288,6 +288,35 @@ proof_lines(const struct fleet_host *r, int width, struct lines *l)
 	}
 }
 
+/* How mail fares since the switch, against what was common before it. */
+static void
+mail_lines(const struct push_mail *m, int width, struct lines *l)
+{
+	const struct { const char *what; const struct mail_counts *c; } rows[] = { { "Mail in the last", &m->lately },
+	    { "Since the switch", &m->since }, { "Before it, in", &m->before } };
+
+	if (!m->watched)
+		return;
+	if (l->n > 0)
+		lines_add(l, STYLE_NORMAL, "");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str t = STR_INIT;
+
+		str_addf(&t, "%-16s %4lld s  ", rows[i].what, (long long)rows[i].c->seconds);
+		push_mail_counts(rows[i].c, "  ", &t);
+		lines_wrap(l, i == 2 ? STYLE_UNKNOWN : STYLE_NORMAL, width, 4, t.s);
+		str_release(&t);
+	}
+	if (m->alarm != NULL) {
+		char *text = xasprintf("! %s", m->alarm);
+
+		lines_wrap(l, STYLE_BAD, width, 2, text);
+		free(text);
+	} else {
+		lines_add(l, STYLE_OK, "Nothing looks worse than before.");
+	}
+}
+
 static void
 decision_lines(const struct fleet_host *r, int width, struct lines *l)
 {
@@ -297,6 +326,7 @@ decision_lines(const struct fleet_host *r, int width, struct lines *l)
 
 	countdown(r, left);
 	full = (int)((r->undo_at - when_now()) * bar / CONFIRM_WITHIN);
+	mail_lines(&r->report.mail, width, l);
 	if (l->n > 0)
 		lines_add(l, STYLE_NORMAL, "");
 	str_add(&t, "Waiting for you  ");
