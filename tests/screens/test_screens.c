@@ -574,7 +574,7 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	s->state = xstrdup("idle");
 	s->undone = xstrdup("mx1: generation 4 was undone: mail is worse than before");
 	task_done(task_with(a, "status"), 0, NULL);
-	shot(a, "push-undone");
+	shot(a, "push-undone-by-host");
 	assert_false(push_run_busy(a));
 	close_all(a);
 }
