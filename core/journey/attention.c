@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "private.h"
+#include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -116,6 +117,22 @@ about_requests(struct journey *j, struct attention_list *out)
 	request_list_release(&l);
 }
 
+static void
+about_rest(struct journey *j, struct attention_list *out)
+{
+	struct server_list l = { NULL, 0 };
+	struct str names = STR_INIT;
+	size_t i;
+
+	if (push_retry_servers(j, &l, NULL) == 0 && l.n > 0) {
+		for (i = 0; i < l.n && i < 3; i++)
+			str_addf(&names, "%s%s", i > 0 ? ", " : "", l.v[i].name);
+		add(out, '!', 0, "retry", xasprintf("left of a push: %s%s (mxseal push --retry)", names.s, l.n > 3 ? " ..." : ""));
+	}
+	server_list_release(&l);
+	str_release(&names);
+}
+
 static int
 worse(const void *a, const void *b)
 {
@@ -142,6 +159,7 @@ attention(struct journey *j, struct attention_list *out, struct err *e)
 		vserver_list_release(&v);
 	}
 	about_requests(j, out);
+	about_rest(j, out);
 	if (out->n > 1)
 		qsort(out->v, out->n, sizeof(*out->v), worse);
 	server_list_release(&l);

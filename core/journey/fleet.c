@@ -8,7 +8,7 @@
 #include "mxseal/xalloc.h"
 
 #define LATE 5              /* seconds after which a host must have undone */
-#define LOOK_MS 3000        /* between two looks at how mail fares on a host that waits */
+#define LOOK_MS 3000        /* between two looks at how mail fares */
 #define RETRY_FACT "push-retry"
 
 struct fleet {
@@ -29,7 +29,6 @@ typedef void end_fn(struct fleet_host *h, int rc, const struct err *e);
 struct fleet_run { struct fleet_host *h; const char *verb; fleet_verb_fn *start; end_fn *end; };
 
 static void pump(struct fleet *f);
-static end_fn look_end;
 
 /* --- runs --- */
 
@@ -68,18 +67,10 @@ fleet_run_end(struct fleet_run *r, int rc, const struct err *e)
 	static const struct err none = { .code = RC_OK };
 	struct fleet_host *h = r->h;
 
-	if (r->end == look_end) {                          /* a look that fails says nothing about the push */
-		enum fleet_state was = h->state;
-
-		look_end(h, rc, e);
-		if (h->state != was)
-			changed(h);
-	} else {
-		h->rc = rc;
-		h->err = rc != 0 && e != NULL ? *e : none;
-		r->end(h, rc, &h->err);
-		changed(h);
-	}
+	h->rc = rc;
+	h->err = rc != 0 && e != NULL ? *e : none;
+	r->end(h, rc, &h->err);
+	changed(h);
 	pump(h->fleet);
 }
 
@@ -250,10 +241,8 @@ push_retry_servers(struct journey *j, struct server_list *out, struct err *e)
 	struct err own = { .code = RC_OK };
 	char *list = NULL, **names;
 
-	if (store_fact_get(j->store, RETRY_FACT, &list, &own) == -1 && own.code != RC_NOTFOUND) {
-		*e = own;
-		return -1;
-	}
+	if (store_fact_get(j->store, RETRY_FACT, &list, &own) == -1 && own.code != RC_NOTFOUND)
+		return err_set(e, own.code, "%s", own.text);
 	names = words_split(list, " ", NULL);
 	for (size_t i = 0; names[i] != NULL; i++) {
 		struct server sv = { .id = 0 };
@@ -417,7 +406,8 @@ fleet_push(struct fleet *f)
 	f->pushes = true;
 	for (size_t i = 0; i < f->n; i++)
 		f->v[i]->state = FLEET_WAITS;
-	remember(f);
+	if (f->n > 1)
+		remember(f);                               /* of a single host its own journal tells */
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
 
@@ -501,74 +491,51 @@ state_run(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
 	return push_state(h->fleet->j, h->server, &h->status, done, arg, e);
 }
 
-/* It waits: when the host undoes by itself, and how mail fares. Else false. */
-static bool
-still_waits(struct fleet_host *h)
-{
-	if (!text_eq(h->status.state, "waiting"))
-		return false;
-	h->undo_at = h->status.undo_at;
-	push_mail_release(&h->report.mail);
-	h->report.mail = h->status.mail;
-	h->status.mail = (struct push_mail){ .watched = false };
-	return true;
-}
-
-/* It does not wait any more, and nobody decided here. */
-static void
-was_decided(struct fleet_host *h)
-{
-	h->rc = 0;
-	if (h->report.generation > 0 && h->status.generation == h->report.generation) {
-		ended(h, "kept");
-		return;
-	}
-	if (h->status.undone != NULL)
-		h->rc = err_set(&h->err, RC_UNDONE, "%s", h->status.undone);
-	else
-		h->rc = err_set(&h->err, RC_UNDONE, "%s: undone by the host itself", h->name);
-	ended(h, "undone");
-}
-
 static void
 state_end(struct fleet_host *h, int rc, const struct err *e)
 {
-	if (rc != 0) {
+	h->looking = false;
+	if (h->state != FLEET_DECIDE && !h->by_clock) {    /* a person decided meanwhile */
+		h->rc = 0;
+		return;
+	}
+	h->by_clock = false;
+	if (rc != 0 && h->state == FLEET_DECIDE) {
+		h->rc = 0;                                 /* the next look tells; the clock goes on */
+	} else if (rc != 0) {
 		h->rc = err_set(&h->err, RC_UNKNOWN, "%s: %s; it undoes by itself, but that was not seen", h->name, e->text);
 		ended(h, "unknown");
-	} else if (still_waits(h)) {
+	} else if (text_eq(h->status.state, "waiting")) {
 		h->state = FLEET_DECIDE;
+		h->undo_at = h->status.undo_at;
+		push_mail_release(&h->report.mail);
+		h->report.mail = h->status.mail;
+		h->status.mail = (struct push_mail){ .watched = false };
+	} else if (h->report.generation > 0 && h->status.generation == h->report.generation) {
+		ended(h, "kept");
 	} else {
-		was_decided(h);
+		h->rc = h->status.undone != NULL ? err_set(&h->err, RC_UNDONE, "%s", h->status.undone) :
+		    err_set(&h->err, RC_UNDONE, "%s: undone by the host itself", h->name);
+		ended(h, "undone");
 	}
 }
 
-/* While somebody makes up his mind. */
-static void
-look_end(struct fleet_host *h, int rc, const struct err *e)
-{
-	(void)e;
-	h->looking = false;
-	if (rc == 0 && h->state == FLEET_DECIDE && !still_waits(h))
-		was_decided(h);
-}
-
+/* Looks now and then how mail fares on a host that waits; when its time is over, asks what it did. */
 void
 fleet_tick(struct fleet *f, int64_t now_ms)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
+		bool over = h->undo_at > 0 && when_now() >= h->undo_at + LATE;
 
-		if (h->state != FLEET_DECIDE || h->undo_at == 0 || h->looking)
+		if (h->state != FLEET_DECIDE || h->looking || (!over && now_ms < h->looked_ms + LOOK_MS))
 			continue;
-		if (when_now() >= h->undo_at + LATE) {     /* the time is over: ask the host what it did */
+		h->looked_ms = now_ms;
+		h->looking = true;
+		h->by_clock = over;
+		if (over)
 			h->state = FLEET_ENDING;
-			run(h, "status", state_run, state_end);
-		} else if (now_ms >= h->looked_ms + LOOK_MS) {
-			h->looked_ms = now_ms;
-			h->looking = true;
-			run(h, "status", state_run, look_end);
-		}
+		run(h, "status", state_run, state_end);
 	}
 }
 

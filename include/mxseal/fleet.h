@@ -38,7 +38,7 @@ struct fleet_host {
 	struct push_report report;
 	struct push_status status;
 	int64_t undo_at;                 /* FLEET_DECIDE */
-	int64_t looked_ms; bool looking; /* FLEET_DECIDE: how mail fares */
+	int64_t looked_ms; bool looking, by_clock;
 	const char *result;              /* of a push, see fleet_push; NULL: not yet */
 	bool by_hand;                    /* somebody undid it */
 };

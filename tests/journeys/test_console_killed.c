@@ -328,7 +328,7 @@ live_and_die(const char *dir, const char *path, struct told *k, int how)
 
 	if (early)
 		reaper = killer(console, rand() % k->first_ms);
-	if (sees(&l, "[read-only]") && !early) {
+	if (sees(&l, "[RO]") && !early) {
 		/* a slow machine is given its time: most lives get to do something, none gets to do everything */
 		k->first_ms = (int)(when_monotonic_ms() - began) + 1;
 		reaper = killer(console, rand() % (2000 + 8 * k->first_ms));

@@ -82,12 +82,12 @@ know_the_host(struct vt *t)
 static void
 allow_changes(struct vt *t)
 {
-	vt_expect(t, "[read-only]", 3000);
+	vt_expect(t, "[RO]", 3000);
 	vt_type(t, "W");
 	vt_expect(t, "[y/N]", 3000);
 	vt_type(t, "y");
 	vt_expect(t, "may be changed until this console ends", 3000);
-	vt_expect_gone(t, "[read-only]", 3000);
+	vt_expect_gone(t, "[RO]", 3000);
 }
 
 static void

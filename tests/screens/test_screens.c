@@ -556,20 +556,12 @@ push_through(struct world *w, int key, const char *verb, const char *end)
 	shot(a, end);
 	assert_false(push_run_busy(a));
 	close_all(a);
-}
 
-/* A push that was found waiting is looked at; when it turns out that the host undid it, nobody calls that good. */
-static void
-found_waiting(void **state)
-{
-	struct world *w = *state;
-	struct app *a = w->app;
-	struct push_status *s;
-
+	/* one that waits is looked at; when it turns out that the host undid it, nobody calls that good */
 	push_run_watch(a, w->mx1, NOW + 97);
 	view_push(a, &view_push_watch, NULL);
 	push_run_tick(a, when_monotonic_ms() + 60000);
-	s = &fleet_run_host(task_with(a, "status")->data)->status;
+	struct push_status *s = &fleet_run_host(task_with(a, "status")->data)->status;
 	s->state = xstrdup("waiting");
 	s->undo_at = NOW + 95;
 	s->mail = (struct push_mail){ .watched = true, .before = { 300, 12, 9, 0, 0, 0 }, .since = { 31, 1, 4, 9, 0, 0 },
@@ -936,7 +928,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_known_passphrase, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_push, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(plan_and_undo, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(found_waiting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fleet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),

@@ -194,6 +194,8 @@ the_next_canary(void **state)
 	assert_string_equal(w->order, "3 1 2");
 	over(w, 2, RC_OK, PUSH_KEPT);
 	assert_string_equal(w->order, "3 1 2 4 5 6");
+	for (int i = 4; i <= HOSTS; i++)
+		over(w, i, RC_OK, PUSH_KEPT);
 }
 
 static void

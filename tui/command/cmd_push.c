@@ -188,12 +188,12 @@ push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 	    .push = { .confirm_within = 120, .keep = !args_has(a, "no-keep"), .plan = { .no_shadow = args_has(a, "no-shadow") } } };
 	if (o->at_once == 0)
 		return -1;
+	if (args_has(a, "watch"))
+		o->push.watch = atoi(args_get(a, "watch"));
 	if (args_has(a, "confirm-within"))
 		o->push.confirm_within = atoi(args_get(a, "confirm-within"));
 	if (o->push.confirm_within < 3 || o->push.confirm_within > 86400)
 		return err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
-	if (args_has(a, "watch"))
-		o->push.watch = atoi(args_get(a, "watch"));
 	if (o->push.watch != 0 && (o->push.watch < 0 || o->push.watch > o->push.confirm_within - 15))
 		return err_set(e, RC_USAGE, "--watch takes seconds, at least 15 less than --confirm-within (%d)", o->push.confirm_within);
 	return 0;
@@ -306,12 +306,28 @@ undo_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 	return push_revert(c->j, u->server, u->to, &u->report, done, done_arg, e);
 }
 
+static int
+undo_to(const struct args *a, int64_t *to, struct err *e)
+{
+	const char *text = args_get(a, "to");
+	char *end;
+
+	if (text == NULL)
+		return 0;
+	*to = strtoll(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0')
+		return err_set(e, RC_USAGE, "--to takes the number of a generation, not %s", clean(text));
+	if (*to == 0)
+		*to = PUSH_UNDO_ALL;
+	return 0;
+}
+
 int
 cmd_undo(struct cli *c, const struct args *a, struct err *e)
 {
-	struct undo_arg u = { .to = args_has(a, "to") ? atoll(args_get(a, "to")) : 0 };
+	struct undo_arg u = { .to = 0 };
 	struct server sv = { .id = 0 };
-	int rc = cli_server(c, a->words[0], &sv, e);
+	int rc = undo_to(a, &u.to, e) == 0 ? cli_server(c, a->words[0], &sv, e) : -1;
 
 	str_init(&u.report.steps, 0);
 	u.server = sv.id;
@@ -332,28 +348,12 @@ status_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err 
 	return push_state(fleet_journey(h->fleet), h->server, &h->status, done, arg, e);
 }
 
-/* What was left waiting and did not stay is not good news, whoever asks for it first. */
-static int
-undone_since(const struct push_status *s, struct err *e)
+static void
+status_print(const char *name, const struct push_status *s)
 {
-	return s->undone == NULL ? 0 : err_set(e, RC_UNDONE, "%s", s->undone);
-}
-
-static int
-status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
-{
-	const struct push_status *s = &h->status;
 	char stamp[32];
 
-	(void)a;
-	if (c->json) {
-		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "server", json_text(h->name), "state", json_text(s->state),
-		    "generation", (json_int_t)s->generation, "undo_at", json_when(s->undo_at), "owner", json_text(s->owner),
-		    "recovered", json_text(s->recovered), "generations", json_text(s->generations.s),
-		    "mail", mail_json(&s->mail), "undone", json_text(s->undone)));
-		return undone_since(s, e);
-	}
-	printf("%s: %s, generation %lld", h->name, clean(s->state), (long long)s->generation);
+	printf("%s: %s, generation %lld", name, clean(s->state), (long long)s->generation);
 	if (s->undo_at > 0) {
 		when_rfc3339(stamp, s->undo_at);
 		printf(", undone by the host at %s unless kept", stamp);
@@ -364,7 +364,23 @@ status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err
 	if (strcmp(s->state, "waiting") == 0)
 		mail_print(&s->mail);
 	out_text(s->generations.s);
-	return undone_since(s, e);
+}
+
+static int
+status_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
+{
+	const struct push_status *s = &h->status;
+
+	(void)a;
+	if (c->json) {
+		out_json(json_pack("{s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "server", json_text(h->name), "state", json_text(s->state),
+		    "generation", (json_int_t)s->generation, "undo_at", json_when(s->undo_at), "owner", json_text(s->owner),
+		    "recovered", json_text(s->recovered), "generations", json_text(s->generations.s),
+		    "mail", mail_json(&s->mail), "undone", json_text(s->undone)));
+	} else
+		status_print(h->name, s);
+	/* what was left waiting and did not stay is not good news, whoever asks for it first */
+	return s->undone != NULL ? err_set(e, RC_UNDONE, "%s", s->undone) : 0;
 }
 
 int

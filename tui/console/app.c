@@ -519,7 +519,7 @@ draw_head(struct app *a, struct area line)
 	bool read_only = journey_read_only(a->j, NULL) != READ_ONLY_NO;
 	str_add(&left, line.w >= 60 ? " mxseal  " : "");
 	if (read_only)
-		str_add(&left, line.w >= 60 ? "[read-only]  " : "[RO] ");
+		str_add(&left, line.w >= 100 ? "[read-only]  " : line.w >= 60 ? "[RO]  " : "[RO] ");
 	if (v->ops->crumb != NULL)
 		v->ops->crumb(v, &left);
 	else

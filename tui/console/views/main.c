@@ -688,7 +688,7 @@ act_history(struct view *v)
 
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
-	{ "wizard", act_wizard }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
+	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
 	{ "keep", act_history }, { "status", act_history }, { "recover", act_history }, { "properties", act_properties },
 	{ NULL, NULL }

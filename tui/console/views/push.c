@@ -13,7 +13,7 @@
 #define STEPS_MAX 32
 
 struct push_step { int number; char name[32], state[16], text[256]; double seconds; };
-struct push_steps { struct push_step v[STEPS_MAX]; size_t n; };
+struct push_steps { struct push_step v[STEPS_MAX]; size_t n; bool told; /* that it waits */ };
 struct push_run {
 	struct fleet *f;
 	struct fleet_tasks tasks;
@@ -78,6 +78,7 @@ static void
 push_changed(void *arg, struct fleet_host *h)
 {
 	struct app *a = ((struct fleet_tasks *)arg)->app;
+	struct push_steps *s = h->data;
 
 	a->dirty = true;
 	if (a->push == NULL || a->push->f != h->fleet)
@@ -85,7 +86,7 @@ push_changed(void *arg, struct fleet_host *h)
 	show_who_waits(a->push);
 	if (h->state == FLEET_DECIDE && h->rc != 0)
 		app_fail(a, &h->err);
-	else if (h->state == FLEET_DECIDE)
+	else if (h->state == FLEET_DECIDE && !s->told && (s->told = true))
 		app_say(a, STYLE_WARN, "%s: applied and proved. K keeps it, U undoes it; doing nothing undoes it too.", h->name);
 	else if (h->state == FLEET_DONE && h->rc != 0)
 		app_fail(a, &h->err);
@@ -141,7 +142,9 @@ push_run_watch(struct app *a, int64_t server, int64_t undo_at)
 	if (push_run_busy(a) || store_server_get(a->st, server, &s, NULL) != 0)
 		return;
 	struct push_run *p = run_new(a, &o);
-	fleet_watch(p->f, add_host(p, server, s.name), undo_at);
+	struct fleet_host *h = add_host(p, server, s.name);
+	((struct push_steps *)h->data)->told = true;
+	fleet_watch(p->f, h, undo_at);
 	server_release(&s);
 }
 
