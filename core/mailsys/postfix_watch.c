@@ -49,7 +49,8 @@ static const char read_log[] =
     "}\n";
 
 /* Lines to counts. Times matter only for "-SECONDS" of a file; the date must be today's unless midnight lies between. What
- * mxseal itself starts, and its own looks from this host, are left out; so is greylisting, where the session was good. */
+ * mxseal itself starts (a trial instance names itself so), and its own looks from this host, are left out; so is
+ * greylisting, where the session was good. */
 static const char count_log[] =
     "count() { awk -v mark=\"$mark\" -v here=\"$(date '+%F %b %e %H %M %S')\" -v utc=\"$(date -u '+%F %b %e %H %M %S')\" '\n"
     "function old(now,   n, day, t, s) {\n"
@@ -70,7 +71,7 @@ static const char count_log[] =
     "{\n"
     "	at = 0\n"
     "	for (i = 2; i < 8 && i <= NF; i++) if ($i ~ /^[^ ]+\\[[0-9]+\\]:$/) { at = i; break }\n"
-    "	if (!at || $at ~ /mxseal/) next\n"
+    "	if (!at || $at ~ /mxseal|^trial\\//) next\n"
     "	if (from_file && mark ~ /^-/ && old($1 ~ /(Z|\\+00:00)$/ ? utc : here)) next\n"
     "	id = $(at + 1); sub(/:$/, \"\", id)\n"
     "	if (id !~ /^[0-9A-Za-z]+$/ || id == $(at + 1)) id = \"\"\n"

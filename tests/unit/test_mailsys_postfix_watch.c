@@ -146,6 +146,7 @@ what_counts(bool rfc)
 	line(rfc, 110, "postfix/smtpd[7]: lost connection after STARTTLS from x.test[192.0.2.7]");
 	line(rfc, 100, "postfix/smtpd[7]: SSL_accept error from localhost[127.0.0.1]: -1");
 	line(rfc, 90, "postfix/mxseal-check/smtpd[7]: SSL_accept error from y.test[192.0.2.9]: -1");
+	line(rfc, 85, "trial/smtp[7]: T1: to=<a@b>, status=deferred (x)");
 	line(rfc, 80, "dovecot[7]: status=sent status=deferred client=x");
 	are("-300", "sent 2; received 2; deferred A1; bounced A5; tls-error x.test[192.0.2.7]");
 	are(mark, "sent 0; received 0");
