@@ -48,6 +48,15 @@ void host_job_discard(struct host_job *hj);
 /* Gives it away. title is what the activity and the screen call it. */
 int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 
+/* --- way.c: where a destination's mail goes, and how secured (worker) --- */
+struct way {
+	char *level;                     /* outbound security level in force, NULL: unknown */
+	char *next_hop;                  /* "[host]" or a domain, NULL: the destination's own mail servers */
+	int port;                        /* 0: the usual one */
+	const char *by;                  /* the parameter that says so */
+};
+void way_in_force(struct host *h, const char *domain, struct way *w);
+
 /* --- reading.c: a reading and what is done with it --- */
 struct served { char *vs_name; char *pem, *sha256, *trouble; };
 struct looked {

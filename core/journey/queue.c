@@ -70,8 +70,13 @@ poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char
 		err_set(e, RC_NOMAIL, "%s has no queue that mxseal can read", sv->name);
 		goto out;
 	}
-	if (host_stream(h, m->queue_argv, feed, q, &status, e) == -1)
+	if (host_stream(h, m->queue_argv, feed, q, &status, e) == -1) {
+		if (e->code == RC_TIMEOUT) {
+			err_set(e, RC_TIMEOUT, "%s on %s says nothing: listing the queue was given up", m->queue_argv[0], sv->name);
+			err_hint(e, "does the queue manager hang, or the disk of the queue?");
+		}
 		goto out;
+	}
 	if (status != 0) {
 		err_set(e, RC_REMOTE, "the queue of %s could not be listed (%s ended with status %d)", sv->name, m->queue_argv[0],
 		    status);
@@ -84,6 +89,11 @@ poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char
 	queue_reader_taken(q, &out->taken);
 	out->messages = queue_reader_messages(q);
 	out->bad_lines = queue_reader_bad_lines(q);
+	if (out->messages == 0 && out->bad_lines > 0) {
+		err_set(e, RC_PARSE, "what %s on %s says is no listing of a queue (%lld lines)", m->queue_argv[0], sv->name,
+		    (long long)out->bad_lines);
+		goto out;
+	}
 	rc = 0;
 out:
 	queue_reader_free(q);
@@ -284,7 +294,7 @@ probe_here_work(struct job_ctx *ctx, void *arg, struct err *e)
 {
 	struct probing *p = arg;
 	struct dialer d = { probe_dial_here, ctx, "here" };
-	struct probe_options o = { .timeout_ms = 0 };
+	struct probe_options o = { .implicit_tls = p->port == 465 };
 
 	return probe_destination(&d, NULL, p->target, p->port, p->mx, &o, ctx, &p->report, e);
 }
@@ -310,7 +320,7 @@ probe_from_host(struct host *h, const struct server *sv, const char *target, int
     struct probe_report *out, struct err *e)
 {
 	struct dialer d = { probe_dial_host, h, sv->name };
-	struct probe_options o = { .helo = sv->host_name };
+	struct probe_options o = { .helo = sv->host_name, .implicit_tls = port == 465 };
 	struct sections s = { NULL, 0 };
 	int rc = host_read(h, resolver_cmds, 1, &s, e);
 
@@ -371,6 +381,8 @@ destination_probe(struct journey *j, int64_t server, const char *target, int por
 
 /* --- diagnosis --- */
 
+#define MESSAGES_READ 50     /* of a destination, for the words of its reason */
+
 struct diagnosing { char *destination; struct destination_view view, *out; };
 
 static void
@@ -383,41 +395,7 @@ diagnosing_free(void *data)
 	free(d);
 }
 
-/* The level in force: our own and the administrator's policy maps in their order, then the default. */
-static void
-level_in_force(struct host *h, const char *destination, char **out)
-{
-	const char *const maps_argv[] = { "postconf", "-h", "smtp_tls_policy_maps", NULL };
-	const char *const level_argv[] = { "postconf", "-h", "smtp_tls_security_level", NULL };
-	const struct host_cmd conf[] = { { "maps", maps_argv }, { "level", level_argv } };
-	struct sections s = { NULL, 0 };
-	char **maps = NULL, *text;
-	size_t i;
-
-	if (host_read(h, conf, 2, &s, NULL) == -1)
-		return;
-	maps = words_split(section_text(&s, "maps"), " ,\n", NULL);
-	for (i = 0; maps[i] != NULL && *out == NULL && i < 16; i++) {
-		const char *const query[] = { "postmap", "-q", destination, maps[i], NULL };
-		const struct host_cmd q[] = { { "row", query } };
-		struct sections row = { NULL, 0 };
-
-		if (host_read(h, q, 1, &row, NULL) == 0 && section_text(&row, "row") != NULL) {
-			*out = xstrdup(section_text(&row, "row"));
-			(*out)[strcspn(*out, " \t\n")] = '\0';
-		}
-		sections_release(&row);
-	}
-	if (*out == NULL && section_text(&s, "level") != NULL) {
-		*out = xstrdup(section_text(&s, "level"));
-		text = text_trim(*out);
-		memmove(*out, text, strlen(text) + 1);
-	}
-	words_free(maps);
-	sections_release(&s);
-}
-
-static const struct queue_group *
+static struct queue_group *
 group_of(const struct queue_groups *g, const char *key)
 {
 	size_t i;
@@ -428,6 +406,45 @@ group_of(const struct queue_groups *g, const char *key)
 	return NULL;
 }
 
+/* The reason in the words of this destination's own mail: that of the group may have been folded. */
+static void
+take_own_words(struct queue_group *g, const struct queue_messages *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->v[i].failure == g->failure && m->v[i].reason != NULL) {
+			xset(&g->reason, m->v[i].reason);
+			return;
+		}
+}
+
+/* A name that DNS does not know is no error of a diagnosis but what it finds. */
+static bool
+look_found_no_name(struct probe_report *r, const char *destination, const char *from, const struct err *e)
+{
+	if (e->code != RC_NOTFOUND)
+		return false;
+	*r = (struct probe_report){ .target = xstrdup(destination), .from = xstrdup(from), .verdict = xstrdup(e->text),
+	    .class_name = xstrdup("dns"), .side = xstrdup(failure_side_name(failure_find("dns")->side)) };
+	return true;
+}
+
+static void
+say_next_hop(struct diagnosis *d, const struct way *w)
+{
+	str_addf(&d->evidence, "Mail for it goes to %s", clean(w->next_hop));
+	if (w->port != 0)
+		str_addf(&d->evidence, ", port %d", w->port);
+	str_addf(&d->evidence, " (%s), so that is what was looked at.\n", w->by);
+}
+
+static void
+say_blind(struct diagnosis *d, const char *from, const struct err *e)
+{
+	str_addf(&d->evidence, "It could not be looked at from %s: %s\n", clean(from), clean(e->text));
+}
+
 static int
 diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -435,26 +452,44 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	struct dialer here = { probe_dial_here, ctx, "here" };
 	struct probe_options o = { .timeout_ms = 0 };
 	struct queue_view q = { .taken_at = 0 };
-	struct err own;
+	struct queue_group *group;
+	struct way way = { .level = NULL };
+	const char *target;
+	struct err host_failed, here_failed;
 	bool from_host, from_here;
 	int rc = -1;
 
 	job_say(ctx, "listing the queue");
-	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, NULL, 0, &q, e) == -1)
+	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
 		goto out;
-	level_in_force(h, d->destination, &d->view.level);
-	job_say(ctx, "looking at %s from %s", clean(d->destination), hj->server.name);
-	from_host = probe_from_host(h, &hj->server, d->destination, 0, true, ctx, &d->view.from_host, &own) == 0;
-	job_say(ctx, "looking at %s from here", clean(d->destination));
-	from_here = probe_destination(&here, NULL, d->destination, 0, true, &o, ctx, &d->view.from_here, &own) == 0;
+	if ((group = group_of(&q.groups, d->destination)) != NULL)
+		take_own_words(group, &q.taken);
+	d->view.since = group != NULL ? group->oldest : 0;
+	way_in_force(h, d->destination, &way);
+	d->view.level = way.level;
+	target = way.next_hop != NULL ? way.next_hop : d->destination;
+	o.implicit_tls = way.port == 465;
+	job_say(ctx, "looking at %s from %s", clean(target), hj->server.name);
+	from_host = probe_from_host(h, &hj->server, target, way.port, true, ctx, &d->view.from_host, &host_failed) == 0 ||
+	    look_found_no_name(&d->view.from_host, target, hj->server.name, &host_failed);
+	job_say(ctx, "looking at %s from here", clean(target));
+	from_here = probe_destination(&here, NULL, target, way.port, true, &o, ctx, &d->view.from_here, &here_failed) == 0 ||
+	    look_found_no_name(&d->view.from_here, target, "here", &here_failed);
 	if (job_cancelled(ctx)) {
 		err_set(e, RC_CANCELLED, "cancelled");
 		goto out;
 	}
-	diagnose(d->destination, group_of(&q.groups, d->destination), d->view.level, from_host ? &d->view.from_host : NULL,
+	diagnose(d->destination, group, d->view.level, from_host ? &d->view.from_host : NULL,
 	    from_here ? &d->view.from_here : NULL, &d->view.diagnosis);
+	if (way.next_hop != NULL)
+		say_next_hop(&d->view.diagnosis, &way);
+	if (!from_host)
+		say_blind(&d->view.diagnosis, hj->server.name, &host_failed);
+	if (!from_here)
+		say_blind(&d->view.diagnosis, "here", &here_failed);
 	rc = 0;
 out:
+	free(way.next_hop);
 	queue_view_release(&q);
 	return rc;
 }

@@ -7,9 +7,11 @@
 #include "private.h"
 #include "mxseal/clean.h"
 #include "mxseal/failure.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
 #define ENDPOINTS_MAX 16
+#define LOOK_MS 30000        /* when that is over, no further mail server is looked at */
 
 void
 probe_report_release(struct probe_report *r)
@@ -72,10 +74,14 @@ static void
 conclude(struct probe_report *r, const struct probe_host *p)
 {
 	const struct failure *f = failure_find(p->class_name);
+	const struct probe_host *works = NULL;
 	size_t i, good = 0;
 
 	for (i = 0; i < r->n; i++)
-		good += text_eq(r->v[i].class_name, "tls-ok");
+		if (text_eq(r->v[i].class_name, "tls-ok")) {
+			works = works != NULL ? works : &r->v[i];
+			good++;
+		}
 	xset(&r->class_name, p->class_name);
 	xset(&r->side, failure_side_name(f->side));
 	free(r->verdict);
@@ -84,8 +90,9 @@ conclude(struct probe_report *r, const struct probe_host *p)
 		    clean(p->host)) : xasprintf("TLS works and the certificate is good, but only %zu of %zu addresses answer.", good,
 		    r->n);
 	else
-		r->verdict = xasprintf("%s: %s%s%s", f->title, clean(p->host), p->trouble != NULL ? ": " : "",
-		    p->trouble != NULL ? p->trouble : "");
+		r->verdict = xasprintf("%s: %s%s%s%s%s%s", f->title, clean(p->host), p->trouble != NULL ? ": " : "",
+		    p->trouble != NULL ? p->trouble : "", works != NULL ? " At " : "", works != NULL ? clean(works->host) : "",
+		    works != NULL ? " TLS works." : "");
 }
 
 static void
@@ -97,14 +104,31 @@ conclude_without(struct probe_report *r, const char *class_name, char *verdict)
 	r->verdict = verdict;
 }
 
+/* More endpoints than were looked at: too many, or too slow. */
+static void
+say_unseen(struct probe_report *r, const struct mx_list *l)
+{
+	size_t i, all = 0;
+	char *longer;
+
+	for (i = 0; i < l->n; i++)
+		all += l->v[i].n_addresses;
+	if (all <= r->n || r->verdict == NULL)
+		return;
+	longer = xasprintf("%s Of its %zu addresses the first %zu were looked at.", r->verdict, all, r->n);
+	free(r->verdict);
+	r->verdict = longer;
+}
+
 static int
 look_at_list(const struct dialer *d, const struct mx_list *l, int port, const struct probe_options *o, struct job_ctx *ctx,
     struct probe_report *out, struct err *e)
 {
+	int64_t until = when_monotonic_ms() + LOOK_MS;
 	size_t i, j;
 
 	for (i = 0; i < l->n; i++)
-		for (j = 0; j < l->v[i].n_addresses && out->n < ENDPOINTS_MAX; j++)
+		for (j = 0; j < l->v[i].n_addresses && out->n < ENDPOINTS_MAX && when_monotonic_ms() < until; j++)
 			if (look_at(d, l->v[i].name, l->v[i].addresses[j], port, l->implicit ? -1 : l->v[i].preference, o, ctx, out,
 			    e) != 0)
 				return -1;
@@ -149,6 +173,8 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 			rc = look_at(d, name, addresses[i], port, -1, o, ctx, out, e);
 	if (rc == 0 && out->n > 0)
 		conclude(out, decider(out));
+	if (rc == 0 && out->n > 0)
+		say_unseen(out, &l);
 	for (i = 0; i < n; i++)
 		free(addresses[i]);
 	free(addresses);

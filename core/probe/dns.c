@@ -33,6 +33,9 @@ dns_name_good(const char *name)
 
 	if (n == 0 || n > 253 || name[0] == '.' || name[0] == '-')
 		return false;
+	for (i = 0; i < n; i += strcspn(name + i, ".") + 1)
+		if (name[i] == '.' || strcspn(name + i, ".") > 63)
+			return false;            /* an empty or endless label */
 	for (i = 0; i < n; i++)
 		if (!isalnum((unsigned char)name[i]) && name[i] != '.' && name[i] != '-' && name[i] != '_')
 			return false;
@@ -122,12 +125,14 @@ dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, str
 		free(got);
 		return 0;
 	}
-	if (name_to_ascii(domain, &ascii, NULL) != 0 && !dns_name_good(domain)) {
+	if (name_to_ascii(domain, &ascii, NULL) != 0) {
+		str_reset(&ascii);
+		str_add(&ascii, domain);
+	}
+	if (!dns_name_good(ascii.s)) {
 		err_set(e, RC_INVALID, "%s is no domain name.", clean(domain));
 		goto out;
 	}
-	if (ascii.len == 0)
-		str_add(&ascii, domain);
 	if (ask(arg, ascii.s, ns_t_mx, got, e) != 0)
 		goto out;
 	/* "." as the only mail server: this domain takes no mail (RFC 7505) */

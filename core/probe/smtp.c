@@ -328,7 +328,7 @@ tls(struct look *l, const char *name)
 	memcpy(out->cipher, seen.cipher, sizeof(out->cipher));
 	out->chain_pem = seen.chain_pem;
 	if (seen.old_protocol)
-		trouble(l, "protocol-version", xasprintf("The other side speaks only %s, which is refused today.", out->protocol));
+		trouble(l, "protocol-version", xasprintf("The other side speaks only %s, which is outdated.", out->protocol));
 	return 0;
 }
 

@@ -124,7 +124,10 @@ explain(struct tls_stream *t, struct err *e)
 		return "timeout-in-handshake";
 	}
 	if (t->below.e.code != RC_OK) {
-		err_set(e, t->below.e.code, "%s", t->below.e.text);
+		if (t->below.e.code == RC_CANCELLED)
+			*e = t->below.e;
+		else
+			err_set(e, t->below.e.code, "the other side cuts the connection");
 		return "lost-connection-after-starttls";
 	}
 	if (code == 0 || (t->below.eof && ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {

@@ -87,6 +87,8 @@ guess(struct span t)
 			return marks[i].system;
 	if (starts(t, "deferred"))
 		return "sendmail";
+	if (starts(t, "host ") && find(t, "] said: ") != NULL)
+		return "postfix";
 	return NULL;
 }
 
@@ -208,6 +210,49 @@ cause(struct span t, char state[16])
 	return drop_suspended(trim(t));
 }
 
+/* --- words that prove nothing: names and quotations are written over, every byte keeps its place --- */
+
+static bool
+in_name(char c)
+{
+	return isalnum((unsigned char)c) || c == '.' || c == '-' || c == '_' || c == '/';
+}
+
+/* "host[address]": a host may be called tls.example or tlsmgr.example. */
+static void
+mask_hosts(char *s, size_t n)
+{
+	size_t i, k;
+
+	for (i = 1; i < n; i++) {
+		if (s[i] != '[' || !in_name(s[i - 1]))
+			continue;
+		k = i + 1 + strspn(s + i + 1, "0123456789abcdef.:");
+		if (k >= n || s[k] != ']' || strcspn(s + i, ".:") > k - i)
+			continue;            /* a process id has no dot and no colon */
+		for (k = i; k > 0 && in_name(s[k - 1]); k--)
+			s[k - 1] = '_';
+	}
+}
+
+/* "two words or more" and <...> of a reply quote somebody: a subject, an address. */
+static void
+mask_quotes(char *s, size_t n)
+{
+	char *p = s, *end = s + n, *q;
+
+	for (; p < end; p++) {
+		if (*p != '"' && *p != '<')
+			continue;
+		q = memchr(p + 1, *p == '<' ? '>' : '"', (size_t)(end - p - 1));
+		if (q == NULL)
+			return;
+		if (*p == '<' || memchr(p, ' ', (size_t)(q - p)) != NULL)
+			memset(p + 1, '_', (size_t)(q - p - 1));
+		p = q;
+	}
+}
+
 /* A reply code with a word boundary (4xx, 5xx, 2xx) or an enhanced status code (RFC 3463) at p. */
 static bool
 is_code(const char *p, const char *end)
@@ -233,11 +278,15 @@ is_code(const char *p, const char *end)
 static const char *
 reply_start(struct span t)
 {
+	static const char said[] = "] said: ";
 	const char *p, *end = t.s + t.n;
 
 	/* the server side's own transcript is not a reply to us */
 	if (starts(t, "out: "))
 		return NULL;
+	/* a reply even when it has no code */
+	if ((starts(t, "host ") || starts(t, "protocol error: host ")) && (p = find(t, said)) != NULL)
+		return p + strlen(said);
 	for (p = t.s; p < end; p++)
 		if ((p == t.s || p[-1] == '\'' || p[-1] == '(' || p[-1] == '"' || p[-1] == '[' ||
 		    (p[-1] == ' ' && p - 1 > t.s && p[-2] == ':')) && is_code(p, end))
@@ -278,7 +327,7 @@ ask_own(struct span t, const char *system)
 	return NULL;
 }
 
-/* with_code: t begins with a reply code; else only the wordings count. */
+/* with_code: t is a reply of the other side; else only the wordings count. */
 static const char *
 ask_reply(struct span t, const char *system, bool with_code)
 {
@@ -308,6 +357,9 @@ decide(struct span body, struct span t, const char *state, const char *system)
 		own.n = (size_t)(at - t.s);
 		if (own.n > 0)
 			name = ask_own(own, system);
+		/* a "250" that somebody complains about is no success */
+		if (name == NULL && own.n > 0 && *at == '2' && starts(own, "protocol error: "))
+			return NULL;
 		return name != NULL ? name : ask_reply(after(t, at), system, true);
 	}
 	if ((name = ask_own(t, system)) != NULL)
@@ -326,7 +378,7 @@ void
 classify(const char *text, size_t len, const char *system, struct classified *out)
 {
 	char low[TEXT_MAX + 1], state[16];
-	const char *name;
+	const char *name, *reply;
 	struct span t, body;
 	size_t i;
 
@@ -341,8 +393,11 @@ classify(const char *text, size_t len, const char *system, struct classified *ou
 		system = guess(t);
 	t = drop_queue_id(drop_header(t));
 	t = trim(t);
+	mask_hosts(low + (t.s - low), t.n);
 	body = t;
 	t = cause(t, state);
+	if ((reply = reply_start(t)) != NULL)
+		mask_quotes(low + (reply - low), (size_t)(t.s + t.n - reply));
 	name = decide(body, t, state, system);
 	out->failure = failure_find(name != NULL ? name : "unknown");
 	/* low has the same offsets as text */

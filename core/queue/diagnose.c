@@ -108,13 +108,65 @@ say_reason(struct diagnosis *d, const struct queue_group *g)
 	char *line;
 
 	if (g == NULL || g->failure == NULL) {
-		say(d, "The queue names no reason yet.");
+		say(d, g == NULL ? "No mail for it waits." : "Mail for it waits, and the queue names no reason yet.");
 		return;
 	}
 	line = xasprintf("The queue says for %lld of %lld recipients: %s", (long long)g->failure_recipients,
 	    (long long)g->recipients, clean(g->reason));
 	say(d, line);
 	free(line);
+}
+
+/* TLS came up all the same, only with an old version: the lowest one that the mail host allows decides. */
+static bool
+old_but_up(const struct probe_report *look)
+{
+	size_t i;
+
+	for (i = 0; i < look->n; i++)
+		if (look->v[i].tls && text_eq(look->v[i].class_name, "protocol-version"))
+			return text_eq(look->class_name, "protocol-version");
+	return false;
+}
+
+/* Another mail server of the destination where TLS works: mail goes on to it. */
+static const char *
+way_round(const struct probe_report *look)
+{
+	size_t i;
+
+	for (i = 0; i < look->n; i++)
+		if (text_eq(look->v[i].class_name, "tls-ok"))
+			return look->v[i].host;
+	return NULL;
+}
+
+/* Nothing waits, or no reason is known yet: the look says what mail would meet. */
+static void
+foretell(struct diagnosis *d, const struct queue_group *g, const char *level, const struct probe_report *look)
+{
+	const struct failure *seen = failure_find(look->class_name);
+
+	d->failure = seen;
+	if (text_eq(seen->name, "tls-ok"))
+		d->confidence = xstrdup(g == NULL ? "high" : "medium");
+	else if (way_round(look) != NULL) {
+		say(d, "Mail can take another of its mail servers, where TLS works.");
+		d->failure = failure_find("tls-ok");
+		d->confidence = xstrdup("medium");
+	} else if (old_but_up(look)) {
+		say(d, "The handshake succeeds: it stops mail only where the mail host refuses such an old version.");
+		d->confidence = xstrdup("low");
+	} else if (stops_mail(seen->name, level))
+		d->confidence = xstrdup("medium");
+	else if (stage_of(seen->name) == STAGE_CERTIFICATE) {
+		say(d, "That certificate does not matter at the level set for this destination.");
+		d->failure = failure_find("tls-ok");
+		d->confidence = xstrdup("medium");
+	} else {
+		say(d, "It stops no mail at the level set for this destination.");
+		d->confidence = xstrdup("low");
+	}
 }
 
 /* The class from the reason and the deciding look (from the host if there is one). */
@@ -125,14 +177,21 @@ decide(struct diagnosis *d, const struct failure *base, const char *level, const
 	bool unknown = text_eq(base->name, "unknown");
 
 	d->failure = base;
+	/* no look from outside can see these, and the sentence is plain */
+	if (text_eq(base->name, "local-policy-problem") || text_eq(base->name, "local-key-problem")) {
+		d->confidence = xstrdup("high");
+		return;
+	}
 	if (seen == NULL) {
 		d->confidence = xstrdup(unknown ? "low" : base->refine == NULL ? "high" : "medium");
 		return;
 	}
 	if (text_eq(seen->name, "tls-ok")) {
 		if (base->tls) {
-			say(d, "The failure does not show now: it may have been repaired, it may come and go, or the mail host's own "
-			    "settings and trusted authorities differ from this look.");
+			say(d, text_eq(base->name, "cert-not-verified") ? "The certificate is good now: unless it was renewed just now, "
+			    "the mail host knows too few authorities (smtp_tls_CAfile, smtp_tls_CApath) or demands another name." :
+			    "The failure does not show now: it may have been repaired, it may come and go, or the mail host's own "
+			    "settings differ from this look.");
 			d->confidence = xstrdup("low");
 		} else
 			d->confidence = xstrdup(unknown ? "low" : "high");
@@ -144,7 +203,7 @@ decide(struct diagnosis *d, const struct failure *base, const char *level, const
 		return;
 	}
 	if (!stops_mail(seen->name, level)) {
-		if (stage_of(seen->name) == STAGE_CERTIFICATE && level != NULL)
+		if (stage_of(seen->name) == STAGE_CERTIFICATE)
 			say(d, "That certificate does not matter at the level set for this destination.");
 		d->confidence = xstrdup(unknown ? "low" : "medium");
 		return;
@@ -164,7 +223,11 @@ take_sides(struct diagnosis *d, const struct probe_report *from_host, const stru
 	enum stage host, here;
 
 	d->side = d->failure->side;
-	if (from_host == NULL || from_here == NULL || d->failure->side == SIDE_OURS)
+	/* what every look finds good and the mail host does not */
+	if (from_host != NULL && text_eq(d->failure->name, "cert-not-verified") && text_eq(from_host->class_name, "tls-ok"))
+		d->side = SIDE_OURS;
+	if (from_host == NULL || from_here == NULL || d->side == SIDE_OURS || text_eq(from_host->class_name, "unknown") ||
+	    text_eq(from_here->class_name, "unknown"))
 		return;
 	host = stage_of(from_host->class_name);
 	here = stage_of(from_here->class_name);
@@ -187,6 +250,7 @@ diagnose(const char *destination, const struct queue_group *g, const char *level
     const struct probe_report *from_here, struct diagnosis *out)
 {
 	const struct failure *base = g != NULL && g->failure != NULL ? g->failure : failure_find("unknown");
+	const struct probe_report *look = from_host != NULL ? from_host : from_here;
 	char *line;
 
 	*out = (struct diagnosis){ .destination = xstrdup(destination), .evidence = STR_INIT };
@@ -200,7 +264,10 @@ diagnose(const char *destination, const struct queue_group *g, const char *level
 		say_report(out, from_host);
 	if (from_here != NULL)
 		say_report(out, from_here);
-	decide(out, base, level, from_host != NULL ? from_host : from_here);
+	if (look != NULL && (g == NULL || g->failure == NULL))
+		foretell(out, g, level, look);
+	else
+		decide(out, base, level, look);
 	/* what is only seen from here may be otherwise where the mail leaves */
 	if (from_host == NULL && from_here != NULL && text_eq(out->confidence, "high") && out->failure->tls)
 		xset(&out->confidence, "medium");

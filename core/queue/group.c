@@ -240,9 +240,21 @@ pair_order(const void *a, const void *b)
 	return x->n != y->n ? (x->n > y->n ? -1 : 1) : (x->reason > y->reason) - (x->reason < y->reason);
 }
 
-/* The class with the most recipients among the pairs of one group, and its most frequent reason as the example. */
+/* In how many groups each reason was met: an example names hosts and addresses, and belongs to the group it came from. */
+static uint32_t *
+spread(const struct sums *s, uint32_t n_pairs)
+{
+	uint32_t i, *in = xcalloc(s->reasons.n + 1u, sizeof(*in));
+
+	for (i = 0; i < n_pairs; i++)
+		in[s->pairs[i].reason]++;
+	return in;
+}
+
+/* The class with the most recipients among the pairs of one group, and its most frequent reason: as received when no other
+ * group has it, else with the names and numbers folded away. */
 static void
-explain(struct sums *s, const struct pair *p, size_t n, struct queue_group *g)
+explain(struct sums *s, const struct pair *p, size_t n, const uint32_t *groups_with, struct queue_group *g)
 {
 	const struct failure *best = NULL, *f;
 	int64_t total, most = 0;
@@ -250,6 +262,7 @@ explain(struct sums *s, const struct pair *p, size_t n, struct queue_group *g)
 	/* classes in the order of their most frequent reason; there are fewer than this */
 	const struct failure *done[80];
 	size_t n_done = 0;
+	uint32_t reason = NONE;
 
 	for (i = 0; i < n && n_done < sizeof(done) / sizeof(done[0]); i++) {
 		f = sums_failure(s, p[i].reason);
@@ -264,12 +277,17 @@ explain(struct sums *s, const struct pair *p, size_t n, struct queue_group *g)
 		if (total > most) {
 			most = total;
 			best = f;
-			g->reason = (char *)s->reason[p[i].reason].example;
+			reason = p[i].reason;
 		}
 	}
 	g->failure = best;
 	g->failure_recipients = most;
-	g->reason = xstrdup(g->reason);
+	if (reason == NONE)
+		return;
+	if (groups_with[reason] == 1)
+		g->reason = xstrdup(s->reason[reason].example);
+	else
+		g->reason = xstrndup(s->reasons.v[reason].s, s->reasons.v[reason].len);
 }
 
 static int
@@ -288,7 +306,7 @@ group_order(const void *a, const void *b)
 void
 sums_take(struct sums *s, struct queue_groups *out)
 {
-	uint32_t i, n = 0, *place = xcalloc(s->keys.n + 1u, sizeof(*place));
+	uint32_t i, n = 0, *place = xcalloc(s->keys.n + 1u, sizeof(*place)), *groups_with;
 	struct queue_group *g;
 	size_t from, to;
 
@@ -310,15 +328,17 @@ sums_take(struct sums *s, struct queue_groups *out)
 	for (i = 0, n = 0; i < s->n_pair_slots; i++)
 		if (s->pairs[i].n != 0)
 			s->pairs[n++] = s->pairs[i];
+	groups_with = spread(s, n);
 	qsort(s->pairs, n, sizeof(*s->pairs), pair_order);
 	for (from = 0; from < n; from = to) {
 		for (to = from + 1; to < n && s->pairs[to].group == s->pairs[from].group; to++)
 			;
 		if (place[s->pairs[from].group] != NONE)
-			explain(s, s->pairs + from, to - from, &out->v[place[s->pairs[from].group]]);
+			explain(s, s->pairs + from, to - from, groups_with, &out->v[place[s->pairs[from].group]]);
 	}
 	s->n_pairs = 0;
 	memset(s->pairs, 0, s->n_pair_slots * sizeof(*s->pairs));
+	free(groups_with);
 	free(place);
 	qsort(out->v, out->n, sizeof(*out->v), group_order);
 }

@@ -109,6 +109,7 @@ struct destination_view {
 	struct diagnosis diagnosis;
 	struct probe_report from_host, from_here;
 	char *level;                     /* in force for it */
+	int64_t since;                   /* arrival of the oldest message that waits, 0: none */
 };
 void destination_view_release(struct destination_view *v);
 int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,

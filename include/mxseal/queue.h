@@ -18,7 +18,7 @@ struct queue_group {
 	int64_t oldest;                  /* arrival of the oldest, seconds since the epoch */
 	int64_t deferred;                /* of the messages: with a reason */
 	const struct failure *failure;   /* class of the most frequent reason; NULL: none waits for a reason */
-	char *reason;                    /* an example of it, as received */
+	char *reason;                    /* as received; with names and numbers folded away when other groups have it as well */
 	int64_t failure_recipients;
 };
 struct queue_groups { struct queue_group *v; size_t n; };

@@ -40,7 +40,8 @@ chapter "a listing that was cut, and one that is garbage"
 printf '{"queue_name": "deferred", "queue_id": "A1", "arrival_time": 1, "message_size": 5, "sender": "a@b.test", "recipients": [{"address": "x@one.test", "delay_reason": "TLS is required, but was not offered by host h[192.0.2.1]"}]}\n{"queue_name": "defer' > "$work/cut"
 prove "what is whole is counted" is "$(json '[.groups[0].messages, .groups[0].class, .bad_lines] | join(" ")' queue --from "$work/cut")" "1 tls-not-offered 1"
 head -c 100000 /dev/urandom > "$work/noise"
-prove "noise is no message and no crash" is "$(json '.groups | length' queue --from "$work/noise")" 0
+prove "noise is no message and no crash" is "$(json '.groups | length' queue --from "$work/noise" 2> /dev/null)" 0
+expect "noise instead of a listing" 7 'no listing of a queue' queue --from "$work/noise"
 
 chapter "hosts that cannot be reached or logged in to"
 net=$(awk '$1 == "HostName" { sub(/[.][0-9]+$/, "", $2); print $2; exit }' "$MXSEAL_SSH_CONFIG")
@@ -53,7 +54,12 @@ quiet server add mailport mx1:25
 expect "the port is no sshd's" 3 'no SSH server: it says "220 ' server read mailport
 expect "a known key is held against a fingerprint that is given" 4 'not what was given' server trust mx1 --fingerprint SHA256:x
 quiet server add stranger user@mx1
-expect "a password, and nobody to ask" 3 'asks for the password of user$' server read stranger
+nobody_to_ask() { # no terminal and no descriptor
+	"$lab" ctl "$program" --no-input server read stranger < /dev/null > "$work/out" 2> "$work/err"
+	is $? 3
+}
+prove "a password, and nobody to ask: status 3" nobody_to_ask
+prove "  in one sentence" one_sentence 'password of user'
 prove "a wrong password ends with status 3" status_with 3 wrongpass server read stranger
 prove "  in one sentence" one_sentence .
 quiet server add plain plain@mx1 --become sudo

@@ -10,7 +10,7 @@
 #include "mxseal/queue.h"
 
 static const struct row {
-	const char *reason, *level, *host, *here;            /* classes; NULL: no look */
+	const char *reason, *level, *host, *here;            /* classes; NULL: no look; reason NULL: none is known yet, "-": nothing waits */
 	const char *class_name;
 	enum failure_side side;
 	const char *confidence;
@@ -22,6 +22,8 @@ static const struct row {
 	{ "cert-not-verified", "verify", "cert-untrusted", "cert-untrusted", "cert-untrusted", SIDE_THEIRS, "high" },
 	{ "cert-not-verified", "verify", "cert-untrusted", "tls-ok", "cert-untrusted", SIDE_OURS, "high" },
 	{ "cert-not-verified", "verify", NULL, "cert-expired", "cert-expired", SIDE_THEIRS, "medium" },
+	{ "cert-not-verified", "verify", "tls-ok", "tls-ok", "cert-not-verified", SIDE_OURS, "low" },
+	{ "connect-timeout", "may", "connect-timeout", "unknown", "connect-timeout", SIDE_PATH, "high" },
 	{ "handshake-failed", "encrypt", "protocol-version", "protocol-version", "protocol-version", SIDE_THEIRS, "high" },
 	/* who is to blame */
 	{ "tls-not-offered", "encrypt", "tls-not-offered", "tls-not-offered", "tls-not-offered", SIDE_THEIRS, "high" },
@@ -31,15 +33,21 @@ static const struct row {
 	    "high" },
 	{ "connect-timeout", "may", "connect-timeout", "tls-ok", "connect-timeout", SIDE_PATH, "high" },
 	{ "connect-refused", "may", "connect-refused", "connect-refused", "connect-refused", SIDE_THEIRS, "high" },
-	{ "local-policy-problem", "encrypt", "tls-ok", "tls-ok", "local-policy-problem", SIDE_OURS, "low" },
+	{ "local-policy-problem", "encrypt", "tls-ok", "tls-ok", "local-policy-problem", SIDE_OURS, "high" },
+	{ "local-policy-problem", "encrypt", "starttls-refused", "starttls-refused", "local-policy-problem", SIDE_OURS, "high" },
 	/* repaired since, or not about TLS at all */
 	{ "tls-not-offered", "encrypt", "tls-ok", "tls-ok", "tls-not-offered", SIDE_THEIRS, "low" },
 	{ "greylist", "may", "tls-ok", "tls-ok", "greylist", SIDE_THEIRS, "high" },
 	{ "greylist", "may", "cert-expired", "cert-expired", "greylist", SIDE_THEIRS, "medium" },
 	{ "remote-4xx", "encrypt", "self-signed", "self-signed", "remote-4xx", SIDE_THEIRS, "medium" },
 	/* no reason, no look */
-	{ NULL, "may", "starttls-refused", "starttls-refused", "unknown", SIDE_NONE, "low" },
+	{ NULL, "may", "starttls-refused", "starttls-refused", "starttls-refused", SIDE_THEIRS, "low" },
 	{ NULL, "encrypt", "starttls-refused", "starttls-refused", "starttls-refused", SIDE_THEIRS, "medium" },
+	/* nothing waits, and nothing would */
+	{ "-", "encrypt", "tls-ok", "tls-ok", "tls-ok", SIDE_NONE, "high" },
+	{ NULL, "encrypt", "tls-ok", "tls-ok", "tls-ok", SIDE_NONE, "medium" },
+	{ "-", "encrypt", "cert-expired", "cert-expired", "tls-ok", SIDE_NONE, "medium" },
+	{ "-", "verify", "cert-expired", "cert-expired", "cert-expired", SIDE_THEIRS, "medium" },
 	{ "lost-connection-after-starttls", "may", NULL, NULL, "lost-connection-after-starttls", SIDE_THEIRS, "high" },
 	{ "cert-not-verified", "verify", NULL, NULL, "cert-not-verified", SIDE_THEIRS, "medium" },
 	{ NULL, NULL, NULL, NULL, "unknown", SIDE_NONE, "low" },
@@ -65,9 +73,10 @@ every_row(void **state)
 		struct probe_report host, here;
 		struct queue_group g = { .messages = 3, .recipients = 4, .failure_recipients = 4, .reason = reason,
 			.failure = rows[i].reason != NULL ? failure_find(rows[i].reason) : NULL };
+		bool nothing = rows[i].reason != NULL && strcmp(rows[i].reason, "-") == 0;
 		struct diagnosis d;
 
-		diagnose("x.test", i % 2 || rows[i].reason != NULL ? &g : NULL, rows[i].level, report(&host, rows[i].host, word_host),
+		diagnose("x.test", nothing ? NULL : &g, rows[i].level, report(&host, rows[i].host, word_host),
 		    report(&here, rows[i].here, word_here), &d);
 		if (strcmp(d.failure->name, rows[i].class_name) != 0 || d.side != rows[i].side ||
 		    strcmp(d.confidence, rows[i].confidence) != 0) {

@@ -97,6 +97,31 @@ by_destination(void **state)
 	}
 }
 
+/* Equal causes share a folded reason; no group is told in the words of another. */
+static void
+own_words(void **state)
+{
+	static const char two[] =
+	    "{\"queue_id\":\"A1\",\"recipients\":[{\"address\":\"u@one.test\",\"delay_reason\":\"connect to mx.one.test[192.0.2.1]:25: "
+	    "Connection refused\"}]}\n"
+	    "{\"queue_id\":\"A2\",\"recipients\":[{\"address\":\"u@two.test\",\"delay_reason\":\"connect to mx.two.test[192.0.2.2]:25: "
+	    "Connection refused\"}]}\n"
+	    "{\"queue_id\":\"A3\",\"recipients\":[{\"address\":\"u@three.test\",\"delay_reason\":\"host mx.three.test[192.0.2.3] said: "
+	    "451 later (in reply to RCPT TO command)\"}]}\n";
+	struct queue_reader *q = queue_reader_new(QUEUE_BY_DESTINATION, "mx1", NULL, 0);
+	struct queue_groups g;
+	(void)state;
+
+	read_all(q, two, sizeof(two) - 1, 7);
+	queue_reader_end(q, &g);
+	assert_string_equal(group(&g, "one.test")->reason, "connect to HOST:N: Connection refused");
+	assert_string_equal(group(&g, "two.test")->reason, "connect to HOST:N: Connection refused");
+	assert_string_equal(group(&g, "two.test")->failure->name, "connect-refused");
+	assert_non_null(strstr(group(&g, "three.test")->reason, "mx.three.test"));
+	queue_groups_release(&g);
+	queue_reader_free(q);
+}
+
 static void
 by_others(void **state)
 {
@@ -267,7 +292,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(by_destination), cmocka_unit_test(by_others), cmocka_unit_test(merging),
+		cmocka_unit_test(by_destination), cmocka_unit_test(own_words), cmocka_unit_test(by_others), cmocka_unit_test(merging),
 		cmocka_unit_test(long_line), cmocka_unit_test(hostile), cmocka_unit_test(like_a_library),
 		cmocka_unit_test(grouping_words),
 	};

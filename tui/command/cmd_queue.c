@@ -75,12 +75,17 @@ from_file(const char *path, enum queue_by by, struct queue_view *out, struct err
 	out->messages = queue_reader_messages(q);
 	out->bad_lines = queue_reader_bad_lines(q);
 	out->taken_at = when_now();
+	if (rc == 0 && out->messages == 0 && out->bad_lines > 0) {
+		rc = err_set(e, RC_PARSE, "%s is no listing of a queue: none of its %lld lines can be read", clean(path),
+		    (long long)out->bad_lines);
+		err_hint(e, "what is read here is the output of postqueue -j");
+	}
 	queue_reader_free(q);
 	free(buf);
 	return rc;
 }
 
-struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; };
+struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; size_t counted; };
 
 static void
 add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
@@ -88,6 +93,7 @@ add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
 	queue_groups_merge(&sum->groups, &v->groups);
 	json_array_append_new(sum->servers, json_pack("{s:o,s:I,s:b}", "server", json_text(name), "messages",
 	    (json_int_t)v->messages, "unreachable", 0));
+	sum->counted++;
 	sum->messages += v->messages;
 	sum->bad += v->bad_lines;
 	queue_view_release(v);
@@ -113,8 +119,8 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 		}
 		if (l.n > 1)
 			fprintf(stderr, "mxseal: %s is not counted: %s\n", l.v[i].name, clean(now.text));
-		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b}", "server", json_text(l.v[i].name), "messages",
-		    "unreachable", 1));
+		json_array_append_new(sum->servers, json_pack("{s:o,s:n,s:b,s:o}", "server", json_text(l.v[i].name), "messages",
+		    "unreachable", err_exit_status(now.code) == 3, "error", json_text(now.text)));
 		if (first.code == RC_OK)
 			first = now;
 	}
@@ -126,6 +132,33 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 	return rc;
 }
 
+/* How many messages more wait for each destination than at the first look of the last hour. */
+static void
+add_trends(struct cli *c, const struct queue_groups *g, const json_t *servers, json_t *groups)
+{
+	int64_t now = when_now(), change;
+	struct queue_point_list l;
+	struct server sv;
+	size_t i, k;
+	bool known;
+
+	/* the store remembers no more groups of one look */
+	for (i = 0; i < g->n && i < 1000; i++) {
+		for (k = 0, change = 0, known = false; k < json_array_size(servers); k++) {
+			sv = (struct server){ .id = 0 };
+			l = (struct queue_point_list){ NULL, 0 };
+			if (cli_server(c, json_string_value(json_object_get(json_array_get(servers, k), "server")), &sv, NULL) == 0 &&
+			    store_queue_points(journey_store(c->j), sv.id, g->v[i].key, now - 3600, &l, NULL) == 0 && l.n > 1) {
+				change += l.v[l.n - 1].messages - l.v[0].messages;
+				known = true;
+			}
+			free(l.v);
+			server_release(&sv);
+		}
+		json_object_set_new(json_array_get(groups, i), "trend", known ? json_integer(change) : json_null());
+	}
+}
+
 int
 cmd_queue(struct cli *c, const struct args *a, struct err *e)
 {
@@ -133,6 +166,7 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 	struct queue_view v = { .taken_at = 0 };
 	enum queue_by by = QUEUE_BY_DESTINATION;
 	const char *group = args_get(a, "group");
+	json_t *groups;
 	int rc = 0;
 
 	if (group != NULL)
@@ -141,21 +175,26 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 		rc = err_set(e, RC_USAGE, "--system takes postfix, not \"%s\"", clean(args_get(a, "system")));
 	if (rc == 0 && args_has(a, "from")) {
 		rc = from_file(args_get(a, "from"), by, &v, e);
-		if (rc == 0)
+		if (rc == 0 || v.bad_lines > 0)
 			add_view(&sum, args_get(a, "from"), &v);
 		queue_view_release(&v);
 	} else if (rc == 0)
 		rc = from_servers(c, a, by, &sum, e);
 	/* what could be read is shown even when a server could not */
 	if (rc == 0 || json_array_size(sum.servers) > 0) {
-		if (c->json)
+		if (c->json) {
+			groups = groups_json(&sum.groups);
+			if (by == QUEUE_BY_DESTINATION && !args_has(a, "from"))
+				add_trends(c, &sum.groups, sum.servers, groups);
 			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
-			    groups_json(&sum.groups), "bad_lines", (json_int_t)sum.bad));
-		else {
+			    groups, "bad_lines", (json_int_t)sum.bad));
+		} else if (sum.counted > 0) {
 			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
 			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
-			printf("%lld messages", (long long)sum.messages);
-			printf(sum.bad > 0 ? ", %lld lines could not be read\n" : "\n", (long long)sum.bad);
+			printf("%lld message%s", (long long)sum.messages, sum.messages == 1 ? "" : "s");
+			if (sum.bad > 0)
+				printf(", %lld line%s could not be read", (long long)sum.bad, sum.bad == 1 ? "" : "s");
+			printf("\n");
 		}
 	}
 	queue_groups_release(&sum.groups);
@@ -230,7 +269,7 @@ act(struct cli *c, const struct server *sv, const char *verb, const char *const 
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:o,s:s,s:I}", "server", json_text(sv->name), "verb", verb, "messages", (json_int_t)n));
 	else if (rc == 0)
-		printf("%s: %s, %zu messages\n", sv->name, verb, n);
+		printf("%s: %s, %zu message%s\n", sv->name, verb, n, n == 1 ? "" : "s");
 	return rc;
 }
 
@@ -387,10 +426,10 @@ diagnosis_json(const struct destination_view *v)
 		json_array_append_new(probes, probe_json(&v->from_host));
 	if (v->from_here.target != NULL)
 		json_array_append_new(probes, probe_json(&v->from_here));
-	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:[o]}", "destination",
+	return json_pack("{s:o,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:[o]}", "destination",
 	    json_text(v->diagnosis.destination), "class", f->name, "side", failure_side_name(v->diagnosis.side), "tls",
 	    json_boolean(f->tls), "title", json_text(f->title), "explain", json_text(f->explain), "level", json_text(v->level),
-	    "confidence", json_text(v->diagnosis.confidence), "since", "evidence", lines_json(v->diagnosis.evidence.s), "probes",
+	    "confidence", json_text(v->diagnosis.confidence), "since", v->since > 0 ? json_when(v->since) : json_null(), "evidence", lines_json(v->diagnosis.evidence.s), "probes",
 	    probes, "remedies", json_text(f->advice));
 }
 
@@ -398,10 +437,15 @@ static void
 diagnosis_print(const struct destination_view *v)
 {
 	const struct failure *f = v->diagnosis.failure;
+	char ago[16];
 
 	printf("%s: %s\n", clean(v->diagnosis.destination), f->title);
 	printf("class %s, side %s, sure: %s, our level %s\n\n", f->name, failure_side_name(v->diagnosis.side),
 	    v->diagnosis.confidence ? v->diagnosis.confidence : "low", v->level ? clean(v->level) : "?");
+	if (v->since > 0) {
+		when_ago(ago, when_now() - v->since);
+		printf("The oldest message waits for %s.\n", ago);
+	}
 	out_text(v->diagnosis.evidence.s);
 	if (f->explain != NULL)
 		printf("\n%s\n", f->explain);

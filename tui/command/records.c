@@ -462,6 +462,9 @@ probe_json(const struct probe_report *r)
 	json_object_set_new(o, "hosts", hosts);
 	json_object_set_new(o, "class", json_text(r->class_name));
 	json_object_set_new(o, "side", json_text(r->side));
+	/* null: not looked at */
+	json_object_set_new(o, "dane", json_null());
+	json_object_set_new(o, "mta_sts", json_null());
 	json_object_set_new(o, "verdict", json_text(r->verdict));
 	return o;
 }
@@ -486,7 +489,7 @@ probe_print(const struct probe_report *r)
 	}
 	table_print(&t);
 	for (i = 0; i < r->n; i++)
-		if (r->v[i].trouble != NULL)
+		if (r->n > 1 && r->v[i].trouble != NULL)     /* of one alone the verdict says it */
 			printf("%s: %s\n", clean(r->v[i].host), clean(r->v[i].trouble));
 	printf("%s\n", clean(r->verdict));
 }

@@ -48,6 +48,7 @@ printf '_25 IN TLSA 3 1 1 %064d\n' 1 | zone _tcp.mx.danesf.test # unsigned below
 printf '@ IN MX 10 mx.notls.test.\n@ IN MX 20 mx.good.test.\n' | zone multi.test
 printf '@ IN MX 10 mx.tlsclose.test.\n@ IN MX 20 mx.notls.test.\n' | zone multibad.test
 printf '@ IN MX 0 .\n' | zone nullmx.test
+seq 20 | sed 's/.*/@ IN MX & mx&.manymx.test.\nmx& IN CNAME mx.blackhole.test./' | zone manymx.test
 printf '@ IN A %s\n' "$good" | zone nomx.test
 printf '@ IN MX 10 mx.does-not-exist.test.\n' | zone mxnx.test
 big_queue_records | zone q.test
