@@ -7,6 +7,8 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libncurses
 # to test it; of openssh-server only the program is wanted, the tests start it themselves
 packages_check="clang libclang-rt-dev libcmocka-dev libvterm-dev shellcheck busybox dash jq sqlite3 openssl procps git strace perl acl attr
 	openssh-server"
+# what the benchmarks of ./check --long are held against
+packages_bench="ansible-core pssh"
 # to raise the lab
 packages_lab="debootstrap iproute2 util-linux openssh-client ca-certificates"
 
