@@ -128,6 +128,8 @@ void plan_verdicts_there(struct plan *p, const struct view *before, const struct
 bool shadow_command(struct plan *p, const struct reading *have, const struct view *after);
 /* Our verdicts on the host as a command; words follow. */
 struct command *verdicts_command(struct plan *p);
+/* A script as a word, which must be one line: without its comments, as printf %b of a shell understands it. Given away. */
+char *script_word(const unsigned char *mem, size_t len);
 void command_word(struct command *c, char *word);       /* taken over */
 
 /* The listeners to be proved. */

@@ -14,8 +14,7 @@
 
 /* --- scripts as words --- */
 
-/* A word must be one line: the script without its comments, as printf %b of a shell understands it. */
-static char *
+char *
 script_word(const unsigned char *mem, size_t len)
 {
 	const char *s = (const char *)mem, *stop = s + len;
