@@ -193,13 +193,17 @@ watched_push() {
 	{
 		push_questions 1 | sed '/^arm$/,$d'
 		# shellcheck disable=SC2016 # expanded by the shell inside
-		q how watch sh -c 'n=$(wc -l < "$0") || exit 1; at=${1#-300}; tail -n "+${at:-1}" "$0"; echo "mark $((n + 1))"' "$R/log"
+		q how watch sh -c 'n=$(wc -l < "$0") || exit 1; at=${1#-300}; at=${at:-1}; tail -n "+$at" "$0" | head -n $((n - at + 1)); echo "mark $((n + 1))"' "$R/log"
 		q arm 60
 		q switch
 		q reload
 	} > "$BASE/all"
 	MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/quick.sh" < "$BASE/all" > "$BASE/out" 2> "$BASE/err"
 	good "a watched push"
+}
+logged() { # TEXT: comes into the log at once, so that no look sees half of it
+	printf '%s\n' "$1" > "$BASE/more"
+	dd if="$BASE/more" bs=65536 >> "$R/log" 2> /dev/null
 }
 failures() { # KIND FROM TO
 	seq -f "$1 ID%g" "$2" "$3"
@@ -214,7 +218,7 @@ test_mail_gets_worse() {
 		fresh
 		install_keys
 		BASE_LOG="$kind OLD1" watched_push
-		failures $kind 1 12 >> "$R/log"
+		logged "$(failures $kind 1 12)"
 		wait_until state_is idle || fail "$kind: not undone"
 		is_old || fail "$kind: not the old files"
 		no_leftovers
@@ -231,7 +235,7 @@ test_mail_gets_worse() {
 test_mail_as_before() {
 	# on a quiet host five may fail, and what failed before may fail again; on a busy one more, and never less than one in twenty
 	BASE_LOG="deferred OLD1" watched_push
-	{ failures deferred 1 5; echo "deferred OLD1"; echo "sent 3"; } >> "$R/log"
+	logged "$(failures deferred 1 5; echo "deferred OLD1"; echo "sent 3")"
 	wait_until looked "3 0 5 0 0" || fail "the looks say $(cat "$R/var/lib/mxseal/1/watch.looks")"
 	state_is waiting || fail "five failures undid it"
 	grep -q '^mail since [0-9]* 3 0 5 0 0$' "$BASE/out" || fail "status does not tell: $(grep '^mail' "$BASE/out")"
@@ -239,7 +243,7 @@ test_mail_as_before() {
 	fresh
 	install_keys
 	BASE_LOG="$(failures deferred 1 100; echo sent 400)" watched_push
-	failures deferred 101 255 >> "$R/log"
+	logged "$(failures deferred 101 255)"
 	wait_until looked "0 0 155 0 0" || fail "the looks say $(cat "$R/var/lib/mxseal/1/watch.looks")"
 	state_is waiting || fail "as many as are common undid it"
 	echo "deferred ID256" >> "$R/log"
@@ -247,7 +251,7 @@ test_mail_as_before() {
 	fresh
 	install_keys
 	BASE_LOG="sent 10" watched_push
-	{ failures bounced 1 50; echo "sent 951"; } >> "$R/log"
+	logged "$(failures bounced 1 50; echo "sent 951")"
 	wait_until looked "951 0 0 50 0" || fail "the looks say $(cat "$R/var/lib/mxseal/1/watch.looks")"
 	state_is waiting || fail "less than one in twenty undid it"
 }
@@ -275,7 +279,7 @@ test_mail_worse_under_a_hung_console() {
 	exec 5> "$BASE/pipe"
 	q lock hung >&5
 	wait_until grep -qs '^#= 0' "$BASE/out"
-	failures deferred 1 9 >> "$R/log"
+	logged "$(failures deferred 1 9)"
 	wait_until test -s "$R/var/lib/mxseal/1/watch.alarm" || fail "no alarm"
 	[ "$(tail -n 1 "$R/var/lib/mxseal/journal" | cut -d' ' -f3)" = switched ] || fail "a console at work was not waited for"
 	echo 1000000000 > "$R/var/lib/mxseal/lock.seen"
