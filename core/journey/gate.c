@@ -115,13 +115,14 @@ may_change(struct journey *j, struct err *e)
 	struct str why = STR_INIT;
 	enum read_only is = journey_read_only(j, &why);
 	static const char *const hints[] = {
-		[READ_ONLY_SESSION] = "W allows changes for this session",
 		[READ_ONLY_ASKED] = "start it without --read-only",
 		[READ_ONLY_ENVIRONMENT] = "start it without " VARIABLE,
 		[READ_ONLY_STORE] = "mxseal read-only off",
 	};
 
-	if (is != READ_ONLY_NO) {
+	if (is == READ_ONLY_SESSION)                       /* short enough for one line with its way out */
+		err_set(e, RC_READ_ONLY, "read-only: no host is changed until W allows it for this session");
+	else if (is != READ_ONLY_NO) {
 		err_set(e, RC_READ_ONLY, "read-only: no host is changed, because %s", why.s);
 		err_hint(e, "%s", hints[is]);
 	} else if (j->reads_only)

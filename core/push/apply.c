@@ -42,7 +42,7 @@ step_base(struct push *p, struct err *e)
 		line = strchr(line, '\n');
 		line = line != NULL ? line + 1 : "";
 	}
-	str_addf(&p->text, "%zu live files are as the plan knows them", n);
+	str_addf(&p->text, "%zu live file%s as the plan knows %s", n, n == 1 ? " is" : "s are", n == 1 ? "it" : "them");
 	str_release(&out);
 	return rc;
 }
@@ -85,7 +85,7 @@ step_save(struct push *p, struct err *e)
 			rc = save_one(p, &p->plan->changes[i], e);
 			n++;
 		}
-	str_addf(&p->text, "%zu files saved as they are", n);
+	str_addf(&p->text, "%zu file%s saved as %s", n, n == 1 ? "" : "s", n == 1 ? "it is" : "they are");
 	return rc;
 }
 
@@ -124,7 +124,7 @@ step_upload(struct push *p, struct err *e)
 			return -1;
 		bytes += p->plan->changes[i].after.len;
 	}
-	str_addf(&p->text, "%zu files, %zu bytes", p->plan->n_changes, bytes);
+	str_addf(&p->text, "%zu file%s, %zu bytes", p->plan->n_changes, p->plan->n_changes == 1 ? "" : "s", bytes);
 	return 0;
 }
 

@@ -230,9 +230,11 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 		}
 	if (n > 0)
 		rc = vserver_set(f->journey, f->object, names, values, n, e);
-	if (rc == 0)
-		str_addf(&f->result, n > 0 ? "%zu edits are kept here. A push carries them to the host.\n"
-		    : "Nothing was edited.\n", n);
+	if (rc == 0 && n == 0)
+		str_add(&f->result, "Nothing was edited.\n");
+	else if (rc == 0)
+		str_addf(&f->result, "%zu edit%s kept here. A push carries %s to the host.\n", n, n == 1 ? " is" : "s are",
+		    n == 1 ? "it" : "them");
 	return sheet_finish(done, arg, rc, e);
 }
 
