@@ -317,7 +317,8 @@ opt_no_login(struct args *a)
 static int
 look_at_certificate(struct host *h, struct hostkey *key, struct err *e)
 {
-	static const char shown[] = "Server host certificate: ";
+	/* at the beginning of a line: what the other side calls its software stands in the middle of one */
+	static const char shown[] = "\ndebug1: Server host certificate: ";
 	struct str errors = STR_INIT, out = STR_INIT;
 	struct args a;
 	const char *at;

@@ -104,10 +104,10 @@ const struct cli_command commands[] = {
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
 	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 1000, STORE, plan_options, NULL, cmd_plan },
-	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "The first server is the canary: it goes alone "
-	  "until it is proved and kept. Then several at a time. The first that is refused, undone or fails stops the rest: what has\n"
-	  "not begun is not begun, what runs is finished. One that cannot be reached before its switch counts for itself only. The\n"
-	  "exit status is that of the worst: 6, 5, 7, 4, 3 in this order.", 0, 1000, CHANGE, push_options, NULL, cmd_push },
+	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "The first server is the canary: it goes alone until it is\n"
+	  "proved and kept. Then several at a time. The first that is refused, undone or fails stops the rest: what has not begun\n"
+	  "is not begun, what runs is finished. One that cannot be reached before its switch counts for itself only. The exit\n"
+	  "status is that of the worst: 6, 5, 7, 4, 3 in this order.", 0, 1000, CHANGE, push_options, NULL, cmd_push },
 	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, CHANGE, NULL, NULL, cmd_keep },
 	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, CHANGE, undo_options, NULL, cmd_undo },
 	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 1000, STORE, many_options, NULL, cmd_status },
