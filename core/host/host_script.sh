@@ -713,6 +713,11 @@ timer_stop() {
 			systemctl kill --signal=KILL "$ts_unit"
 			systemctl stop "$ts_unit"
 		} >/dev/null 2>&1
+		ts=0
+		until [ -s "$1/timer.pid" ] || ! timer_alive "$1" || [ $ts -gt 50 ]; do    # one that just begins has not said its number yet
+			ts=$((ts + 1))
+			sleep 0.1 2>/dev/null || sleep 1
+		done
 		ts_pid=$(first_line "$1/timer.pid")
 		case $(tr '\0' ' ' 2>/dev/null <"/proc/$ts_pid/cmdline") in
 		*"$1/script timer "*) kill -9 "-$ts_pid" 2>/dev/null || kill -9 "$ts_pid" ;;
@@ -1359,6 +1364,7 @@ timer() {
 	while ti_left=$((ti_end - $(uptime_now))) && [ $ti_left -gt 0 ]; do
 		[ $ti_left -le $watch_every ] || ti_left=$watch_every
 		sleep "$ti_left" 8>&-
+		[ "$(first_line "$dir/timer.pid")" = $$ ] || exit 0    # stopped without being reached: the generation may be another's by now
 		watch_look || timer_may || continue
 		[ -z "$ww_why" ] || { ti_why=$ww_why; break; }
 	done

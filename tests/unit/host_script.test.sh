@@ -186,6 +186,27 @@ test_timer_lost() {
 	is_new 1 || fail "not the new files"
 }
 
+test_timer_of_another_push() {
+	# a timer that was not reached when it was stopped must not take part in a later push of the same number
+	push_questions 1 | sed 's/^watch_every=.*/watch_every=1/' | ask
+	local dir=$R/var/lib/mxseal/1 pid
+	pid=$(cat "$dir/timer.pid")
+	echo 1 > "$dir/timer.pid"
+	wait_until eval '! kill -0 '"$pid"' 2> /dev/null' || fail "it goes on"
+	is_new 1 || fail "it undid a push that is not its own"
+	# one that has begun and not yet said its number is waited for
+	fresh
+	install_keys
+	push_questions 1 | ask
+	pid=$(cat "$dir/timer.pid")
+	mv "$dir/timer.pid" "$dir/kept.pid"
+	{ sleep 0.5; mv "$dir/kept.pid" "$dir/timer.pid"; } &
+	{ q lock t; q undo x; } | ask
+	wait
+	wait_until eval '! kill -0 '"$pid"' 2> /dev/null' || fail "it was not stopped"
+	is_old || fail "not the old files"
+}
+
 # A push that is watched: $R/log stands for the mail log, in the words of the script; BASE_LOG is what it says before.
 watched_push() {
 	printf '%s\n' "$BASE_LOG" > "$R/log"
