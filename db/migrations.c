@@ -172,6 +172,49 @@ const struct migration migration_table[] = {
 { 2, "groups of servers",
 	"ALTER TABLE server ADD COLUMN \"group\" TEXT;\n"
 },
+{ 3, "listeners of ours, routes of connectors, what was found, edits that can be undone",
+	"ALTER TABLE vserver ADD COLUMN ours TEXT CHECK (ours IN ('added', 'removed'));\n"
+	"ALTER TABLE vserver ADD COLUMN listen_wanted TEXT;\n"
+	"ALTER TABLE vserver ADD COLUMN run TEXT CHECK (run IN ('started', 'paused', 'stopped'));\n"
+	"ALTER TABLE vserver ADD COLUMN run_wanted TEXT CHECK (run_wanted IN ('started', 'paused', 'stopped'));\n"
+	"ALTER TABLE vserver ADD COLUMN kind TEXT CHECK (kind IN ('smtp', 'submission', 'submissions', 'outbound'));\n"
+
+	"ALTER TABLE connector ADD COLUMN smart_hosts TEXT;\n"
+	"ALTER TABLE connector ADD COLUMN auth_user TEXT;\n"
+	"ALTER TABLE connector ADD COLUMN auth_sealed TEXT;\n"
+	"ALTER TABLE connector ADD COLUMN senders TEXT;\n"
+	"ALTER TABLE connector ADD COLUMN delivery TEXT CHECK (delivery IN ('always', 'etrn'));\n"
+
+	/* the administrator's own rules, as the last reading saw them */
+	"CREATE TABLE found_rule (\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	place INTEGER NOT NULL,\n"
+	"	kind TEXT NOT NULL, source TEXT NOT NULL, \"key\" TEXT NOT NULL, value TEXT NOT NULL, trouble TEXT,\n"
+	"	PRIMARY KEY (server, place)\n"
+	") STRICT, WITHOUT ROWID;\n"
+
+	/* who took mail from or brought mail to a server, from its log */
+	"CREATE TABLE traffic (\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	direction TEXT NOT NULL CHECK (direction IN ('in', 'out')),\n"
+	"	peer TEXT NOT NULL,\n"
+	"	messages INTEGER NOT NULL, clear INTEGER NOT NULL, oldest TEXT, last_at INTEGER NOT NULL,\n"
+	"	PRIMARY KEY (server, direction, peer)\n"
+	") STRICT, WITHOUT ROWID;\n"
+
+	/* what was edited here, so that each edit can be undone: the rows as they were before, oldest first */
+	"CREATE TABLE edit (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	at INTEGER NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL,\n"
+	"	undone INTEGER NOT NULL DEFAULT 0 CHECK (undone IN (0, 1))\n"
+	") STRICT;\n"
+	"CREATE TABLE edit_row (\n"
+	"	edit INTEGER NOT NULL REFERENCES edit ON DELETE CASCADE,\n"
+	"	place INTEGER NOT NULL,\n"
+	"	noun TEXT NOT NULL, \"key\" TEXT NOT NULL, before TEXT, after TEXT,\n"
+	"	PRIMARY KEY (edit, place)\n"
+	") STRICT, WITHOUT ROWID;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -7,7 +7,8 @@
 
 static const struct column connector_columns[] = {
 	COL(id, COL_INT64), COL(rev, COL_INT64), COL(name, COL_TEXT), COL(domains, COL_TEXT), COL(route, COL_TEXT),
-	COL(via, COL_TEXT), COL(tls, COL_TEXT), COL(match, COL_TEXT), COL(reason, COL_TEXT), COL(review, COL_TEXT),
+	COL(smart_hosts, COL_TEXT), COL(auth_user, COL_TEXT), COL(auth_sealed, COL_TEXT), COL(senders, COL_TEXT),
+	COL(delivery, COL_TEXT), COL(via, COL_TEXT), COL(tls, COL_TEXT), COL(match, COL_TEXT), COL(reason, COL_TEXT), COL(review, COL_TEXT),
 	COL(created_at, COL_INT64),
 	{ NULL, COL_TEXT, 0, NULL, 0 }
 };

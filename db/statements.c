@@ -13,13 +13,14 @@
 	"transport, transport_why, read_at, tried_at, trouble, trouble_code, queue_messages, generation, base, \"group\""
 #define VSERVER_COLUMNS "v.id, v.rev, v.server, v.name, v.title, v.listen, v.port, v.is_default, v.implicit_tls, v.present, " \
 	"v.cert_file, v.cert_pem, v.cert_trouble, v.served_pem, v.served_sha256, v.served_trouble, v.served_at, " \
-	"v.certificate, v.certificate_set"
+	"v.certificate, v.certificate_set, v.ours, v.listen_wanted, v.kind, v.run, v.run_wanted"
 #define REQUEST_COLUMNS "id, rev, vserver, name, cn, o, ou, c, st, l, san, kind, key_server, key_path, spki_sha256, pem, " \
 	"sha256, out_file, authority, state, created_at, certificate"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
 	"key_type, key_bits, key_server, key_path, pem, authority, request, created_at"
 #define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at"
-#define CONNECTOR_COLUMNS "id, rev, name, domains, route, via, tls, \"match\", reason, review, created_at"
+#define CONNECTOR_COLUMNS "id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, delivery, via, tls, " \
+	"\"match\", reason, review, created_at"
 #define PUSH_COLUMNS "id, server, started_at, ended_at, generation, result, plan_text, steps"
 #define ACTIVITY_COLUMNS "id, at, who, server, verb, text, result, hash"
 
@@ -59,14 +60,15 @@ const char *const statement_table[ST_COUNT] = {
 		"ORDER BY v.present DESC, v.id LIMIT 1",
 	[ST_VSERVER_INSERT] = "INSERT INTO vserver (rev, server, name, title, listen, port, is_default, implicit_tls, present, "
 		"cert_file, cert_pem, cert_trouble, served_pem, served_sha256, served_trouble, served_at, certificate, "
-		"certificate_set) VALUES (1, :server, :name, :title, :listen, :port, :is_default, :implicit_tls, :present, "
-		":cert_file, :cert_pem, :cert_trouble, :served_pem, :served_sha256, :served_trouble, :served_at, :certificate, "
-		":certificate_set)",
+		"certificate_set, ours, listen_wanted, kind, run, run_wanted) VALUES (1, :server, :name, :title, :listen, :port, "
+		":is_default, :implicit_tls, :present, :cert_file, :cert_pem, :cert_trouble, :served_pem, :served_sha256, "
+		":served_trouble, :served_at, :certificate, :certificate_set, :ours, :listen_wanted, :kind, :run, :run_wanted)",
 	[ST_VSERVER_UPDATE] = "UPDATE vserver SET rev = rev + 1, server = :server, name = :name, title = :title, "
 		"listen = :listen, port = :port, is_default = :is_default, implicit_tls = :implicit_tls, present = :present, "
 		"cert_file = :cert_file, cert_pem = :cert_pem, cert_trouble = :cert_trouble, served_pem = :served_pem, "
 		"served_sha256 = :served_sha256, served_trouble = :served_trouble, served_at = :served_at, "
-		"certificate = :certificate, certificate_set = :certificate_set WHERE id = :id AND rev = :rev",
+		"certificate = :certificate, certificate_set = :certificate_set, ours = :ours, listen_wanted = :listen_wanted, "
+		"kind = :kind, run = :run, run_wanted = :run_wanted WHERE id = :id AND rev = :rev",
 	[ST_VSERVER_DELETE] = "DELETE FROM vserver WHERE id = ?",
 
 	[ST_FOUND_LIST] = "SELECT name, value, native, source FROM found WHERE vserver = ? ORDER BY place",
@@ -122,10 +124,12 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_CONNECTOR_LIST] = "SELECT " CONNECTOR_COLUMNS " FROM connector ORDER BY name",
 	[ST_CONNECTOR_GET] = "SELECT " CONNECTOR_COLUMNS " FROM connector WHERE id = ?",
 	[ST_CONNECTOR_BY_NAME] = "SELECT " CONNECTOR_COLUMNS " FROM connector WHERE name = ?",
-	[ST_CONNECTOR_INSERT] = "INSERT INTO connector (rev, name, domains, route, via, tls, \"match\", reason, review, "
-		"created_at) VALUES (1, :name, :domains, :route, :via, :tls, :match, :reason, :review, :created_at)",
+	[ST_CONNECTOR_INSERT] = "INSERT INTO connector (rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, "
+		"delivery, via, tls, \"match\", reason, review, created_at) VALUES (1, :name, :domains, :route, :smart_hosts, "
+		":auth_user, :auth_sealed, :senders, :delivery, :via, :tls, :match, :reason, :review, :created_at)",
 	[ST_CONNECTOR_UPDATE] = "UPDATE connector SET rev = rev + 1, name = :name, domains = :domains, route = :route, "
-		"via = :via, tls = :tls, \"match\" = :match, reason = :reason, review = :review, created_at = :created_at "
+		"smart_hosts = :smart_hosts, auth_user = :auth_user, auth_sealed = :auth_sealed, senders = :senders, "
+		"delivery = :delivery, via = :via, tls = :tls, \"match\" = :match, reason = :reason, review = :review, created_at = :created_at "
 		"WHERE id = :id AND rev = :rev",
 	[ST_CONNECTOR_DELETE] = "DELETE FROM connector WHERE id = ?",
 

@@ -25,7 +25,7 @@ static const size_t found_value_texts[] = {
 static const size_t vserver_texts[] = {
 	TEXT(vserver, name), TEXT(vserver, title), TEXT(vserver, listen), TEXT(vserver, cert_file), TEXT(vserver, cert_pem),
 	TEXT(vserver, cert_trouble), TEXT(vserver, served_pem), TEXT(vserver, served_sha256), TEXT(vserver, served_trouble),
-	END
+	TEXT(vserver, ours), TEXT(vserver, listen_wanted), TEXT(vserver, kind), TEXT(vserver, run), TEXT(vserver, run_wanted), END
 };
 
 static const size_t subject_texts[] = {
@@ -55,10 +55,22 @@ static const size_t issued_texts[] = {
 
 static const size_t connector_texts[] = {
 	TEXT(connector, name), TEXT(connector, domains), TEXT(connector, route), TEXT(connector, via), TEXT(connector, tls),
-	TEXT(connector, match), TEXT(connector, reason), TEXT(connector, review), END
+	TEXT(connector, match), TEXT(connector, reason), TEXT(connector, review), TEXT(connector, smart_hosts),
+	TEXT(connector, auth_user), TEXT(connector, auth_sealed), TEXT(connector, senders), TEXT(connector, delivery), END
 };
 
 static const size_t wanted_texts[] = { TEXT(wanted, name), TEXT(wanted, value), TEXT(wanted, scope), END };
+
+static const size_t found_rule_texts[] = {
+	TEXT(found_rule, kind), TEXT(found_rule, source), TEXT(found_rule, key), TEXT(found_rule, value),
+	TEXT(found_rule, trouble), END
+};
+
+static const size_t traffic_texts[] = {
+	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, oldest), END
+};
+
+static const size_t wanted_edit_texts[] = { TEXT(wanted_edit, who), TEXT(wanted_edit, text), END };
 
 static const size_t activity_texts[] = {
 	TEXT(activity, who), TEXT(activity, server), TEXT(activity, verb), TEXT(activity, text), TEXT(activity, result),
@@ -128,6 +140,9 @@ RELEASE(certificate, (void)0)
 RELEASE(authority, (void)0)
 RELEASE(issued, (void)0)
 RELEASE(connector, (void)0)
+RELEASE(found_rule, (void)0)
+RELEASE(traffic, (void)0)
+RELEASE(wanted_edit, (void)0)
 RELEASE(wanted, (void)0)
 RELEASE(activity, (void)0)
 RELEASE(push_record, (void)0)

@@ -45,6 +45,11 @@ wanted_host_release(struct wanted_host *w)
 
 	for (i = 0; i < w->n_vs; i++) {
 		free(w->vs[i].name);
+		free(w->vs[i].ours);
+		free(w->vs[i].listen);
+		free(w->vs[i].kind);
+		free(w->vs[i].run);
+		free(w->vs[i].client);
 		wanted_list_release(&w->vs[i].settings);
 	}
 	free(w->vs);

@@ -78,6 +78,11 @@ struct vserver {
 	/* wanted */
 	int64_t certificate;      /* assigned certificate, 0 none of ours */
 	bool certificate_set;     /* the store has an opinion (0 then means: unbound) */
+	char *ours;               /* "added": its listener is made by a push; "removed": taken away by one; NULL: the host's own */
+	char *listen_wanted;      /* "192.0.2.5:2525", "0.0.0.0:587"; NULL: as it is on the host; "" : it only sends */
+	char *kind;               /* of an added one: "smtp", "submission", "submissions" (implicit TLS), "outbound" (only sends) */
+	char *run;                /* found: "started", "paused" (greets with 421), "stopped" (does not listen) */
+	char *run_wanted;         /* the same; NULL: as it is */
 };
 RECORD(vserver);
 
@@ -164,10 +169,15 @@ struct connector {
 	int64_t id, rev;
 	char *name;
 	char *domains;            /* "bank.test,1 *.bank.test,5": with costs, blank between */
-	char *route;              /* "dns" */
+	char *route;              /* "dns", "smart-host" */
+	char *smart_hosts;        /* in the order they are tried, blank between: "[relay.test]:587 backup.test"; NULL with "dns" */
+	char *auth_user;          /* who logs in to them; NULL: nobody */
+	char *auth_sealed;        /* the password, text from seal.h */
+	char *senders;            /* only mail from these: "@sales.test anna@bank.test"; NULL: everybody */
+	char *delivery;           /* NULL or "always"; "etrn": kept until the other side asks for it */
 	char *via;                /* virtual servers "mx1/smtp mx2/smtp", blank between */
 	char *tls;                /* outbound level */
-	char *match;              /* names for verify and secure, blank between; or NULL */
+	char *match;              /* names for verify and secure, or "sha256:HEX" fingerprints, blank between; or NULL */
 	char *reason, *review;    /* why; date or NULL */
 	int64_t created_at;
 };
@@ -179,6 +189,33 @@ struct wanted {
 	char *scope;              /* "site", "server", "vs" : where it is set */
 };
 RECORD(wanted);
+
+/* A rule of the administrator's own that says where mail goes and how, as the last reading saw it. */
+struct found_rule {
+	char *kind;               /* "transport", "policy", "relay", "sender-relay", "sender-transport", "sni" */
+	char *source;             /* "hash:/etc/postfix/transport", "main.cf relayhost" */
+	char *key, *value;        /* "bank.test", "smtp:[gw.bank.test]"; key "" of a rule for everything */
+	char *trouble;            /* why no mail can reach it, and what mends it; or NULL */
+};
+RECORD(found_rule);
+
+/* Who took mail from a server ("out": the next hop's domain) or brought mail to it ("in": the client), from its log. */
+struct traffic {
+	char *direction, *peer;
+	int64_t messages;         /* deliveries */
+	int64_t clear;            /* of these without TLS */
+	char *oldest;             /* oldest TLS version seen: "TLSv1.2", or NULL */
+	int64_t last_at;
+};
+RECORD(traffic);
+
+/* One edit of what is wanted, to be undone as a whole. */
+struct wanted_edit {
+	int64_t id, at;
+	char *who, *text;         /* "mx1/smtp: outbound.tls = encrypt" */
+	bool undone;
+};
+RECORD(wanted_edit);
 
 /* One row of the append-only activity table. */
 struct activity {
