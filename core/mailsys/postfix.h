@@ -118,8 +118,6 @@ const char *view_run(const struct view *v, const struct master_service *s);
 char *service_vs(const struct view *v, const struct master_service *s);
 /* "192.0.2.5:2525" as wanted to the name of a service; "0.0.0.0:587" is "587": every address that Postfix has. Given away. */
 char *service_name(const char *listen);
-/* The client service of a virtual server's own: "NAME-out". Given away. */
-char *client_name(const char *vs);
 /* Does it greet with 421 as this text stands? */
 bool service_paused(const struct master_service *s);
 /* The client that a virtual server sends with: its own, else the default one; NULL: none. */

@@ -1,7 +1,6 @@
 /* Virtual servers as services of master.cf: an inet service for the listener, and where one sends by itself a client
  * service of its own. Added ones stand below our comment, by which they are known again. A stopped one is commented out, a
  * paused one answers 421; both are edited as if they ran, and stopped or paused again at the end. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,17 +78,6 @@ service_name(const char *listen)
 }
 
 char *
-client_name(const char *vs)
-{
-	struct str out = STR_INIT;
-
-	for (; *vs && out.len < 60; vs++)
-		str_addc(&out, isalnum((unsigned char)*vs) ? (char)tolower((unsigned char)*vs) : '-');
-	str_add(&out, "-out");
-	return str_take(&out);
-}
-
-char *
 client_of(const struct view *v, const struct master_service *s)
 {
 	size_t n = strlen(s->name);
@@ -102,7 +90,7 @@ client_of(const struct view *v, const struct master_service *s)
 const struct master_service *
 vs_client(const struct view *v, const char *vs)
 {
-	char *name = client_name(vs);
+	char *name = wanted_client_name(vs);
 	const struct master_service *s = master_cf_find(&v->master, name, "unix");
 
 	free(name);
