@@ -28,7 +28,6 @@ chapter "added: submission, implicit TLS, a second address, one that only sends"
 known_host mx1
 own_ca_certificate mx1
 quiet vs set mx1 inbound.tls=offer
-old=$(master)
 prove "a port that is taken is refused when it is kept" status_is 2 vs add mx1 two --listen '*:25'
 prove "so is a name that is taken" status_is 2 vs add mx1 smtp --listen '*:2525'
 show vs add mx1 submission --listen '*:587' --kind submission
@@ -63,8 +62,8 @@ show push mx1 --yes --no-shadow
 prove "submission is there again, with TLS" good_tls 587 -starttls smtp
 prove "the paused one greets again" greets "$address" 2525
 quiet vs unset mx1/submission inbound.protocol-min
-same_but() { diff <(printf '%s\n' "$added") <(master) | grep -c '^[<>]' | grep -qx "$1"; }
-prove "master.cf is as before but for the new setting" same_but 2
+gone_lines() { diff <(printf '%s\n' "$added") <(master) | grep '^<'; }
+prove "no line of master.cf is gone by it" is "$(gone_lines)" ""
 
 chapter "mail by a client service of its own"
 "$lab" exec mx1 sh -c 'printf "notls.test notls-out:\ngood.test notls-out:\n" > /etc/postfix/hand &&
@@ -87,7 +86,6 @@ prove "removing the host's own is asked for" status_is 2 vs remove mx1/smtp
 show push mx1 --yes --no-shadow
 prove "nobody answers on 2525" refused_there "$address" 2525
 prove "it is forgotten" is "$(json '[.virtual_servers[].name] | index("side")' server show mx1)" null
-prove "a second push changes nothing" unchanged
 show undo mx1
 prove "the undo brings master.cf back byte for byte" is "$(master)" "$before"
 prove "and the listener" greets "$address" 2525
@@ -100,4 +98,3 @@ prove "is refused before the switch" status_is 4 push mx1 --yes
 prove "by name" grep -q 'port 2600 .* is in use by perl' "$work/err"
 prove "with nothing touched" is "$(master)" "$before"
 quiet vs remove mx1/taken
-: "$old"

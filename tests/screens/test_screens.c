@@ -340,6 +340,8 @@ listeners(void **state)
 	add_listener(a, w->mx1, "smtps", "0.0.0.0:465 [::]:465", "removed", "started", NULL);
 	add_listener(a, w->mx1, "side", "192.0.2.6:25", "added", NULL, NULL);
 	add_listener(a, w->mx1, "notls", "", "added", "started", NULL);
+	main_select(a, "attention 1");
+	shot(a, "listeners-attention");
 	main_select(a, "vs 3");
 	shot(a, "listeners-stopped");
 	main_select(a, "vs 6");
@@ -354,7 +356,8 @@ listeners(void **state)
 	app_sheet(a, "listener", w->mx1, "mx1", preset);
 	app_key(a, K_TAB);
 	app_key(a, K_TAB);
-	app_key(a, K_TAB);
+	app_key(a, '0');
+	app_key(a, K_BACKSPACE);
 	shot(a, "listeners-dialog");
 	close_all(a);
 }

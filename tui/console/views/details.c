@@ -194,7 +194,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	age(l, width, "Seen", v.served_at, "from the host itself");
 	edits(a, v.server, width, l);
-	if (v.served_pem == NULL && v.certificate == 0 && v.port != 0) {
+	if (v.served_pem == NULL && v.certificate == 0 && v.port != 0 && (v.run == NULL || strcmp(v.run, "stopped") != 0)) {
 		heading(l, "Why this matters");
 		lines_wrap(l, STYLE_NORMAL, width, 2, "  Mail to this listener crosses the network in the clear: without a "
 		    "certificate there is no STARTTLS to offer.");

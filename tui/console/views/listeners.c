@@ -7,14 +7,14 @@
 #include "mxseal/xalloc.h"
 #include "tui/console/views/listeners.h"
 
-/* The virtual server whose row, or whose line under Needs attention, is selected. */
+/* The virtual server whose row is selected, or the line that says that it does not run. */
 static bool
 selected_vserver(const struct view *v, struct vserver *out)
 {
 	const struct node *n = main_selected(v);
 
 	memset(out, 0, sizeof(*out));
-	return n != NULL && (n->kind == NODE_VSERVER || (n->kind == NODE_ATTENTION && n->id != 0)) &&
+	return n != NULL && (n->kind == NODE_VSERVER || (n->kind == NODE_ATTENTION && n->id != 0 && text_eq(n->next, "start"))) &&
 	    store_vserver_get(v->app->st, n->id, out, NULL) == 0;
 }
 
