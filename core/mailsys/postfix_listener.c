@@ -363,7 +363,11 @@ end_one(struct view *v, const struct wanted_vs *vs, const char *name, struct err
 		err_set(e, RC_INVALID, "%s cannot be paused: %s greets there, and does not know how to", clean(name), clean(s->command));
 		return err_hint(e, "it can be stopped");
 	}
-	return master_cf_put(&v->master, name, "inet", pause_text, e);
+	if (master_cf_put(&v->master, name, "inet", pause_text, e) != 0)
+		return -1;
+	s = master_cf_find(&v->master, name, "inet");
+	return s && service_paused(s) ? 0
+	    : err_set(e, RC_PARSE, "master.cf: the service \"%s inet\" cannot be paused: is a brace left open?", clean(name));
 }
 
 int

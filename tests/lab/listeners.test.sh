@@ -91,10 +91,15 @@ prove "the undo brings master.cf back byte for byte" is "$(master)" "$before"
 prove "and the listener" greets "$address" 2525
 
 chapter "an address in use"
-"$lab" exec mx1 sh -c 'nohup perl -MIO::Socket::INET -e "IO::Socket::INET->new(LocalPort => 2600, Listen => 1) or die; sleep 60" > /dev/null 2>&1 & echo' > /dev/null
+"$lab" exec mx1 perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 2600, Listen => 1) or die; sleep 60' &
+holder=$!
+until_true 10 "$lab" exec mx1 sh -c 'ss -H -ltn | grep -q :2600'
 quiet vs add mx1 taken --listen '*:2600'
 before=$(master)
-prove "is refused before the switch" status_is 4 push mx1 --yes
+prove "is refused before the switch" status_is 4 push mx1 --yes --no-shadow
 prove "by name" grep -q 'port 2600 .* is in use by perl' "$work/err"
 prove "with nothing touched" is "$(master)" "$before"
 quiet vs remove mx1/taken
+kill "$holder" 2> /dev/null
+wait "$holder" 2> /dev/null
+true

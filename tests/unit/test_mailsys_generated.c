@@ -428,6 +428,20 @@ master_view(const struct master_cf *m, struct str *out)
 		}
 }
 
+/* The eight fields of each service, as postconf -M prints them first. */
+static void
+service_view(const struct master_cf *m, struct str *out)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->n; i++) {
+		str_addf(out, "%s %s", m->v[i].name, m->v[i].type);
+		for (k = 0; k < MASTER_COLUMNS; k++)
+			str_addf(out, " %s", m->v[i].column[k]);
+		str_addf(out, " %s\n", m->v[i].command);
+	}
+}
+
 static void
 save_both(const char *dir, unsigned n, const char *way, const struct main_cf *m, const struct master_cf *s)
 {
@@ -440,7 +454,27 @@ save_both(const char *dir, unsigned n, const char *way, const struct main_cf *m,
 	str_reset(&view);
 	master_view(s, &view);
 	save(dir, n, way, "master.view", &view);
+	str_reset(&view);
+	service_view(s, &view);
+	save(dir, n, way, "service.view", &view);
 	str_release(&view);
+}
+
+/* The same pair with a listener and a client more, one service stopped and one paused. */
+static void
+save_services(const char *dir, unsigned n, const struct main_cf *m, const struct str *text)
+{
+	struct master_cf s = read_master(text);
+	char *service = xstrdup(s.v[dice((unsigned)s.n - 1)].name), *other = xstrdup(s.v[dice((unsigned)s.n - 1)].name);
+
+	(void)master_cf_add(&s, "side", LISTENER, NULL);
+	(void)master_cf_add(&s, "side", CLIENT, NULL);
+	(void)master_cf_put(&s, other, "inet", PAUSE, NULL);
+	(void)master_cf_stop(&s, service, "inet", NULL);
+	save_both(dir, n, "services", m, &s);
+	free(service);
+	free(other);
+	master_cf_release(&s);
 }
 
 static int
@@ -463,6 +497,7 @@ write_pairs(const char *dir, unsigned count)
 		m = read_main(&main_text);
 		s = read_master(&master_text);
 		save_both(dir, n, "before", &m, &s);
+		save_services(dir, n, &m, &master_text);
 
 		name = names[dice(NAMES)];
 		service = xstrdup(s.v[dice((unsigned)s.n - 1)].name);
