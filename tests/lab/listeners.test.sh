@@ -91,9 +91,10 @@ prove "the undo brings master.cf back byte for byte" is "$(master)" "$before"
 prove "and the listener" greets "$address" 2525
 
 chapter "an address in use"
-"$lab" exec mx1 perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 2600, Listen => 1) or die; sleep 60' &
+# shellcheck disable=SC2016 # perl's
+"$lab" exec mx1 perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 2600, Listen => 1) or die; sleep 60' &
 holder=$!
-until_true 10 "$lab" exec mx1 sh -c 'ss -H -ltn | grep -q :2600'
+until_true 10 "$lab" exec mx1 sh -c 'ss -H -ltn | grep -q :2600' || fail "nobody holds port 2600"
 quiet vs add mx1 taken --listen '*:2600'
 before=$(master)
 prove "is refused before the switch" status_is 4 push mx1 --yes --no-shadow
