@@ -86,6 +86,22 @@ int  authority_add_own(struct journey *j, const char *name, const char *cn, cons
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
 int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
 
+/* --- core/journey/office.c: an own authority at work --- */
+int  authority_policy(struct journey *j, int64_t authority, const char *policy, struct err *e);          /* "always", "ask" */
+bool authority_asks(struct journey *j, const char *name);                  /* does a request wait for somebody there? */
+/* A PKCS#10, PEM or DER, waits for a decision whatever the policy is. request: the wizard's own, 0 none. RC_EXISTS: a request
+ * with this key waits there. */
+int  authority_submit(struct journey *j, int64_t authority, int64_t request, const void *mem, size_t len, int64_t *id,
+        struct err *e);
+int  authority_submit_file(struct journey *j, int64_t authority, const char *path, int64_t *id, struct err *e);
+/* Signs one that waits: pem gets the certificate and its chain. A request of the wizard is processed and assigned as well;
+ * summary says what was done. RC_PASSPHRASE until one is given. */
+int  authority_approve(struct journey *j, int64_t submission, struct str *pem, struct str *summary, struct err *e);
+int  authority_deny(struct journey *j, int64_t submission, const char *why, struct err *e);               /* why may be NULL */
+/* reason: a word of revocation_reasons. It counts for those who ask once a new list is made and published. */
+int  authority_revoke(struct journey *j, int64_t authority, const char *serial, const char *reason, struct err *e);
+int  authority_make_crl(struct journey *j, int64_t authority, int days, struct str *pem, size_t *revoked, struct err *e);
+
 /* --- core/journey/settings.c: store, plan, push, prove --- */
 /* edits: NAME=VALUE; value "" removes. Checked all, then stored all. */
 int  vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n,
@@ -136,7 +152,7 @@ int64_t destination_diagnose(struct journey *j, int64_t server, const char *dest
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
-struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request; char *next; /* "renew", "push" ... */ };
+struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request, authority; char *next; /* "renew", "push" ... */ };
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);

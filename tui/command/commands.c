@@ -20,6 +20,13 @@ static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option out_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
+static const struct option why_options[] = {
+	{ "why", "TEXT", "the reason, for whoever asked", false }, { NULL, NULL, NULL, false } };
+static const struct option revoke_options[] = {
+	{ "reason", "R", "why (unspecified)", false }, { NULL, NULL, NULL, false } };
+static const struct option crl_options[] = {
+	{ "out", "FILE", "write it there instead of to standard output", false },
+	{ "days", "N", "the next one is due in so many days (30)", false }, { NULL, NULL, NULL, false } };
 #define AT_ONCE { "at-once", "N", "so many servers at a time (8)", false }
 static const struct option many_options[] = { AT_ONCE, { NULL, NULL, NULL, false } };
 #define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
@@ -92,6 +99,18 @@ const struct cli_command commands[] = {
 	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
 	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,
 	  cmd_authority_certificate },
+	{ "authority policy", "NAME always|ask", "sign at once, or wait for approval", NULL, 2, 2, STORE, NULL, NULL,
+	  cmd_authority_policy },
+	{ "authority submit", "NAME FILE", "a request made elsewhere (PKCS#10)", "It waits for approve or deny, whatever the policy is.",
+	  2, 2, STORE, NULL, NULL, cmd_authority_submit },
+	{ "authority pending", "NAME", "requests that wait for a decision", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_pending },
+	{ "authority approve", "NAME ID", "sign one; the wizard's own are assigned too", NULL, 2, 2, STORE, out_options, NULL,
+	  cmd_authority_approve },
+	{ "authority deny", "NAME ID", "refuse one", NULL, 2, 2, STORE, why_options, NULL, cmd_authority_deny },
+	{ "authority revoke", "NAME SERIAL", "a certificate it issued does not hold any more", "Reasons: unspecified, key-compromise, "
+	  "affiliation-changed, superseded,\ncessation-of-operation, privilege-withdrawn. It counts once a new list is published.", 2, 2,
+	  STORE, revoke_options, NULL, cmd_authority_revoke },
+	{ "authority crl", "NAME", "the list of revoked certificates", NULL, 1, 1, STORE, crl_options, NULL, cmd_authority_crl },
 	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
 	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_set },

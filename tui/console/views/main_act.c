@@ -329,7 +329,15 @@ act_history(struct view *v)
 
 /* --- Enter --- */
 
+/* On an authority, or on the line that says what waits there. */
+static void
+act_office(struct view *v)
+{
+	view_push(v->app, &view_office, &main_selected(v)->id);
+}
+
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
+	{ "approve", act_office }, { "authority", act_office },
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
 	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
@@ -375,7 +383,8 @@ act_enter(struct view *v)
 	switch (n->kind) {
 	case NODE_ATTENTION: mend(v, n); break;
 	case NODE_VSERVER: case NODE_CONNECTOR: act_properties(v); break;
-	case NODE_CERTIFICATE: case NODE_AUTHORITY: act_certificate(v); break;
+	case NODE_CERTIFICATE: act_certificate(v); break;
+	case NODE_AUTHORITY: act_office(v); break;
 	case NODE_REQUEST: act_wizard(v); break;
 	case NODE_SERVER:
 		if (store_server_get(v->app->st, n->id, &s, NULL) != 0)
