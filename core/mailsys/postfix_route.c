@@ -180,7 +180,7 @@ say_bridgeheads(const struct connector *c, struct plan *p)
 
 	if (n > 1)
 		plan_warn(p, "connector %s names %zu virtual servers of this host, but Postfix sends the mail of a domain by one: %s is used",
-		    clean(c->name), n, clean(via[0]));
+		    clean(c->name), n, strcmp(via[0], "-") == 0 ? "the default one" : clean(via[0]));
 	words_free(via);
 }
 
