@@ -85,6 +85,10 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
 
+/* --- edits.c --- */
+/* "mx1/smtp"; given away, never NULL. */
+char *vserver_full_name(struct journey *j, int64_t id);
+
 /* --- authority.c --- */
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);

@@ -107,6 +107,13 @@ int  connector_remove(struct journey *j, int64_t id, struct err *e);
 /* What the mail system would get for a setting's value, one native line each; "" where it has none. */
 void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
 
+/* --- core/journey/edits.c --- */
+/* Undoes an edit of what is wanted (store_edit_undo), or makes an undone one again; id 0: the newest. said gets one sentence.
+ * No host is touched. */
+int  edit_undo(struct journey *j, int64_t id, bool again, struct str *said, struct err *e);
+/* Has all of it been carried to its hosts? */
+bool edit_is_pushed(struct journey *j, const struct wanted_edit *w);
+
 /* --- core/journey/queue.c --- */
 struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;
