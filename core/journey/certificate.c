@@ -374,6 +374,7 @@ process_body(struct store *st, void *arg, struct err *e)
 	struct process *p = arg;
 	struct vserver vs = { .id = 0 };
 	struct certificate old = { .id = 0 };
+	char *name;
 	int rc = -1;
 
 	if (store_certificate_by_sha256(st, p->c->sha256, &old, NULL) == 0) {
@@ -388,7 +389,13 @@ process_body(struct store *st, void *arg, struct err *e)
 		goto out;
 	vs.certificate = p->c->id;
 	vs.certificate_set = true;
+	if (store_edit_begin(st, e) == -1)
+		goto out;
 	rc = store_vserver_save(st, &vs, e);
+	name = vserver_full_name(p->j, vs.id);
+	rc = store_edit_end(st, rc, e, "%s: certificate #%lld %s, the answer to request #%lld", name, (long long)p->c->id,
+	    p->c->cn ? p->c->cn : "-", (long long)p->r->id);
+	free(name);
 out:
 	certificate_release(&old);
 	vserver_release(&vs);
@@ -461,15 +468,24 @@ static int
 bind(struct journey *j, int64_t vserver, int64_t certificate, const char *verb, const char *text, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
-	int rc = -1;
+	char *name = vserver_full_name(j, vserver);
+	int rc = store_edit_begin(j->store, e);
 
-	if (store_vserver_get(j->store, vserver, &vs, e) == 0) {
+	if (rc == -1)
+		goto out;
+	rc = store_vserver_get(j->store, vserver, &vs, e);
+	if (rc == 0) {
 		vs.certificate = certificate;
 		vs.certificate_set = true;
 		rc = store_vserver_save(j->store, &vs, e);
 	}
+	if (rc == 0)
+		rc = note_activity(j, NULL, verb, 0, e, text);
+	rc = store_edit_end(j->store, rc, e, "%s: %s", name, certificate != 0 ? text : "no certificate of ours any more");
+out:
 	vserver_release(&vs);
-	return rc == 0 ? note_activity(j, NULL, verb, 0, e, text) : -1;
+	free(name);
+	return rc;
 }
 
 int

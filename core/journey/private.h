@@ -98,6 +98,10 @@ void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it w
 /* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
 int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);
 
+/* --- edits.c --- */
+/* "mx1/smtp"; given away, never NULL. */
+char *vserver_full_name(struct journey *j, int64_t id);
+
 /* --- authority.c --- */
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);

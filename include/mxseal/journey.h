@@ -151,6 +151,13 @@ void connector_troubles(struct journey *j, const struct connector *c, struct str
 /* Looks the smart hosts of the form up in DNS and puts remarks beside the field. Job id, or 0: nothing to do. */
 int64_t connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 
+/* --- core/journey/edits.c --- */
+/* Undoes an edit of what is wanted (store_edit_undo), or makes an undone one again; id 0: the newest. said gets one sentence.
+ * No host is touched. */
+int  edit_undo(struct journey *j, int64_t id, bool again, struct str *said, struct err *e);
+/* Has all of it been carried to its hosts? */
+bool edit_is_pushed(struct journey *j, const struct wanted_edit *w);
+
 /* --- core/journey/queue.c --- */
 struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;

@@ -98,6 +98,19 @@ int store_activity_add(struct store *st, const char *server, const char *verb, c
 int store_activities(struct store *st, size_t limit, struct activity_list *out, struct err *e);     /* newest first */
 int store_activity_verify(struct store *st, int64_t *rows, struct err *e);
 
+/* What is wanted (settings, connectors, what is wanted of virtual servers) is changed in edits, each undone as a whole. begin
+ * and end stand around a verb and are a transaction like store_tx: rc is what the verb said, the text says what it did ("mx1/smtp:
+ * outbound.tls = encrypt"). Nested ones join the outer one, whose text counts; an edit that changes no row is none. Rows
+ * written outside are an edit each. The newest 1000 are kept. */
+int store_edit_begin(struct store *st, struct err *e);
+int store_edit_end(struct store *st, int rc, struct err *e, const char *fmt, ...) PRINTF_LIKE(4, 5);
+int store_edits(struct store *st, size_t limit, struct wanted_edit_list *out, struct err *e);       /* newest first */
+/* Has the edit rows of this server? */
+int store_edit_touches(struct store *st, int64_t edit, int64_t server, bool *yes, struct err *e);
+/* Puts the rows of an edit back, or (again) makes an undone one again; id 0: the newest, or the one undone last. RC_CONFLICT
+ * when a row is not as the edit left it, with who changed it since. out (may be NULL): which one it was; yours to release. */
+int store_edit_undo(struct store *st, int64_t id, bool again, struct wanted_edit *out, struct err *e);
+
 /* Who writes those rows: user@machine. */
 const char *store_who(struct store *st);
 

@@ -61,6 +61,7 @@ static const struct option check_options[] = {
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
+static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
 #define STORE NEEDS_STORE
@@ -134,6 +135,11 @@ const struct cli_command commands[] = {
 	{ "connector set", "NAME", "change it", CONNECTOR_MORE, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
+	{ "edits undo", "[ID]", "undo an edit of what is wanted: the newest, or this one", "Puts exactly what it changed back, if that "
+	  "is still as the edit left it. No host\nis touched; what was pushed already goes back by the next push.", 0, 1, STORE, NULL, NULL, cmd_edits_undo },
+	{ "edits redo", "[ID]", "make an undone edit again: the one undone last, or this one", NULL, 0, 1, STORE, NULL, NULL,
+	  cmd_edits_redo },
+	{ "edits", "", "what was edited, newest first; * is not pushed yet", NULL, 0, 0, STORE, edits_options, NULL, cmd_edits },
 	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 1000, STORE, plan_options, NULL, cmd_plan },
 	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "The first server is the canary: it goes alone until it is\n"
 	  "proved and kept. Then several at a time. The first that is refused, undone or fails stops the rest: what has not begun\n"

@@ -114,6 +114,11 @@ void tasks_close(struct app *a);
 struct fleet_tasks { struct app *app; int64_t view; };
 void fleet_tasks_run(void *fleet_tasks, struct fleet_run *r);    /* fleet_user.run */
 
+/* --- what is edited and not pushed, and undoing it (edits.c) --- */
+void edits_refresh(struct app *a);               /* the line about them */
+void act_edit_undo(struct view *v);
+void act_edit_redo(struct view *v);
+
 /* --- prompt (prompt.c): one question on the message line --- */
 enum prompt_kind { PROMPT_NONE, PROMPT_LINE, PROMPT_FIND, PROMPT_YESNO, PROMPT_WORD, PROMPT_SECRET };
 typedef void prompt_answer_fn(struct app *a, struct view *v, int64_t arg, const char *text);   /* text NULL: left */
