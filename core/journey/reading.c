@@ -192,10 +192,11 @@ keep_wanted(struct vserver *fresh, const struct vserver *old)
 	fresh->rev = old->rev;
 	fresh->certificate = old->certificate;
 	fresh->certificate_set = old->certificate_set;
-	xset(&fresh->ours, old->ours);
-	xset(&fresh->listen_wanted, old->listen_wanted);
-	if (old->kind != NULL)
+	if (old->ours != NULL) {                 /* else: as the host says */
+		xset(&fresh->ours, old->ours);
+		xset(&fresh->listen_wanted, old->listen_wanted);
 		xset(&fresh->kind, old->kind);
+	}
 	xset(&fresh->run_wanted, old->run_wanted);
 }
 

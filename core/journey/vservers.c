@@ -372,12 +372,12 @@ vserver_ask(struct journey *j, int64_t vserver, const char *verb, struct str *qu
 	if (store_vserver_get(j->store, vserver, &vs, NULL) == -1 || store_server_get(j->store, vs.server, &sv, NULL) == -1)
 		goto out;
 	if (strcmp(verb, "remove") == 0 && vs.present && vs.listen_wanted == NULL && !vs.is_default)
-		str_addf(question, "%s/%s is the host's own, with settings that mxseal did not write. Let a push remove it?", sv.name, vs.name);
+		str_addf(question, "%s/%s is not of mxseal's making. Let a push remove it?", sv.name, vs.name);
 	else if (strcmp(verb, "remove") == 0)
 		str_addf(question, "Remove %s/%s?", sv.name, vs.name);
 	else if (vs.is_default)
-		str_addf(question, "%s/%s takes in the host's mail. After the push no mail arrives at %s until it is started again. %s it?",
-		    sv.name, vs.name, sv.name, strcmp(verb, "stop") == 0 ? "Stop" : "Pause");
+		str_addf(question, "All mail to %s stops with the push. %s %s/%s?", sv.name, strcmp(verb, "stop") == 0 ? "Stop" : "Pause",
+		    sv.name, vs.name);
 out:
 	vserver_release(&vs);
 	server_release(&sv);

@@ -283,7 +283,7 @@ judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *aft
 {
 	char *text;
 
-	if (vs->is_default || vs_service(after, vs) || (vs->settings.n == 0 && !vs->certificate_set))
+	if (vs->is_default || text_eq(vs->kind, "outbound") || vs_service(after, vs) || (vs->settings.n == 0 && !vs->certificate_set))
 		return;
 	text = xasprintf("master.cf has no service \"%s inet\" any more; what is wanted of it is left out", clean(vs->name));
 	if (vs->certificate)

@@ -223,7 +223,8 @@ find_client(struct view *v, const struct wanted_vs *vs, struct err *e)
 	return err_hint(e, "give the virtual server another name");
 }
 
-/* One outbound setting to a client of its own, as far as it is the client's to decide. */
+/* One outbound setting to a client of its own, as far as it is the client's to decide: also where main.cf says the same
+ * now, for it may say something else tomorrow. */
 static int
 client_setting(struct view *v, const struct wanted_vs *vs, const struct wanted *w, struct plan *p, struct err *e)
 {
@@ -234,15 +235,14 @@ client_setting(struct view *v, const struct wanted_vs *vs, const struct wanted *
 
 	for (i = 0; rc == 0 && i < MAP_PARAMS && row->param[i]; i++) {
 		char *native = map_native(row, i, value.s, v->version);
-		char *now = view_param(v, master_cf_find(&v->master, vs->client, "unix"), row->param[i]);
+		const char *now = master_cf_option(master_cf_find(&v->master, vs->client, "unix"), row->param[i]);
 
 		if (!text_starts(row->param[i], "smtp_"))
 			plan_warn(p, "%s: %s counts for the whole host and is left out; it belongs to the default virtual server",
 			    clean(vs->name), w->name);
-		else if (native && !map_same(row, i, now, native))
+		else if (native && (now == NULL || !map_same(row, i, now, native)))
 			rc = master_cf_set(&v->master, vs->client, "unix", row->param[i], native, e);
 		free(native);
-		free(now);
 	}
 	str_release(&value);
 	return rc;
@@ -363,7 +363,11 @@ end_one(struct view *v, const struct wanted_vs *vs, const char *name, struct err
 		err_set(e, RC_INVALID, "%s cannot be paused: %s greets there, and does not know how to", clean(name), clean(s->command));
 		return err_hint(e, "it can be stopped");
 	}
-	return master_cf_put(&v->master, name, "inet", pause_text, e);
+	if (master_cf_put(&v->master, name, "inet", pause_text, e) != 0)
+		return -1;
+	s = master_cf_find(&v->master, name, "inet");
+	return s && service_paused(s) ? 0
+	    : err_set(e, RC_PARSE, "master.cf: the service \"%s inet\" cannot be paused: is a brace left open?", clean(name));
 }
 
 int

@@ -203,6 +203,21 @@ name_for(const struct reading *out, const struct view *v, const struct master_se
 	return name;
 }
 
+/* One that we added is so again for a store that does not know it: after an undo, or from another desk. */
+static void
+read_added(struct vserver *vs, const struct view *v, const struct master_service *s)
+{
+	char *owner = master_cf_owner(&v->master, s);
+
+	if (text_eq(owner, vs->name)) {
+		vs->ours = xstrdup("added");
+		vs->listen_wanted = strchr(s->name, ':') ? xstrdup(s->name) : xasprintf("0.0.0.0:%s", s->name);
+		vs->kind = xstrdup(vs->implicit_tls ? "submissions"
+		    : text_eq(master_cf_option(s, "milter_macro_daemon_name"), "ORIGINATING") ? "submission" : "smtp");
+	}
+	free(owner);
+}
+
 static void
 read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
         const struct file_list *files)
@@ -221,6 +236,7 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 		vs->implicit_tls = view_yes(v, s, "smtpd_tls_wrappermode");
 		vs->run = xstrdup(view_run(v, s));
 		vs->served_trouble = held(&out->sections, listen.s);
+		read_added(vs, v, s);
 	}
 	vs->listen = str_take(&listen);
 	for (r = map_table; r->setting; r++) {
@@ -249,6 +265,8 @@ read_sender(struct reading *out, const struct view *v, const struct master_servi
 	vs->name = owner;
 	vs->title = xasprintf("%s %s", s->name, s->type);
 	vs->listen = xstrdup("");
+	vs->ours = xstrdup("added");
+	vs->listen_wanted = xstrdup("");
 	vs->kind = xstrdup("outbound");
 	vs->run = xstrdup("started");
 	vs->present = true;

@@ -6,6 +6,8 @@
 #include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 
+#define AS_HOST "host"
+
 static const struct choice kinds[] = {
 	{ "smtp", "Mail from other mail hosts (SMTP)", "Like port 25: anybody may connect; TLS begins with STARTTLS, if at all." },
 	{ "submission", "Mail from own users, STARTTLS (587)", "Who connects says STARTTLS before a password is asked for." },
@@ -86,6 +88,25 @@ check_listen(const struct form *f, const char *value, struct str *note, struct e
 	return rc;
 }
 
+/* The levels, and "host" for none of its own. */
+static void
+levels(const struct form *f, struct choice_list *out)
+{
+	(void)f;
+	choice_list_add(out, AS_HOST, "as the host sends");
+	for (const struct choice *c = tls_level_choices; c->name != NULL; c++)
+		choice_list_add(out, c->name, c->label);
+}
+
+/* What is wanted of its own; "": nothing. */
+static const char *
+level_of(const struct form *f)
+{
+	const char *level = form_get(f, "outbound-tls");
+
+	return strcmp(level, AS_HOST) == 0 ? "" : level;
+}
+
 static const struct page pages[] = {
 	{ .name = "listener", .title = "Virtual server", .intro = "One more SMTP identity of this host. A push makes it; before that it can be given "
 	  "settings and a certificate." },
@@ -101,9 +122,9 @@ static const struct field fields[] = {
 	{ .name = "listen", .page = "listener", .label = "Listens on", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = check_listen,
 	  .help = "Address and port. *:587 is every address the host has for mail. none: it does not listen, and is there only to send for "
 	  "connectors.", .example = "192.0.2.5:2525" },
-	{ .name = "outbound-tls", .page = "listener", .label = "Sends with", .kind = FIELD_CHOICE, .choices = tls_level_choices,
-	  .help = "Outbound security of what it sends, where that is not the host's: it gets a client service of its own then. none: never "
-	  "TLS, for the few destinations whose TLS is broken. Empty: as the host sends." },
+	{ .name = "outbound-tls", .page = "listener", .label = "Sends with", .kind = FIELD_CHOICE, .options = levels, .initial = AS_HOST,
+	  .help = "Outbound security of what it sends for its connectors. With another level than the host's it gets a client service of its "
+	  "own. none: never TLS, for the few destinations whose TLS is broken." },
 	{ .name = NULL }
 };
 
@@ -111,7 +132,7 @@ static void
 preview(const struct form *f, const char *page, struct str *out)
 {
 	const char *kind = form_get(f, "kind"), *name = *form_get(f, "name") ? form_get(f, "name") : "NAME";
-	const char *level = form_get(f, "outbound-tls");
+	const char *level = level_of(f);
 	struct str normal = STR_INIT;
 
 	(void)page;
@@ -148,7 +169,7 @@ static int64_t
 start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
 	return sheet_finish(done, arg, vserver_add(f->journey, f->object, form_get(f, "name"), form_get(f, "listen"), form_get(f, "kind"),
-	    form_get(f, "outbound-tls"), &f->result_id, &f->result, e), e);
+	    level_of(f), &f->result_id, &f->result, e), e);
 }
 
 const struct sheet sheet_listener = {
