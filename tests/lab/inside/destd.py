@@ -43,7 +43,7 @@ BEHAVIOURS = {
     "reject": {"rcpt": "550 5.1.1 <%s>: Recipient address rejected: User unknown in virtual mailbox table"},
     "bannerhang": {"banner": None},
     "relay": {"port": 587},
-    "login": {"port": 587, "users": {"lab-user": "lab-password"}},
+    "login": {"port": 587, "users": {"lab-user": "Marker-7f3a Kennwort"}},
     "busy": {"banner": "421 4.3.2 mx.%s Service not available, closing transmission channel"},
 }
 NOT_SERVED = ("refused", "blackhole", "noroute")    # these are made of routes and of nobody listening
