@@ -246,6 +246,30 @@ hosts_free(void *arg)
 	free(l);
 }
 
+static bool
+is_name(const struct next_hop *h)
+{
+	return strspn(h->host, "0123456789.") != strlen(h->host) && strchr(h->host, ':') == NULL;
+}
+
+/* Only names that can be looked up; the rest is complained about by the check of the field. */
+static bool
+some_name(const char *hosts)
+{
+	char **w = words_split(hosts, " ", NULL);
+	struct next_hop h;
+	bool yes = false;
+	size_t i;
+
+	for (i = 0; w[i] != NULL; i++) {
+		if (next_hop_parse(w[i], &h, NULL) == 0 && is_name(&h))
+			yes = true;
+		next_hop_release(&h);
+	}
+	words_free(w);
+	return yes;
+}
+
 /* A name without brackets is looked up as a mail domain, one in brackets as a host. */
 static void
 look_at_hop(const struct next_hop *h, struct str *remark)
@@ -254,7 +278,7 @@ look_at_hop(const struct next_hop *h, struct str *remark)
 	struct mx_list mx = { .n = 0 };
 	size_t n = 0;
 
-	if (strspn(h->host, "0123456789.") == strlen(h->host) || strchr(h->host, ':') != NULL)
+	if (!is_name(h))
 		return;
 	if (h->mx && dns_mx(h->host, &mx, NULL) == 0 && !mx.implicit && mx.n > 0)
 		str_addf(remark, "%s: MX %s; ", h->text, clean(mx.v[0].name));
@@ -304,7 +328,7 @@ connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, v
 	struct hosts_look *l;
 	struct job job = { .title = "smart hosts in DNS", .work = hosts_work, .done = hosts_done, .drop = hosts_free };
 
-	if (*form_get(f, "smart-host") == '\0' || strcmp(form_get(f, "route"), "smart-host") != 0)
+	if (strcmp(form_get(f, "route"), "smart-host") != 0 || !some_name(form_get(f, "smart-host")))
 		return 0;
 	l = xcalloc(1, sizeof(*l));
 	l->form = f;

@@ -144,10 +144,10 @@ check_review(const struct form *f, const char *value, struct str *note, struct e
 static const struct page pages[] = {
 	{ .name = "general", .title = "General" },
 	{ .name = "space", .title = "Address space" },
-	{ .name = "content", .title = "Content restrictions" },
-	{ .name = "options", .title = "Delivery options" },
+	{ .name = "content", .title = "Content", .intro = "Content restrictions." },
+	{ .name = "options", .title = "Delivery", .intro = "Delivery options." },
 	{ .name = "advanced", .title = "Advanced", .intro = "Outbound security for these domains only." },
-	{ .name = "restrictions", .title = "Delivery restrictions" },
+	{ .name = "restrictions", .title = "Restrictions", .intro = "Delivery restrictions." },
 	{ .name = "details", .title = "Details" },
 	{ .name = NULL }
 };
@@ -218,7 +218,7 @@ static const struct field fields[] = {
 	{ .name = "helo-note", .page = "advanced", .label = "HELO, not EHLO", .kind = FIELD_NOTE,
 	  .initial = "Not offered: without EHLO there is no STARTTLS. Postfix falls back to HELO by itself at none and may." },
 	{ .name = "etrn-note", .page = "advanced", .label = "Send ETRN/TURN", .kind = FIELD_NOTE,
-	  .initial = "Not on Postfix: it answers ETRN (Delivery options) and never asks." },
+	  .initial = "Not on Postfix: it answers ETRN (Delivery) and never asks." },
 
 	{ .name = "sender", .page = "restrictions", .label = "Only from", .kind = FIELD_LIST, .check = check_senders,
 	  .help = "Only mail from these senders takes this connector: addresses, or @ and a domain. Kept only with the address space *: "
