@@ -116,6 +116,17 @@ check_senders(const struct form *f, const char *value, struct str *note, struct 
 }
 
 static int
+check_match(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct connector c = { .domains = xstrdup("example.org"), .tls = xstrdup(form_get(f, "tls")), .match = xstrdup(value) };
+	int rc = connector_check(&c, NULL, e);
+
+	(void)note;
+	connector_release(&c);
+	return rc;
+}
+
+static int
 check_user(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	(void)f, (void)note;
@@ -206,6 +217,7 @@ static const struct field fields[] = {
 	  "destination whose TLS is broken. encrypt: TLS or the mail waits, any certificate. verify, secure: the "
 	  "certificate must be right as well." },
 	{ .name = "match", .page = "advanced", .label = "Names to match", .kind = FIELD_LIST, .shown = level_has_match,
+	  .check = check_match,
 	  .help = "Names the certificate may have, where they are not the usual ones (verify: the MX name, secure: the "
 	  "domain or smart host). Or fingerprints of certificates, sha256:HEX: then nothing else is looked at.",
 	  .example = "mx.bank.test" },

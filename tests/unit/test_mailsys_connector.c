@@ -346,6 +346,39 @@ a_plan_shows_no_password(void **state)
 	wanted_host_release(&w);
 }
 
+/* What the host lacks to log in with is said, with what mends it. */
+static void
+a_missing_library_is_said(void **state)
+{
+	static const struct want want = { BASE, NULL, { "l|bank.test|encrypt|smart=[relay.test]:587|user=mailer" } };
+	static const struct { const char *files; bool said; } cases_[] = {
+		{ "libanonymous.so.2\n", true }, { "", true }, { "libanonymous.so.2\nlibplain.so.2\n", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases_) / sizeof(cases_[0]); i++) {
+		struct wanted_host w;
+		struct sections s;
+		struct reading r;
+		struct plan p;
+		struct str text = STR_INIT;
+
+		recording_load(GOLDEN "debian.rec", &s);
+		recording_set(&s, "main.cf", 0, BASE);
+		recording_set(&s, "sasl", 0, cases_[i].files);
+		assert_int_equal(mailsys_postfix.read(&s, &r, NULL), 0);
+		want_make(&w, &want);
+		assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+		dump(&p, &text);
+		assert_int_equal(strstr(text.s, "libsasl2-modules") != NULL, cases_[i].said);
+		str_release(&text);
+		plan_release(&p);
+		reading_release(&r);
+		wanted_host_release(&w);
+	}
+}
+
 /* Room for a client service: its map is named when something leaves by it with a level, and is empty otherwise. */
 static void
 a_client_service_knows_its_map(void **state)
@@ -370,7 +403,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(what_cannot_be_kept_is_refused),
-		cmocka_unit_test(a_plan_shows_no_password), cmocka_unit_test(a_client_service_knows_its_map),
+		cmocka_unit_test(a_plan_shows_no_password), cmocka_unit_test(a_missing_library_is_said),
+		cmocka_unit_test(a_client_service_knows_its_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
