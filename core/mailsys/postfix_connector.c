@@ -205,11 +205,12 @@ put_etrn(struct view *v, struct err *e)
 static void
 drop_etrn(struct view *v)
 {
-	const char *domains = main_cf_get(&v->main, "fast_flush_domains");
+	const char *domains;
 	size_t len;
 
 	main_cf_list_drop(&v->main, "defer_transports", ETRN_SERVICE, "");
 	drop_service(v);
+	domains = main_cf_get(&v->main, "fast_flush_domains");
 	if (domains == NULL || list_find(domains, "texthash:" OURS_DIR, "/etrn", &len) < 0)
 		return;
 	main_cf_list_drop(&v->main, "fast_flush_domains", "texthash:" OURS_DIR, "/etrn");

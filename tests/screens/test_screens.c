@@ -421,6 +421,30 @@ sheets_of_the_table(void **state)
 	}
 }
 
+/* A connector with all that a connector can have; it is gone again afterwards. */
+static void
+a_connector_by_smart_hosts(void **state)
+{
+	struct world *w = *state;
+	struct connector c = { .created_at = NOW };
+	struct err e;
+
+	c.name = xstrdup("relay");
+	c.domains = xstrdup("*");
+	c.route = xstrdup("smart-host");
+	c.smart_hosts = xstrdup("[192.0.2.7]:587 [192.0.2.8]");     /* no name that is looked up */
+	c.auth_user = xstrdup("mailer");
+	c.auth_sealed = xstrdup("sealed");
+	c.senders = xstrdup("@sales.test anna@bank.test");
+	c.via = xstrdup("mx1/smtp");
+	c.tls = xstrdup("verify");
+	c.match = xstrdup("relay.test");
+	must(store_connector_save(w->app->st, &c, &e), &e);
+	walk(w->app, sheet_find("connector"), c.id, "relay", "-relay");
+	must(store_connector_delete(w->app->st, c.id, &e), &e);
+	connector_release(&c);
+}
+
 static void
 sheet_with_an_error(void **state)
 {
@@ -1034,6 +1058,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(listeners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(welcome, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheets_of_the_table, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_connector_by_smart_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheet_with_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_host_key, set_up, tear_down),

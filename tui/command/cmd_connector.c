@@ -147,7 +147,7 @@ static void
 print_connector(struct cli *c, const struct connector *k)
 {
 	const struct { const char *label, *value; } rows[] = {
-		{ "match", k->match }, { "smart", k->smart_hosts }, { "user", k->auth_user }, { "from", k->senders },
+		{ "match", k->match }, { "through", k->smart_hosts }, { "user", k->auth_user }, { "from", k->senders },
 		{ "sent", k->delivery }, { "reason", k->reason }, { "review", k->review },
 	};
 	struct str troubles = STR_INIT;

@@ -215,6 +215,7 @@ static void
 of_connector(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct connector c = { 0 };
+	struct str troubles = STR_INIT;
 	struct err e;
 
 	if (store_connector_get(a->st, n->id, &c, &e) != 0) {
@@ -223,11 +224,18 @@ of_connector(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	lines_field(l, STYLE_NORMAL, width, "Rule", c.tls);
 	lines_field(l, STYLE_NORMAL, width, "Domains", c.domains);
-	lines_field(l, STYLE_NORMAL, width, "Route", c.route);
+	lines_field(l, STYLE_NORMAL, width, "Route", c.smart_hosts != NULL ? c.smart_hosts : c.route);
+	lines_field(l, STYLE_NORMAL, width, "Log in", c.auth_user);
+	lines_field(l, STYLE_NORMAL, width, "From", c.senders);
+	lines_field(l, STYLE_NORMAL, width, "Sent", c.delivery);
 	lines_field(l, STYLE_NORMAL, width, "Sent by", c.via);
 	lines_field(l, STYLE_NORMAL, width, "Names", c.match);
 	lines_field(l, STYLE_NORMAL, width, "Why", c.reason);
 	lines_field(l, STYLE_NORMAL, width, "Review", c.review);
+	connector_troubles(a->j, &c, &troubles);
+	if (troubles.len > 0)
+		lines_wrap(l, STYLE_WARN, width, 2, troubles.s);
+	str_release(&troubles);
 	edits(a, n->server, width, l);
 	heading(l, "Next step");
 	next(l, width, "Enter", "change this connector");
