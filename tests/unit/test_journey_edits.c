@@ -179,7 +179,7 @@ connectors_whole(void **state)
 	assert_int_equal(store_connector_get(w->st, id, &c, &e), 0);
 	assert_string_equal(c.domains, "bank.test,1 *.bank.test,5");
 	assert_string_equal(c.reason, "they \"quoted\" it");
-	assert_null(c.reason);
+	assert_null(c.match);
 	connector_release(&c);
 	undo(w, 1, false, "Undone: connector bank: encrypt for bank.test,1 *.bank.test,5 by mx1/smtp");
 	assert_int_equal(store_connector_get(w->st, id, &c, NULL), -1);
