@@ -238,6 +238,51 @@ static const struct { struct want want; const char *must[7], *must_not[4]; } cas
 	    { "transport_maps: pcre:/t cannot be looked into here", "smtp_tls_policy_maps: ldap:/x cannot be looked into here" }, { NULL } },
 };
 
+/* The administrator writes beside what is ours: it stays, in its place, and so does his. */
+static void
+a_line_behind_ours_stays(void **state)
+{
+	static const struct want want = { BASE, NULL, { "e|branch.test|encrypt|delivery=etrn" } };
+	struct wanted_host w;
+	struct sections s, after;
+	struct reading r;
+	struct plan p;
+	struct str master = STR_INIT;
+	size_t i;
+
+	(void)state;
+	read_host(&s, &r, &want);
+	want_make(&w, &want);
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	recording_load(GOLDEN "debian.rec", &after);
+	recording_set(&after, "main.cf", 0, BASE);
+	apply(&after, &p);
+	for (i = 0; i < p.n_changes; i++)
+		if (strstr(p.changes[i].path, "master.cf"))
+			str_addf(&master, "%s# mine\nslow unix - - n - - smtp\n", p.changes[i].after.s);
+	recording_set(&after, "master.cf", 0, master.s);
+	plan_release(&p);
+	reading_release(&r);
+	assert_int_equal(mailsys_postfix.read(&after, &r, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	assert_true(plan_is_empty(&p));
+	plan_release(&p);
+
+	/* and taken out it leaves everything else */
+	connector_list_release(&w.connectors);
+	memset(&w.connectors, 0, sizeof(w.connectors));
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	for (i = 0; i < p.n_changes; i++)
+		if (strstr(p.changes[i].path, "master.cf")) {
+			assert_null(strstr(p.changes[i].after.s, "mxseal"));
+			assert_non_null(strstr(p.changes[i].after.s, "\n# mine\nslow unix - - n - - smtp\n"));
+		}
+	plan_release(&p);
+	reading_release(&r);
+	wanted_host_release(&w);
+	str_release(&master);
+}
+
 static void
 connectors_become_rows(void **state)
 {
@@ -402,7 +447,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(what_cannot_be_kept_is_refused),
+		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(a_line_behind_ours_stays),
+		cmocka_unit_test(what_cannot_be_kept_is_refused),
 		cmocka_unit_test(a_plan_shows_no_password), cmocka_unit_test(a_missing_library_is_said),
 		cmocka_unit_test(a_client_service_knows_its_map),
 	};
