@@ -38,7 +38,7 @@ struct wanted_vs {
 };
 struct wanted_host {
 	struct wanted_vs *vs; size_t n_vs;
-	struct connector_list connectors;         /* those that this server sends for; via: its virtual servers only */
+	struct connector_list connectors;         /* those that this server sends for; via: its own virtual servers only */
 	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
