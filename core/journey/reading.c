@@ -272,10 +272,16 @@ looked_store(struct journey *j, int64_t server, const struct looked *l, struct e
 {
 	struct store_arg a = { j, server, l };
 	char *fact = xasprintf("push-state:%lld", (long long)server);
+	struct server sv = { .id = 0 };
 	int rc = store_tx(j->store, store_body, &a, e);
 
 	if (rc == 0)
 		rc = store_fact_set(j->store, fact, l->push_state, e);
+	if (rc == 0)
+		rc = store_server_get(j->store, server, &sv, e);
+	if (rc == 0)
+		rc = touched_store(j, &sv, l, e);
+	server_release(&sv);
 	free(fact);
 	return rc;
 }

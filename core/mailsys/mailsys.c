@@ -39,6 +39,20 @@ reading_release(struct reading *r)
 }
 
 void
+touched_list_release(struct touched_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].what);
+		free(l->v[i].diff);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
+}
+
+void
 wanted_host_release(struct wanted_host *w)
 {
 	size_t i;

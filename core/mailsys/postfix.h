@@ -107,6 +107,9 @@ int  route_render(const struct view *v, const struct reading *have, const struct
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
         struct err *e);
 
+/* --- postfix_touched.c --- */
+void postfix_touched(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
+
 /* --- postfix_check.c: what surrounds the changes of a plan --- */
 
 /* after: the configuration as it would be. What mxseal itself finds wrong or worth saying: results and warnings. */

@@ -41,6 +41,12 @@ struct wanted_host {
 };
 void wanted_host_release(struct wanted_host *w);
 
+/* What somebody changed by hand in what a push left there. own: files of ours with the text that was pushed, lent. */
+struct own_text { const char *path, *text; };
+struct touched { char *path, *what, *diff; };     /* what: names of the lines, or "edited", "deleted" */
+struct touched_list { struct touched *v; size_t n; };
+void touched_list_release(struct touched_list *l);
+
 /* The native lines that a setting's value stands for: for "what Postfix will get" beside a field, one per line. */
 typedef int native_fn(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);
 
@@ -59,6 +65,8 @@ struct mailsys {
 	const char *(*declines)(const char *setting);
 	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
 	        struct err *e);
+	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
+	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
 };
 
