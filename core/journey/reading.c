@@ -260,7 +260,9 @@ store_body(struct store *st, void *arg, struct err *e)
 	for (i = 0; i < r->vservers.n; i++)
 		if (vserver_store(a->j, a->server, &r->vservers.v[i], &old, a->l, e) == -1)
 			goto out;
-	rc = vservers_gone(a->j, &old, r, e);
+	rc = store_found_rules_set(st, a->server, &r->rules, e);
+	if (rc == 0)
+		rc = vservers_gone(a->j, &old, r, e);
 out:
 	server_release(&sv);
 	vserver_list_release(&old);

@@ -30,6 +30,7 @@ reading_release(struct reading *r)
 	free(r->os);
 	free(r->base);
 	vserver_list_release(&r->vservers);
+	found_rule_list_release(&r->rules);
 	str_release(&r->main_cf);
 	str_release(&r->master_cf);
 	str_release(&r->our_files);

@@ -198,6 +198,7 @@ read_vservers(struct reading *out, const struct view *v)
 	for (i = 0; i < v->master.n; i++)
 		if (&v->master.v[i] != standard && service_is_server(&v->master.v[i]))
 			read_vserver(out, v, &v->master.v[i], false, &files);
+	postfix_rules(v, &files, &out->sections, &out->rules);
 	file_list_release(&files);
 }
 

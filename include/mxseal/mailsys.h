@@ -14,6 +14,7 @@
 struct reading {
 	char *version, *config_dir, *host_name, *domain, *os;
 	struct vserver_list vservers;
+	struct found_rule_list rules;             /* the administrator's own */
 	struct str main_cf, master_cf;            /* whole files */
 	int64_t generation;                       /* ours in force, 0 none */
 	struct str our_files;                     /* "path\tsha256" per line: files of the generation in force */

@@ -10,14 +10,11 @@ kind() { mx --json drift mx1 --no-shadow > "$work/drift" 2> "$work/drift.err"; j
 
 chapter "as pushed"
 known_host mx1
-first=$(configuration mx1)
 quiet vs set mx1 outbound.tls=encrypt outbound.retry.max=50m
 quiet connector add bank --domain bank.test --tls none --via mx1
 prove "edited and not pushed is told as that" is "$(kind outbound.tls)" edited
 quiet push mx1 --yes --no-shadow
 prove "nothing differs after a push" status_is 0 drift mx1
-ours=$(configuration mx1)
-map=/etc/mxseal/1/tls_policy
 
 chapter "the administrator edits beside ours"
 "$lab" exec mx1 sh -c "cp $main_cf /root/pushed && { printf '# mine, before\nmessage_size_limit = 20480000\n\n'; cat /root/pushed;
