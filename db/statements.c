@@ -18,7 +18,9 @@
 	"sha256, out_file, authority, state, created_at, certificate"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
 	"key_type, key_bits, key_server, key_path, pem, authority, request, created_at"
-#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at"
+#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number"
+#define ISSUED_COLUMNS "id, authority, serial, subject, not_after, at, sha256, pem, revoked_at, reason"
+#define SUBMISSION_COLUMNS "id, rev, authority, request, at, who, subject, san, spki_sha256, pem, state, why, decided_at, issued"
 #define CONNECTOR_COLUMNS "id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, delivery, via, tls, " \
 	"\"match\", reason, review, created_at"
 #define PUSH_COLUMNS "id, server, started_at, ended_at, generation, result, plan_text, steps"
@@ -112,14 +114,25 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_AUTHORITY_GET] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE id = ?",
 	[ST_AUTHORITY_BY_NAME] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE name = ?",
 	[ST_AUTHORITY_INSERT] = "INSERT INTO authority (rev, name, kind, subject, pem, sealed_key, policy, days, not_after, "
-		"created_at) VALUES (1, :name, :kind, :subject, :pem, :sealed_key, :policy, :days, :not_after, :created_at)",
+		"created_at, crl_number) VALUES (1, :name, :kind, :subject, :pem, :sealed_key, :policy, :days, :not_after, :created_at, "
+		":crl_number)",
 	[ST_AUTHORITY_UPDATE] = "UPDATE authority SET rev = rev + 1, name = :name, kind = :kind, subject = :subject, pem = :pem, "
-		"sealed_key = :sealed_key, policy = :policy, days = :days, not_after = :not_after, created_at = :created_at "
-		"WHERE id = :id AND rev = :rev",
-	[ST_ISSUED_LIST] = "SELECT id, authority, serial, subject, not_after, at, sha256, pem FROM issued "
-		"WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+		"sealed_key = :sealed_key, policy = :policy, days = :days, not_after = :not_after, created_at = :created_at, "
+		"crl_number = :crl_number WHERE id = :id AND rev = :rev",
+	[ST_ISSUED_LIST] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+	[ST_ISSUED_BY_SERIAL] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE authority = ? AND serial = ?",
+	[ST_ISSUED_REVOKE] = "UPDATE issued SET revoked_at = ?, reason = ? WHERE id = ? AND revoked_at = 0",
 	[ST_ISSUED_INSERT] = "INSERT INTO issued (authority, serial, subject, not_after, at, sha256, pem) VALUES (:authority, "
 		":serial, :subject, :not_after, :at, :sha256, :pem)",
+	[ST_SUBMISSION_LIST] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+	[ST_SUBMISSION_GET] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE id = ?",
+	[ST_SUBMISSION_OF] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE request = ? ORDER BY id DESC LIMIT 1",
+	[ST_SUBMISSION_INSERT] = "INSERT INTO submission (rev, authority, request, at, who, subject, san, spki_sha256, pem, state, "
+		"why, decided_at, issued) VALUES (1, :authority, :request, :at, :who, :subject, :san, :spki_sha256, :pem, :state, "
+		":why, :decided_at, :issued)",
+	[ST_SUBMISSION_UPDATE] = "UPDATE submission SET rev = rev + 1, authority = :authority, request = :request, at = :at, "
+		"who = :who, subject = :subject, san = :san, spki_sha256 = :spki_sha256, pem = :pem, state = :state, why = :why, "
+		"decided_at = :decided_at, issued = :issued WHERE id = :id AND rev = :rev",
 
 	[ST_CONNECTOR_LIST] = "SELECT " CONNECTOR_COLUMNS " FROM connector ORDER BY name",
 	[ST_CONNECTOR_GET] = "SELECT " CONNECTOR_COLUMNS " FROM connector WHERE id = ?",
@@ -199,9 +212,12 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_EDIT_VSERVER_READ] = "SELECT json_object('server', server, 'name', name, 'kind', kind, 'ours', ours, 'listen_wanted', "
 		"listen_wanted, 'run_wanted', run_wanted, 'certificate', certificate, 'certificate_set', certificate_set) "
 		"FROM vserver WHERE id = CAST(?1 AS INTEGER)",
-	[ST_EDIT_VSERVER_PUT] = "INSERT INTO vserver (id, rev, port, is_default, implicit_tls, present, served_at, server, name, kind, "
-		"ours, listen_wanted, run_wanted, certificate, certificate_set) VALUES (CAST(?1 AS INTEGER), 1, 0, 0, 0, "
-		"0, 0, json_extract(?2, '$.server'), json_extract(?2, '$.name'), json_extract(?2, '$.kind'), "
+	[ST_EDIT_VSERVER_PUT] = "INSERT INTO vserver (id, rev, port, is_default, implicit_tls, present, served_at, listen, title, "
+		"server, name, kind, ours, listen_wanted, run_wanted, certificate, certificate_set) VALUES (CAST(?1 AS INTEGER), 1, "
+		/* "0.0.0.0:587": the digits at the end */
+		"ifnull(CAST(substr(json_extract(?2, '$.listen_wanted'), length(rtrim(json_extract(?2, '$.listen_wanted'), '0123456789')) "
+		"+ 1) AS INTEGER), 0), 0, ifnull(json_extract(?2, '$.kind'), '') = 'submissions', 0, 0, json_extract(?2, '$.listen_wanted'), "
+		"'added: ' || json_extract(?2, '$.kind'), json_extract(?2, '$.server'), json_extract(?2, '$.name'), json_extract(?2, '$.kind'), "
 		"json_extract(?2, '$.ours'), json_extract(?2, '$.listen_wanted'), json_extract(?2, '$.run_wanted'), "
 		"json_extract(?2, '$.certificate'), json_extract(?2, '$.certificate_set')) ON CONFLICT (id) DO UPDATE SET "
 		"rev = rev + 1, kind = excluded.kind, ours = excluded.ours, listen_wanted = excluded.listen_wanted, "

@@ -165,6 +165,13 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 		}
 		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
 		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, digest);
+	} else if (text_eq(a.policy, "ask")) {
+		if (authority_submit(j, a.id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e) == -1) {
+			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
+			goto note;
+		}
+		str_addf(&text, "Request #%lld for %s waits at %s for approval, as submission #%lld there.\n", (long long)m->r.id,
+		    m->r.subject.cn, a.name, (long long)id);
 	} else {
 		if (authority_sign(j, a.id, m->r.pem, &pem, e) == -1 ||
 		    certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, true, &text, &id, e) == -1) {
@@ -224,7 +231,7 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	struct make *m;
 	size_t i;
 
-	if (now && authority_ready(j, form_get(f, "authority"), e) == -1)
+	if (now && !authority_asks(j, form_get(f, "authority")) && authority_ready(j, form_get(f, "authority"), e) == -1)
 		return -1;
 	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
 		return -1;

@@ -151,7 +151,8 @@ pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generatio
 			json_object_set(files, path, v);
 	} else
 		for (i = 0; i < p->n_changes; i++)
-			if (p->changes[i].action == CHANGE_CREATE && p->changes[i].key_path == NULL && p->changes[i].after.len <= OWN_FILE_MAX)
+			if (p->changes[i].action == CHANGE_CREATE && p->changes[i].key_path == NULL && p->changes[i].secret == NULL &&
+			    p->changes[i].after.len <= OWN_FILE_MAX)
 				json_object_set_new(files, p->changes[i].path, json_string(p->changes[i].after.s));
 	all = json_pack("{s:I,s:o,s:o}", "generation", (json_int_t)generation, "vs", vs, "files", files);
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);

@@ -66,6 +66,14 @@ int store_authority_by_name(struct store *st, const char *name, struct authority
 int store_authority_save(struct store *st, struct authority *r, struct err *e);
 int store_issued(struct store *st, int64_t authority, struct issued_list *out, struct err *e);
 int store_issued_add(struct store *st, struct issued *r, struct err *e);
+int store_issued_by_serial(struct store *st, int64_t authority, const char *serial, struct issued *out, struct err *e);
+/* RC_INVALID when it is revoked already: the first reason stays. */
+int store_issued_revoke(struct store *st, int64_t id, int64_t at, const char *reason, struct err *e);
+int store_submissions(struct store *st, int64_t authority, struct submission_list *out, struct err *e);      /* 0: all; oldest first */
+int store_submission_get(struct store *st, int64_t id, struct submission *out, struct err *e);
+/* The last one of a request: 1 there is one, 0 none, -1. */
+int store_submission_of(struct store *st, int64_t request, struct submission *out, struct err *e);
+int store_submission_save(struct store *st, struct submission *r, struct err *e);
 
 int store_connectors(struct store *st, struct connector_list *out, struct err *e);
 int store_connector_get(struct store *st, int64_t id, struct connector *out, struct err *e);

@@ -113,7 +113,7 @@ connector(struct world *w, const char *name, const char *domains)
 	c.route = xstrdup("dns");
 	c.via = xstrdup("mx1/smtp");
 	c.tls = xstrdup("encrypt");
-	c.match = xstrdup("mx.\"quoted\".test");
+	c.reason = xstrdup("they \"quoted\" it");
 	if (connector_save(w->j, &c, &e) != 0)
 		fail_msg("%s", e.text);
 	id = c.id;
@@ -178,8 +178,8 @@ connectors_whole(void **state)
 	undo(w, 0, false, "Undone: connector bank removed");
 	assert_int_equal(store_connector_get(w->st, id, &c, &e), 0);
 	assert_string_equal(c.domains, "bank.test,1 *.bank.test,5");
-	assert_string_equal(c.match, "mx.\"quoted\".test");
-	assert_null(c.reason);
+	assert_string_equal(c.reason, "they \"quoted\" it");
+	assert_null(c.match);
 	connector_release(&c);
 	undo(w, 1, false, "Undone: connector bank: encrypt for bank.test,1 *.bank.test,5 by mx1/smtp");
 	assert_int_equal(store_connector_get(w->st, id, &c, NULL), -1);
