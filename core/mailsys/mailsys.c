@@ -31,12 +31,27 @@ reading_release(struct reading *r)
 	free(r->os);
 	free(r->base);
 	vserver_list_release(&r->vservers);
+	found_rule_list_release(&r->rules);
 	str_release(&r->main_cf);
 	str_release(&r->master_cf);
 	str_release(&r->our_files);
 	str_release(&r->warnings);
 	sections_release(&r->sections);
 	memset(r, 0, sizeof(*r));
+}
+
+void
+touched_list_release(struct touched_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].what);
+		free(l->v[i].diff);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
 }
 
 void
@@ -54,6 +69,9 @@ wanted_host_release(struct wanted_host *w)
 		wanted_list_release(&w->vs[i].settings);
 	}
 	free(w->vs);
+	for (i = 0; w->passwords != NULL && i < w->connectors.n; i++)
+		secret_release(&w->passwords[i]);
+	free(w->passwords);
 	connector_list_release(&w->connectors);
 	memset(w, 0, sizeof(*w));
 }

@@ -172,6 +172,14 @@ in_block(const struct main_cf *m, const struct main_entry *v)
 	return find_block(m, &mark, &end) && at > mark && at < end;
 }
 
+bool
+main_cf_is_ours(const struct main_cf *m, const char *name)
+{
+	const struct main_entry *v = find(m, name);
+
+	return v != NULL && in_block(m, v);
+}
+
 static void
 drop_empty_block(struct main_cf *m)
 {
@@ -253,6 +261,15 @@ main_cf_remove(struct main_cf *m, const char *name)
 		read_entries(m, NULL);
 	}
 	drop_empty_block(m);
+}
+
+void
+main_cf_remove_ours(struct main_cf *m, const char *name)
+{
+	const struct main_entry *v = find(m, name);
+
+	if (v && in_block(m, v))
+		main_cf_remove(m, name);
 }
 
 /* --- lists of maps --- */

@@ -289,6 +289,7 @@ read_vservers(struct reading *out, const struct view *v)
 			read_vserver(out, v, &v->master.v[i], false, &files);
 	for (i = 0, listeners = out->vservers.n; i < v->master.n; i++)
 		read_sender(out, v, &v->master.v[i], listeners);
+	postfix_rules(v, &files, &out->sections, &out->rules);
 	file_list_release(&files);
 }
 
