@@ -94,6 +94,27 @@ about_certificate(const struct server *sv, const struct vserver *vs, struct atte
 	certificate_release(&c);
 }
 
+/* A virtual server that takes no mail in is always in sight: stopping is easily forgotten. */
+static void
+about_listener(struct journey *j, const struct server *sv, const struct vserver *vs, struct attention_list *out)
+{
+	char *fact = run_fact(vs->id), *since = NULL, date[16] = "";
+	long long at = 0;
+
+	if (!vs->present || vs->run == NULL || strcmp(vs->run, "started") == 0) {
+		if (vs->present && vs->served_trouble != NULL && strstr(vs->served_trouble, " is held by ") != NULL)
+			add(out, '!', sv->id, "read", xasprintf("%s/%s: %s", sv->name, vs->name, vs->served_trouble))->vserver = vs->id;
+		free(fact);
+		return;
+	}
+	if (store_fact_get(j->store, fact, &since, NULL) == 0 && sscanf(since, "%*s %lld", &at) == 1)
+		when_date(date, at);
+	add(out, '!', sv->id, "start", xasprintf("%s/%s is %s%s%s: mail to it is %s", sv->name, vs->name, vs->run,
+	    *date ? " since " : "", date, strcmp(vs->run, "paused") == 0 ? "put off with 421" : "refused"))->vserver = vs->id;
+	free(fact);
+	free(since);
+}
+
 static void
 about_requests(struct journey *j, struct attention_list *out)
 {
@@ -154,8 +175,10 @@ attention(struct journey *j, struct attention_list *out, struct err *e)
 		about_server(j, &l.v[i], out);
 		memset(&v, 0, sizeof(v));
 		if (store_vservers(j->store, l.v[i].id, &v, NULL) == 0)
-			for (k = 0; k < v.n; k++)
+			for (k = 0; k < v.n; k++) {
+				about_listener(j, &l.v[i], &v.v[k], out);
 				about_certificate(&l.v[i], &v.v[k], out);
+			}
 		vserver_list_release(&v);
 	}
 	about_requests(j, out);

@@ -77,6 +77,9 @@ int look_at_host(struct host *h, const char *system, bool serve, struct job_ctx 
 /* Stores it (main thread). */
 int looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e);
 
+/* The name of the fact that says since when a virtual server runs as it does: "stopped 1790000000". Given away. */
+char *run_fact(int64_t vserver);
+
 /* --- wanted.c --- */
 /* What the store asks of a server. */
 int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);

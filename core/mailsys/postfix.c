@@ -30,6 +30,8 @@ static const struct host_cmd look[] = {
 	{ "os", ARGV("cat", "/etc/os-release") },
 	{ "resolv", ARGV("cat", "/etc/resolv.conf") },
 	{ "tools", SH("for t in openssl awk bash setpriv; do command -v $t; done; true") },
+	{ "addresses", ARGV("hostname", "-I") },
+	{ "sockets", SH("ss -H -ltnp 2>/dev/null") },
 	{ "now", ARGV("date", "+%s") },
 	{ "units", ARGV("systemctl", "show", "-p", "Id", "-p", "SubState", "postfix@-.service", "postfix.service") },
 	{ "ca", SH("for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem "

@@ -24,6 +24,7 @@ struct render {
 	const struct wanted_host *want;
 	int64_t generation;
 	struct view v;                    /* edited */
+	struct view started;              /* the same while all that is stopped or paused runs */
 	struct own_file *files; size_t n_files;
 	struct plan *plan;                /* warnings go here */
 };
@@ -43,6 +44,7 @@ render_release(struct render *r)
 	}
 	free(r->files);
 	view_release(&r->v);
+	view_release(&r->started);
 	*r = (struct render){ 0 };
 }
 
@@ -53,14 +55,6 @@ own_file_add(struct render *r, char *path)
 	r->files[r->n_files] = (struct own_file){ .path = path };
 	str_init(&r->files[r->n_files].text, 0);
 	return &r->files[r->n_files++];
-}
-
-const struct master_service *
-vs_service(const struct view *v, const struct wanted_vs *vs)
-{
-	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
-
-	return s && service_is_server(s) ? s : NULL;
 }
 
 /* --- settings --- */
@@ -295,11 +289,12 @@ put_map(struct render *r, const char *param, const char *type, const char *file,
 	return rc;
 }
 
-/* Policies of the client services of virtual servers; their lines in master.cf name these files. */
-static void
-put_client_policies(struct render *r, const struct map_files *maps)
+/* Policies of the client services of virtual servers: the files, and in master.cf the maps that each of them asks. */
+static int
+put_client_policies(struct render *r, const struct map_files *maps, struct err *e)
 {
 	size_t i;
+	int rc = 0;
 
 	for (i = 0; i < maps->n_clients; i++) {
 		char *file = client_policy_file(maps->clients[i].client);
@@ -308,6 +303,17 @@ put_client_policies(struct render *r, const struct map_files *maps)
 		str_addn(&f->text, maps->clients[i].text.s, maps->clients[i].text.len);
 		free(file);
 	}
+	for (i = 0; i < r->want->n_vs && rc == 0; i++) {
+		const char *client = r->want->vs[i].client;
+		char *value;
+
+		if (client == NULL || master_cf_find(&r->v.master, client, "unix") == NULL)
+			continue;
+		value = client_policy_maps(r->want, client, r->generation);
+		rc = master_cf_set(&r->v.master, client, "unix", "smtp_tls_policy_maps", value, e);
+		free(value);
+	}
+	return rc;
 }
 
 /* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
@@ -351,7 +357,8 @@ put_connectors(struct render *r, struct err *e)
 	    || put_map(r, "smtp_sasl_password_maps", "texthash", "sasl_passwd", &maps.passwords, maps.passwords_shown.s, e) != 0
 	    || (maps.etrn.len && put_map(r, "fast_flush_domains", "texthash", "etrn", &maps.etrn, NULL, e) != 0))
 		goto out;
-	put_client_policies(r, &maps);
+	if (put_client_policies(r, &maps, e) != 0)
+		goto out;
 	level = view_level(&r->v, NULL, true);
 	ca = maps.needs_ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
 	dnssec = maps.needs_dnssec || text_starts(level, "dane");
@@ -375,10 +382,13 @@ render(struct render *r, const struct reading *have, const struct file_list *fil
 {
 	render_release(r);
 	*r = (struct render){ .have = have, .files_read = files, .want = want, .generation = generation, .plan = plan };
-	if (view_load(&r->v, &have->sections, e) != 0 || put_settings(r, true, e) != 0 || put_settings(r, false, e) != 0
-	    || put_certificates(r, e) != 0)
+	if (view_load(&r->v, &have->sections, e) != 0)
 		return -1;
-	return put_connectors(r, e);
+	view_start(&r->v);
+	if (listeners_begin(&r->v, have, files, want, plan, e) != 0 || put_settings(r, true, e) != 0
+	    || put_settings(r, false, e) != 0 || put_certificates(r, e) != 0 || put_connectors(r, e) != 0)
+		return -1;
+	return view_copy(&r->started, &r->v, e) != 0 ? -1 : listeners_end(&r->v, want, e);
 }
 
 /* Is this file of ours on the host as it should be? Of one with a key: the same certificates, and the key that fits. */
@@ -477,16 +487,18 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 	struct plan scratch;
 	struct render r = { 0 };
 	struct file_list files = { 0 };
-	struct view before;
+	struct view before, started;
 	bool empty = false;
 	int rc = -1;
 
 	plan_init(out);
 	out->options = *o;
 	plan_init(&scratch);
-	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0)
+	memset(&started, 0, sizeof(started));
+	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0 || view_copy(&started, &before, e) != 0)
 		goto out;
-	files_named(&before, &files);
+	view_start(&started);
+	files_named(&started, &files);
 	out->generation = have->generation;
 	if (render(&r, have, &files, want, have->generation, &scratch, e) != 0)
 		goto out;
@@ -502,15 +514,17 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 		scratch.warnings = NULL;
 		scratch.n_warnings = 0;
 	}
-	plan_judge(out, have, want, &r.v);
+	plan_judge(out, have, want, &r.started);
 	plan_verdicts(out, have, &before, &r.v);
 	plan_listeners(out, have, &files, want, &r.v);
+	listeners_proof(out, &before, &r.v);
 	plan_commands(out, have, &before, &r.v);
 	rc = 0;
 out:
 	render_release(&r);
 	file_list_release(&files);
 	view_release(&before);
+	view_release(&started);
 	plan_release(&scratch);
 	if (rc != 0)
 		plan_release(out);

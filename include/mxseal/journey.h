@@ -117,6 +117,24 @@ void connector_troubles(struct journey *j, const struct connector *c, struct str
 /* Looks the smart hosts of the form up in DNS and puts remarks beside the field. Job id, or 0: nothing to do. */
 int64_t connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 
+/* --- core/journey/vservers.c: virtual servers are added, taken away, started and stopped: what is wanted; a push does it --- */
+/* "192.0.2.5:2525", "[2001:db8::1]:587", "587" or "*:587" (all addresses), "none" (only sends) in normal form: "0.0.0.0:587"
+ * for all, "" for none. RC_INVALID. */
+int  vserver_listen_parse(const char *text, struct str *normal, struct err *e);
+/* May a virtual server of this server be called so, or listen there (normal form)? note gets what is worth knowing. */
+int  vserver_name_free(struct journey *j, int64_t server, const char *name, struct err *e);
+int  vserver_listen_free(struct journey *j, int64_t server, const char *listen, struct str *note, struct err *e);
+/* kind: "smtp", "submission", "submissions"; nothing is asked of it when it only sends. outbound_tls: NULL or "": as the host's.
+ * said (of all three): what was kept, for people. */
+int  vserver_add(struct journey *j, int64_t server, const char *name, const char *listen, const char *kind,
+        const char *outbound_tls, int64_t *id, struct str *said, struct err *e);
+/* Never the default one. One that no push has made yet is forgotten at once. */
+int  vserver_remove(struct journey *j, int64_t vserver, struct str *said, struct err *e);
+/* "started" (also of one that was to be removed), "paused", "stopped". */
+int  vserver_run(struct journey *j, int64_t vserver, const char *run, struct str *said, struct err *e);
+/* What a question before it should say; "" when there is nothing to ask. verb: "remove", "stop", "pause". */
+void vserver_ask(struct journey *j, int64_t vserver, const char *verb, struct str *question);
+
 /* --- core/journey/queue.c --- */
 struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;

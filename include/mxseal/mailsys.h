@@ -42,6 +42,8 @@ struct wanted_host {
 	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
+/* What the client service of a virtual server's own is called: "NAME-out". Given away. */
+char *wanted_client_name(const char *vs);
 
 /* The native lines that a setting's value stands for: for "what Postfix will get" beside a field, one per line. */
 typedef int native_fn(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);

@@ -302,6 +302,67 @@ main_screen(void **state)
 }
 
 static void
+add_listener(struct app *a, int64_t server, const char *name, const char *listen, const char *ours, const char *run, const char *wanted)
+{
+	struct vserver v = { .server = server, .present = run != NULL };
+	struct err e;
+
+	v.name = xstrdup(name);
+	v.title = xasprintf("%s inet", name);
+	v.listen = xstrdup(listen);
+	v.port = *listen ? atoi(strrchr(listen, ':') + 1) : 0;
+	v.kind = xstrdup(*listen ? "smtp" : "outbound");
+	v.ours = xstrdup(ours);
+	v.listen_wanted = ours != NULL && strcmp(ours, "added") == 0 ? xstrdup(listen) : NULL;
+	v.run = xstrdup(run);
+	v.run_wanted = xstrdup(wanted);
+	must(store_vserver_save(a->st, &v, &e), &e);
+	if (run != NULL && strcmp(run, "started") != 0) {
+		char *fact = xasprintf("run:%lld", (long long)v.id), *since = xasprintf("%s %lld", run, (long long)NOW - 3 * 86400);
+
+		must(store_fact_set(a->st, fact, since, &e), &e);
+		free(fact);
+		free(since);
+	}
+	vserver_release(&v);
+}
+
+/* Stopped, paused, new, only sending, to be removed; and the question before all mail stops. */
+static void
+listeners(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	static const char *const preset[] = { "name", "side", "listen", "192.0.2.9:465", NULL, NULL };
+
+	add_listener(a, w->mx1, "partners", "192.0.2.5:2525", NULL, "stopped", NULL);
+	add_listener(a, w->mx1, "archive", "192.0.2.5:2526", NULL, "paused", "started");
+	add_listener(a, w->mx1, "smtps", "0.0.0.0:465 [::]:465", "removed", "started", NULL);
+	add_listener(a, w->mx1, "side", "192.0.2.6:25", "added", NULL, NULL);
+	add_listener(a, w->mx1, "notls", "", "added", "started", NULL);
+	main_select(a, "attention 1");
+	shot(a, "listeners-attention");
+	main_select(a, "vs 3");
+	shot(a, "listeners-stopped");
+	main_select(a, "vs 6");
+	shot(a, "listeners-new");
+	main_select(a, "vs 1");
+	app_key(a, 'S');
+	a->prompt.ready_ms = 0;
+	shot(a, "listeners-question");
+	app_key(a, K_ESC);
+	struct err e;
+	must(store_fact_set(a->st, "addresses:1", "192.0.2.5 192.0.2.6\n", &e), &e);
+	app_sheet(a, "listener", w->mx1, "mx1", preset);
+	app_key(a, K_TAB);
+	app_key(a, K_TAB);
+	app_key(a, '0');
+	app_key(a, K_BACKSPACE);
+	shot(a, "listeners-dialog");
+	close_all(a);
+}
+
+static void
 welcome(void **state)
 {
 	struct world *w = *state;
@@ -958,6 +1019,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(main_screen, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(listeners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(welcome, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheets_of_the_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connector_by_smart_hosts, set_up, tear_down),

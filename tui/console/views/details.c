@@ -142,6 +142,22 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 	server_release(&s);
 }
 
+/* Where it listens, whether it does, and what the next push makes of it. */
+static void
+listener_lines(const struct vserver *v, int width, struct lines *l)
+{
+	bool removed = v->ours != NULL && strcmp(v->ours, "removed") == 0, added = v->ours != NULL && strcmp(v->ours, "added") == 0;
+
+	if (v->run != NULL && strcmp(v->run, "started") != 0)
+		lines_field(l, STYLE_BAD, width, "State", strcmp(v->run, "paused") == 0 ? "! paused: everybody is answered with 421"
+		    : "! stopped: it does not listen, mail to it is refused");
+	if (added && !v->present)
+		lines_field(l, STYLE_EDITED, width, "Pushed", "~ not yet: new");
+	else if (removed)
+		lines_field(l, STYLE_EDITED, width, "Pushed", "~ not yet: to be removed");
+	lines_field(l, STYLE_NORMAL, width, "Listens", text_empty(v->listen) ? "nowhere: it only sends, for connectors" : v->listen);
+}
+
 static void
 of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 {
@@ -158,7 +174,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 		lines_field(l, STYLE_BAD, width, "State", t);
 		free(t);
 	}
-	lines_field(l, STYLE_NORMAL, width, "Listens", v.listen);
+	listener_lines(&v, width, l);
 	if (v.implicit_tls)
 		lines_field(l, STYLE_NORMAL, width, "TLS", "from the first byte (implicit)");
 	if (v.served_pem != NULL)
@@ -178,7 +194,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	age(l, width, "Seen", v.served_at, "from the host itself");
 	edits(a, v.server, width, l);
-	if (v.served_pem == NULL && v.certificate == 0) {
+	if (v.served_pem == NULL && v.certificate == 0 && v.port != 0 && (v.run == NULL || strcmp(v.run, "stopped") != 0)) {
 		heading(l, "Why this matters");
 		lines_wrap(l, STYLE_NORMAL, width, 2, "  Mail to this listener crosses the network in the clear: without a "
 		    "certificate there is no STARTTLS to offer.");
@@ -187,6 +203,8 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	next(l, width, "c", strcmp(state, "pending") == 0 ? "process the pending request" :
 	    strcmp(state, "installed") == 0 ? "certificate wizard: renew, replace, remove" : "certificate wizard: request one");
 	next(l, width, "Enter", "properties");
+	if (v.port != 0)
+		next(l, width, "S, Z", v.run_wanted != NULL && strcmp(v.run_wanted, "started") != 0 ? "start it" : "stop it, pause it");
 	if (v.served_pem != NULL)
 		next(l, width, "v", "the certificate and its chain");
 	next(l, width, "P", "plan: what a push would change");

@@ -6,6 +6,7 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/details.h"
+#include "tui/console/views/listeners.h"
 #include "tui/version.h"
 
 #define READS_AT_ONCE 8
@@ -40,6 +41,12 @@ static struct node *
 selected(const struct view *v)
 {
 	return nth(data_of(v), data_of(v)->list.sel);
+}
+
+struct node *
+main_selected(const struct view *v)
+{
+	return selected(v);
 }
 
 static bool
@@ -690,7 +697,7 @@ static const struct { const char *word; void (*run)(struct view *); } menders[] 
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
 	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
-	{ "keep", act_history }, { "status", act_history }, { "recover", act_history }, { "properties", act_properties },
+	{ "keep", act_history }, { "status", act_history }, { "start", act_start_stop }, { "recover", act_history }, { "properties", act_properties },
 	{ NULL, NULL }
 };
 
@@ -795,7 +802,7 @@ static bool
 can_remove(const struct view *v)
 {
 	struct node *n = selected(v);
-	return n != NULL && (n->kind == NODE_SERVER || n->kind == NODE_CONNECTOR || n->kind == NODE_REQUEST);
+	return n != NULL && (n->kind == NODE_SERVER || n->kind == NODE_CONNECTOR || n->kind == NODE_REQUEST || n->kind == NODE_VSERVER);
 }
 
 static void
@@ -809,6 +816,8 @@ act_remove(struct view *v)
 	else if (n->kind == NODE_CONNECTOR)
 		prompt_open(v->app, PROMPT_YESNO, v, n->id, remove_connector, "Remove connector %s? (A push makes it so.)",
 		    n->name);
+	else if (n->kind == NODE_VSERVER)
+		remove_listener(v, n);
 	else
 		prompt_open(v->app, PROMPT_YESNO, v, n->id, drop_request, "Put the request for %s into the trash?", n->name);
 }
@@ -838,8 +847,14 @@ static const struct action main_actions[] = {
 	  ACTION_QUIET },
 	{ 'E', "server", "server", "Address, login and group of the selected server.", "mxseal server set NAME", act_server, on_server,
 	  ACTION_QUIET },
-	{ 'd', "remove", "remove", "Removes from the store (asks first); hosts are not touched.", "mxseal server remove NAME",
+	{ 'd', "remove", "remove", "Removes it here (asks first); hosts are not touched, a virtual server is removed by the next push.", "mxseal server remove NAME",
 	  act_remove, can_remove, ACTION_QUIET },
+	{ 'N', "new virtual server", "new virtual server", "One more listener of this server, or one that only sends.",
+	  "mxseal vs add SERVER NAME", act_new_listener, can_new_listener, ACTION_QUIET },
+	{ 'S', "start or stop", "start/stop", "Whether a virtual server listens after the next push.", "mxseal vs stop VS", act_start_stop,
+	  can_start_stop, ACTION_QUIET },
+	{ 'Z', "pause", "pause", "A virtual server answers everybody with 421 after the next push.", "mxseal vs pause VS", act_pause,
+	  can_pause, ACTION_QUIET },
 	{ 0, "retry the last push", NULL, "A plan for the hosts whose last push failed or was not begun.", "mxseal push --retry", act_retry,
 	  can_retry, 0 },
 	{ 0, "new server", NULL, "Adds a mail server by its SSH address.", "mxseal server add NAME TARGET", act_new_server, NULL,

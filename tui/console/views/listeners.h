@@ -1,0 +1,18 @@
+/* What the main screen does to virtual servers: the rows of its actions that are not of main.c. */
+#ifndef TUI_CONSOLE_VIEWS_LISTENERS_H
+#define TUI_CONSOLE_VIEWS_LISTENERS_H
+
+#include "tui/console/views/tree.h"
+
+struct node *main_selected(const struct view *v);      /* main.c: the selected row, or NULL */
+
+void act_new_listener(struct view *v);                 /* the dialog, on the selected row's server */
+bool can_new_listener(const struct view *v);
+/* Starts what is stopped, paused or to be removed; stops what runs. Asks where all mail would stop. */
+void act_start_stop(struct view *v);
+bool can_start_stop(const struct view *v);
+void act_pause(struct view *v);
+bool can_pause(const struct view *v);
+void remove_listener(struct view *v, const struct node *n);
+
+#endif
