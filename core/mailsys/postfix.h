@@ -129,7 +129,12 @@ char *client_policy_file(const char *client);
 /* --- postfix_theirs.c: the administrator's own rules beside ours --- */
 
 /* Rows of the maps of one parameter, as far as their source is text; unreadable: names of the others. */
-struct their_rows { struct pairs rows; struct str unreadable; const char *param; };
+struct their_rows {
+	struct pairs rows;
+	bool addresses;                  /* some are for single addresses */
+	struct str unreadable;
+	const char *param;
+};
 void their_rows_read(struct their_rows *t, const char *param, const struct view *v, const struct reading *have,
         const struct file_list *files);
 void their_rows_release(struct their_rows *t);
