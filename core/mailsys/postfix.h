@@ -19,6 +19,7 @@ struct view {
 	struct pairs defaults;           /* postconf -d */
 	struct pairs expanded;           /* postconf -x of those that are computed when nobody sets them */
 	int version[2];                  /* 3, 7 */
+	bool settled;                    /* expanded has every parameter as Postfix computes it: it stands over main.cf */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */
 int  view_load(struct view *v, const struct sections *s, struct err *e);
@@ -137,6 +138,14 @@ void plan_listeners(struct plan *p, const struct reading *have, const struct fil
         const struct view *after);
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
+
+/* --- postfix_dead.c: rows that no mail can reach --- */
+struct dead_rule;
+struct dead_rule_list;
+/* Says of each rule (kinds "transport", "policy", "relay", "sender-relay", "sender-transport", in the order of their tables
+ * and rows) whether mail can reach it: trouble is set to why not and what mends it, else NULL. Only what is sure is said: a
+ * table that could not be listed is known by rules of its source being missing, and may say anything. */
+void rules_judge(const struct view *v, struct found_rule_list *rules);
 
 /* --- postfix_watch.c: how mail fares, from the host's log --- */
 void watch_command(struct plan *p);

@@ -9,6 +9,7 @@
 #include "mxseal/model.h"
 #include "mxseal/plan.h"
 #include "mxseal/setting.h"
+#include "mxseal/way.h"
 
 /* What was read from a host, in the driver's own depth. */
 struct reading {
@@ -60,6 +61,11 @@ struct mailsys {
 	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
 	        struct err *e);
 	const char *const *queue_argv;            /* machine-readable queue listing */
+	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
+	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
+	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct way *out, struct err *e);
+	/* Rows of its tables that no mail can reach, in the same rounds. */
+	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 };
 
 extern const struct mailsys mailsys_postfix;
