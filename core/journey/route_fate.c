@@ -92,28 +92,33 @@ names_match(const struct way_hop *hop, const struct probe_host *p)
 	return match;
 }
 
-/* "AB:CD:..." against the digest of the certificate; other digests than SHA-256 are not known here. */
+/* "AB:CD:..." against the SHA-256 of the certificate and of its key; of other digests it is not known. */
 static enum way_fate
 fingerprint_fate(const struct way_hop *hop, const struct probe_host *p)
 {
 	char **words = words_split(hop->match ? hop->match : "", " ", NULL);
+	struct certificate c = { .id = 0 };
 	enum way_fate fate = FATE_WAITS;
+	struct err ignored;
 	size_t i;
 
+	if (p->chain_pem != NULL)
+		(void)cert_describe(p->chain_pem, &c, &ignored);
 	for (i = 0; words[i]; i++) {
 		char hex[129];
 		size_t n = 0;
-		const char *c;
+		const char *at;
 
-		for (c = words[i]; *c && n < sizeof(hex) - 1; c++)
-			if (*c != ':')
-				hex[n++] = *c;
+		for (at = words[i]; *at && n < sizeof(hex) - 1; at++)
+			if (*at != ':')
+				hex[n++] = *at;
 		hex[n] = '\0';
-		if (n != 64 && fate == FATE_WAITS)
-			fate = FATE_UNKNOWN;
-		else if (strcasecmp(hex, p->sha256) == 0)
+		if (n == 64 && (strcasecmp(hex, p->sha256) == 0 || (c.spki_sha256 && strcasecmp(hex, c.spki_sha256) == 0)))
 			fate = FATE_TLS;
+		else if (fate == FATE_WAITS && (n == 32 || n == 40 || n == 96 || n == 128))
+			fate = FATE_UNKNOWN;
 	}
+	certificate_release(&c);
 	words_free(words);
 	return fate;
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 #include "postfix_way.h"
 
@@ -285,6 +284,14 @@ in_front_of(const struct net *n, const struct found_rule *r)
 	return front;
 }
 
+static void
+say_front(const struct found_rule *front, struct verdict *d)
+{
+	d->why = xasprintf("%s has the same key and is asked first (%s)", front->source, front->value);
+	d->repair = xstrdup(strstr(front->source, ":" OURS_DIR) ? "a connector decides here; drop the row, or the connector"
+	    : "drop one of the two");
+}
+
 /* Wrong in itself, wherever mail goes. */
 static bool
 policy_form(const struct found_rule *r, struct verdict *d)
@@ -460,8 +467,7 @@ judge_policy(const struct net *n, const struct found_rule *r, const struct writt
 	if (policy_form(r, d))
 		return;
 	if ((front = in_front_of(n, r)) != NULL) {
-		d->why = xasprintf("%s has the same key and is asked first (%s)", front->source, front->value);
-		d->repair = xstrdup("drop one of the two");
+		say_front(front, d);
 		return;
 	}
 	for (i = 0; i < l->n; i++)
@@ -485,8 +491,7 @@ judge_transport(const struct net *n, const struct found_rule *r, struct verdict 
 	first = rule_in(n, &maps, "transport", r->key);
 	words_release(&maps);
 	if (first && strcmp(first->source, r->source) != 0) {
-		d->why = xasprintf("%s has the same key and is asked first (%s)", first->source, first->value);
-		d->repair = xstrdup("drop one of the two");
+		say_front(first, d);
 	} else if (text_starts(r->key, "*.")) {
 		d->why = xstrdup("Postfix knows no * in front of a domain");
 		d->repair = xasprintf("write it as %s", r->key + (parents_match(n->v, "transport_maps") ? 2 : 1));
@@ -514,11 +519,28 @@ judge(const struct net *n, const struct found_rule *r, const struct written_list
 		judge_transport(n, r, d);
 }
 
+/* Does a pattern send mail to whatever its domain is? Then no row can be called dead. */
+static bool
+patterns_keep(const struct found_rule_list *rules)
+{
+	size_t i;
+
+	for (i = 0; i < rules->n; i++) {
+		const struct found_rule *r = &rules->v[i];
+		const char *colon = strchr(r->value, ':');
+
+		if (strcmp(r->kind, "transport") == 0 && map_is_pattern(r->source)
+		    && (colon == NULL || colon[1] == '\0' || strchr(r->value, '$') != NULL))
+			return true;
+	}
+	return false;
+}
+
 static void
 net_of(struct net *n, const struct view *v, const struct found_rule_list *rules, const struct words *listed)
 {
 	*n = (struct net){ v, rules, listed, false, false };
-	n->transports_known = all_listed(n, "transport_maps");
+	n->transports_known = all_listed(n, "transport_maps") && !patterns_keep(rules);
 	n->senders_known = all_listed(n, "sender_dependent_relayhost_maps")
 	    && all_listed(n, "sender_dependent_default_transport_maps");
 }
@@ -572,32 +594,47 @@ rules_of_text(struct found_rule_list *out, const char *kind, const char *map, co
 	}
 }
 
+/* The rules of regexp_table(5) and pcre_table(5): "/pattern/flags value". */
+static void
+rules_of_patterns(struct found_rule_list *out, const char *kind, const char *map, const char *text)
+{
+	struct cf_text t;
+	size_t i, n;
+
+	if (cf_read(&t, text, strlen(text), "map", NULL) == 0)
+		for (i = 0; i < t.n && i < ROWS_MAX; i++) {
+			const char *line = t.lines[i].joined, *from = line + (*line == '!');
+
+			if (t.lines[i].orphan || cf_blank(*from) || strchr("\"'", *from) || text_starts(line, "if") || text_starts(line, "endif"))
+				continue;
+			for (n = 1; from[n] && from[n] != *from; n++)
+				n += from[n] == '\\' && from[n + 1];
+			for (n += from[n] != '\0'; from[n] && !cf_blank(from[n]); n++)
+				;
+			*found_rule_list_add(out) = (struct found_rule){ .kind = xstrdup(kind), .source = xstrdup(map),
+				.key = xstrndup(line, (size_t)(from + n - line)), .value = xstrdup(from + n + strspn(from + n, " \t\r\n")) };
+		}
+	cf_release(&t);
+}
+
 static void
 list_map(struct way_work *w, const char *kind, const char *map, struct found_rule_list *rules, struct words *listed)
 {
-	const char *plain = text_starts(map, "proxy:") ? map + strlen("proxy:") : map;
-	char *name = xasprintf("rows %.200s", plain);
-	const struct section *s = section_find(w->s, name);
+	const char *plain = text_starts(map, "proxy:") ? map + strlen("proxy:") : map, *text;
 
-	if (strlen(plain) > 200 || !clean_is(plain, strlen(plain)) || strchr(plain, ':') == NULL || *plain == '-')
-		goto out;
-	if (s == NULL) {
-		size_t i;
-
-		w->wait = true;
-		for (i = 0; i < w->next->n && strcmp(w->next->v[i].name, name) != 0; i++)
-			;
-		if (i == w->next->n)
-			(void)command_add(w->next, name, "sh", "-c", "postmap -s \"$1\" | head -c 1048576", "sh", plain, (char *)NULL);
-	} else if (s->status == 0 && !text_starts(s->text.s, "postmap: fatal:") && strstr(s->text.s, "\npostmap: ") == NULL) {
-		rules_of_text(rules, kind, map, s->text.s);
-		if (!words_have(listed, map)) {
-			ARRAY_GROW(listed->v, listed->n);
-			listed->v[listed->n++] = xstrdup(map);
-		}
+	if (text_starts(plain, "regexp:/") || text_starts(plain, "pcre:/")) {
+		if (ask_file(w, strchr(plain, '/'), &text) != ANSWER_FOUND)
+			return;
+		rules_of_patterns(rules, kind, map, text);
+	} else {
+		if (ask_rows(w, map, &text) != ANSWER_FOUND)
+			return;
+		rules_of_text(rules, kind, map, text);
 	}
-out:
-	free(name);
+	if (!words_have(listed, map)) {
+		ARRAY_GROW(listed->v, listed->n);
+		listed->v[listed->n++] = xstrdup(map);
+	}
 }
 
 static void

@@ -98,7 +98,8 @@ local_user(struct way_work *w, struct way_end *end)
 {
 	static const char *const takers[] = { "luser_relay", "fallback_transport", "fallback_transport_maps", "mailbox_transport",
 		"mailbox_transport_maps" };
-	struct words maps = { (char *[]){ "unix:passwd.byname" }, 1 };
+	char users[] = "unix:passwd.byname", *list[] = { users };
+	struct words maps = { list, 1 };
 	struct way_keys keys = { NULL, 0 };
 	struct hit h = { NULL, NULL, NULL };
 	char *bare = without_extension(&w->v, end->address, NULL);

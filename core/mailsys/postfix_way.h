@@ -39,6 +39,8 @@ const char *map_source_file(const char *map);
 bool map_is_pattern(const char *map);
 /* Text of a file on the host. Missing until it was read; broken when it cannot be; then text is what was said. */
 enum answer ask_file(struct way_work *w, const char *path, const char **text);
+/* All rows of a map, "key<tab>value" lines. Broken: it cannot be listed. */
+enum answer ask_rows(struct way_work *w, const char *map, const char **text);
 /* The first map of the list that knows the key. partial: patterns are left out. */
 enum answer ask_maps(struct way_work *w, const struct words *maps, const char *key, bool partial, struct hit *h);
 /* Keys one after the other, for each the maps in their order. */

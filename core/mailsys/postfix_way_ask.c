@@ -15,6 +15,9 @@
 #define MAP_MAX 2048
 #define ROW_MAX 16384
 #define LIST_MAX 200
+#define KEYS_AT_ONCE 300
+#define QUERY_WORDS 5            /* of the command before its keys */
+#define ROUNDS_MAX 100
 
 /* --- words --- */
 
@@ -175,53 +178,120 @@ ask_file(struct way_work *w, const char *path, const char **text)
 	return s->status == 0 ? ANSWER_FOUND : ANSWER_BROKEN;
 }
 
-/* What postmap says beside the row: warnings stand on lines of their own, in front or behind. */
-static char *
-row_of(const char *text, bool *said)
+enum answer
+ask_rows(struct way_work *w, const char *map, const char **text)
 {
-	const char *end;
-	char *row = NULL;
+	/* a fixed text: the map is an argument of it */
+	const char *words[] = { "sh", "-c", "postmap -s \"$1\" | head -c 1048576", "sh", plain_map(map), NULL };
+	const struct section *s;
+	char name[32];
 
-	for (*said = false; *text; text = *end ? end + 1 : end) {
-		end = text + strcspn(text, "\n");
-		if (text_starts(text, "postmap: "))
-			*said = true;
-		else if (row == NULL && end > text)
-			row = xstrndup(text, (size_t)(end - text) < ROW_MAX ? (size_t)(end - text) : ROW_MAX);
+	if (!map_is_sane(plain_map(map)) || map_is_pattern(map))
+		return ANSWER_BROKEN;
+	question_name(name, "rows", plain_map(map), "");
+	s = asked(w, name, words);
+	if (s == NULL)
+		return ANSWER_MISSING;
+	*text = s->text.s;
+	return s->status != 0 || text_starts(s->text.s, "postmap: ") || strstr(s->text.s, "\npostmap: ") ? ANSWER_BROKEN
+	    : ANSWER_FOUND;
+}
+
+/* Many keys of one table are asked by one postmap: the keys, a blank line, "key<tab>value" lines, a blank line, "= status",
+ * and what postmap said. A fixed text; table and keys are arguments of it. */
+static const char query[] =
+    "map=$1; shift; printf '%s\\n' \"$@\" ''; exec 3>&1; "
+    "said=$(printf '%s\\n' \"$@\" | postmap -q - \"$map\" 2>&1 >&3); printf '\\n= %s\\n%s\\n' \"$?\" \"$said\"";
+
+/* The line from *at on that begins with key and the character behind it; NULL: none before a blank line. *at: the line
+ * behind it, or behind the blank one. */
+static const char *
+line_with(const char **at, const char *key, char behind)
+{
+	const char *line = *at, *end, *found = NULL;
+	size_t n = strlen(key);
+
+	for (; *line && *line != '\n'; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		if (found == NULL && strncmp(line, key, n) == 0 && line[n] == behind)
+			found = line;
 	}
-	return row;
+	*at = line + (*line == '\n');
+	return found;
+}
+
+/* What one answer says of a key: missing when it was not among those asked. */
+static enum answer
+answer_in(const char *text, const char *key, char **row)
+{
+	const char *keys = line_with(&text, key, '\n'), *value = NULL, *line;
+	size_t n = strlen(key), len;
+
+	if (keys == NULL)
+		return ANSWER_MISSING;
+	line = line_with(&text, key, '\t');
+	if (line != NULL) {
+		value = line + n + 1;
+		len = strcspn(value, "\n");
+		*row = xstrndup(value, len < ROW_MAX ? len : ROW_MAX);
+		return ANSWER_FOUND;
+	}
+	/* status 1 and no word: it is not there */
+	return text_starts(text, "= 0\n") || (text_starts(text, "= 1\n") && strstr(text, "postmap: fatal:") == NULL)
+	    ? ANSWER_NONE : ANSWER_BROKEN;
+}
+
+/* Puts a key to those of the table that are asked next. */
+static void
+ask_next(struct way_work *w, const char *name, const char *map, const char *key)
+{
+	struct command *c = NULL;
+	size_t i, n;
+
+	w->wait = true;
+	for (i = 0; i < w->next->n && c == NULL; i++)
+		if (strcmp(w->next->v[i].name, name) == 0)
+			c = &w->next->v[i];
+	if (c == NULL)
+		c = command_add(w->next, name, "sh", "-c", query, "sh", map, (char *)NULL);
+	for (n = QUERY_WORDS; c->argv[n]; n++)
+		if (strcmp(c->argv[n], key) == 0)
+			return;
+	if (n - QUERY_WORDS >= KEYS_AT_ONCE)             /* in the next round */
+		return;
+	c->argv = xrealloc(c->argv, n + 2, sizeof(*c->argv));
+	c->argv[n] = xstrdup(key);
+	c->argv[n + 1] = NULL;
 }
 
 static enum answer
 ask_map(struct way_work *w, const char *map, const char *key, char **row)
 {
-	const char *words[] = { "postmap", "-q", key, plain_map(map), NULL };
 	const struct section *s;
-	char name[32];
-	bool said;
+	char name[32], numbered[48];
+	enum answer a = ANSWER_MISSING;
+	int round;
 
 	*row = NULL;
-	if (*key == '\0' || strcmp(key, "-") == 0 || strlen(key) > WAY_KEY_MAX || !clean_is(key, strlen(key)))
+	map = plain_map(map);
+	if (*key == '\0' || strlen(key) > WAY_KEY_MAX || !clean_is(key, strlen(key)))
 		return ANSWER_NONE;
-	if (!map_is_sane(plain_map(map)))
+	if (!map_is_sane(map))
 		return ANSWER_BROKEN;
-	question_name(name, "row", plain_map(map), key);
-	s = asked(w, name, words);
-	if (s == NULL)
-		return ANSWER_MISSING;
 	if (++w->lookups > WAY_LOOKUPS) {
 		w->over = true;
 		return ANSWER_BROKEN;
 	}
-	*row = row_of(s->text.s, &said);
-	if (s->status == 0) {
-		if (*row == NULL)
-			*row = xstrdup("");
-		return ANSWER_FOUND;
+	question_name(name, "ask", map, "");
+	for (round = 0; a == ANSWER_MISSING && round < ROUNDS_MAX; round++) {
+		snprintf(numbered, sizeof(numbered), "%s.%d", name, round);
+		if ((s = section_find(w->s, numbered)) == NULL) {
+			ask_next(w, numbered, map, key);
+			return ANSWER_MISSING;
+		}
+		a = s->status == 0 ? answer_in(s->text.s, key, row) : ANSWER_BROKEN;
 	}
-	free(*row);
-	*row = NULL;
-	return said ? ANSWER_BROKEN : ANSWER_NONE;
+	return a == ANSWER_MISSING ? ANSWER_BROKEN : a;
 }
 
 /* All tables are asked at once, even when the first may know: a round trip costs more than they do. */
