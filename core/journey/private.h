@@ -93,6 +93,16 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
 
+/* --- sealed.c --- */
+/* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with
+ * another than the rest. RC_PASSPHRASE: no, and it is forgotten. */
+int passphrase_fits(struct journey *j, struct err *e);
+void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it when that is what e says */
+
+/* --- connector.c --- */
+/* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
+int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);
+
 /* --- authority.c --- */
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);

@@ -1,4 +1,4 @@
-/* The story of settings and connectors: kept in the store, planned against a fresh reading, pushed, proved, kept or undone. */
+/* The story of settings: kept in the store, planned against a fresh reading, pushed, proved, kept or undone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,87 +95,6 @@ native_lines(struct journey *j, int64_t vserver, const char *setting, const char
 	}
 	vserver_release(&vs);
 	server_release(&sv);
-}
-
-/* --- connectors --- */
-
-static int
-connector_domains_check(const char *domains, struct err *e)
-{
-	char **w = words_split(domains, " ", NULL), *comma;
-	struct str ascii = STR_INIT;
-	size_t i;
-	int rc = w[0] != NULL ? 0 : err_set(e, RC_INVALID, "a connector needs at least one domain");
-
-	for (i = 0; w[i] != NULL && rc == 0; i++) {
-		comma = strchr(w[i], ',');
-		if (comma != NULL)
-			*comma = '\0';
-		str_reset(&ascii);
-		rc = name_to_ascii(w[i], &ascii, e);
-	}
-	words_free(w);
-	str_release(&ascii);
-	return rc;
-}
-
-int
-connector_save(struct journey *j, struct connector *c, struct err *e)
-{
-	struct connector other = { .id = 0 };
-	struct vserver vs = { .id = 0 };
-	struct str text = STR_INIT;
-	char **via = words_split(c->via, " ", NULL);
-	const struct choice *level = tls_level_choices;
-	size_t i;
-	int rc = -1;
-
-	while (level->name != NULL && !text_eq(level->name, c->tls))
-		level++;
-	if (level->name == NULL) {
-		err_set(e, RC_INVALID, "\"%s\" is not a level of outbound security", clean(c->tls));
-		goto out;
-	}
-	if (store_connector_by_name(j->store, c->name, &other, NULL) == 0 && other.id != c->id) {
-		err_set(e, RC_EXISTS, "there is a connector %s already", clean(c->name));
-		goto out;
-	}
-	if (connector_domains_check(c->domains, e) == -1)
-		goto out;
-	if (via[0] == NULL) {
-		err_set(e, RC_INVALID, "a connector needs a virtual server that sends for it");
-		goto out;
-	}
-	for (i = 0; via[i] != NULL; i++) {
-		rc = store_vserver_by_name(j->store, via[i], &vs, e);
-		vserver_release(&vs);
-		memset(&vs, 0, sizeof(vs));
-		if (rc == -1)
-			goto out;
-	}
-	if (c->created_at == 0)
-		c->created_at = when_now();
-	str_addf(&text, "%s: %s for %s by %s", c->name, c->tls, c->domains, c->via);
-	rc = store_connector_save(j->store, c, e);
-	if (rc == 0)
-		rc = note_activity(j, NULL, "connector", 0, e, text.s);
-out:
-	words_free(via);
-	connector_release(&other);
-	str_release(&text);
-	return rc;
-}
-
-int
-connector_remove(struct journey *j, int64_t id, struct err *e)
-{
-	struct connector c = { .id = 0 };
-	int rc = -1;
-
-	if (store_connector_get(j->store, id, &c, e) == 0 && store_connector_delete(j->store, id, e) == 0)
-		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
-	connector_release(&c);
-	return rc;
 }
 
 /* --- plan and push: one job struct for both --- */
@@ -280,7 +199,8 @@ planned_job(struct host_job *hj, struct err *e)
 	if (pushing_new(hj) == NULL)
 		return NULL;
 	p = hj->data;
-	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1) {
+	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 ||
+	    connector_passwords(hj->journey, &p->wanted, e) == -1) {
 		host_job_discard(hj);
 		return NULL;
 	}

@@ -20,6 +20,23 @@ via_server(const struct connector *c, const char *server)
 	return yes;
 }
 
+/* Those of the virtual servers in the list that are this server's, without its name; "-" where only the server was named: the
+ * default one. */
+static void
+via_here(struct connector *c, const char *server)
+{
+	char **w = words_split(c->via, " ", NULL);
+	size_t i, n = strlen(server);
+	struct str here = STR_INIT;
+
+	for (i = 0; w[i] != NULL; i++)
+		if (strncmp(w[i], server, n) == 0 && (w[i][n] == '\0' || w[i][n] == '/'))
+			str_addf(&here, "%s%s", here.len ? " " : "", w[i][n] == '/' ? w[i] + n + 1 : "-");
+	xset(&c->via, here.s);
+	words_free(w);
+	str_release(&here);
+}
+
 /* Keeps the connectors that this server sends for. */
 static int
 connectors_of(struct journey *j, const char *server, struct connector_list *out, struct err *e)
@@ -31,6 +48,7 @@ connectors_of(struct journey *j, const char *server, struct connector_list *out,
 		return -1;
 	for (i = 0; i < all.n; i++)
 		if (via_server(&all.v[i], server)) {
+			via_here(&all.v[i], server);
 			*connector_list_add(out) = all.v[i];
 			memset(&all.v[i], 0, sizeof(all.v[i]));
 		}
@@ -89,14 +107,24 @@ out:
 	return rc;
 }
 
+/* All that reaches the host. What came later is added only where it is set: what was pushed before stays known as pushed. */
 void
 connectors_hash(const struct connector_list *l, char out[65])
 {
 	struct str s = STR_INIT;
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i < l->n; i++)
-		str_addf(&s, "%s|%s|%s|%s\n", l->v[i].domains, l->v[i].route, l->v[i].tls, l->v[i].match ? l->v[i].match : "");
+	for (i = 0; i < l->n; i++) {
+		const struct connector *c = &l->v[i];
+		const char *const more[] = { c->smart_hosts, c->auth_user, c->auth_sealed, c->senders, c->delivery };
+
+		str_addf(&s, "%s|%s|%s|%s\n", c->domains, c->route, c->tls, c->match ? c->match : "");
+		if (c->via != NULL && strcmp(c->via, "smtp") != 0 && strcmp(c->via, "-") != 0)
+			str_addf(&s, "via %s\n", c->via);
+		for (k = 0; k < sizeof(more) / sizeof(more[0]); k++)
+			if (!text_empty(more[k]) && strcmp(more[k], "always") != 0)
+				str_addf(&s, "%zu %s\n", k, more[k]);
+	}
 	sha256_hex(s.s, s.len, out);
 	str_release(&s);
 }

@@ -51,6 +51,7 @@ const char *main_cf_get(const struct main_cf *m, const char *name);      /* the 
  * or value that would not stay one value. */
 int  main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e);
 void main_cf_remove(struct main_cf *m, const char *name);                /* every assignment of it */
+void main_cf_remove_ours(struct main_cf *m, const char *name);           /* only where it stands under our comment */
 /* A list of maps: ours is the element that starts with prefix and ends in suffix. put: replaces it where it is, or goes
  * in front; drop: takes it out so that the rest is as it was before put. */
 int  main_cf_list_put(struct main_cf *m, const char *name, const char *prefix, const char *suffix, const char *item,

@@ -53,6 +53,9 @@ wanted_host_release(struct wanted_host *w)
 		wanted_list_release(&w->vs[i].settings);
 	}
 	free(w->vs);
+	for (i = 0; w->passwords != NULL && i < w->connectors.n; i++)
+		secret_release(&w->passwords[i]);
+	free(w->passwords);
 	connector_list_release(&w->connectors);
 	memset(w, 0, sizeof(*w));
 }

@@ -99,10 +99,51 @@ int64_t generation_highest(const struct sections *s);
 
 /* --- postfix_route.c: connectors as rows of our maps --- */
 
-struct map_files { struct str policy, transport; };      /* empty: not needed */
+#define ETRN_SERVICE "mxseal-etrn"       /* the client service of mail that waits until it is asked for */
+
+struct client_policy { char *client; struct str text; };
+struct map_files {
+	struct str policy, transport;    /* empty: not needed; so are all */
+	struct str senders;              /* for sender_dependent_default_transport_maps, a regexp: table */
+	struct str passwords, passwords_shown;   /* the second stands for the first wherever somebody looks */
+	struct str etrn;                 /* domains that may be asked for */
+	struct client_policy *clients;   /* policy of the client services of virtual servers */
+	size_t n_clients;
+	bool needs_ca, needs_dnssec, needs_digest;
+};
+void map_files_release(struct map_files *m);
 int  route_render(const struct view *v, const struct reading *have, const struct file_list *files,
-        const struct connector_list *connectors, struct map_files *out,
-        bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e);
+        const struct wanted_host *want, struct map_files *out, struct plan *p, struct err *e);
+/* The client service that mail of this connector leaves by: the one of its first virtual server here; NULL: the default's. */
+const char *connector_client(const struct wanted_host *want, const struct connector *c);
+/* What smtp_tls_policy_maps of this client service is to be: its own map in this generation, or "" when no connector with an
+ * outbound security leaves by it. Given away. */
+char *client_policy_maps(const struct wanted_host *want, const char *client, int64_t generation);
+/* The file of that map in a generation: "policy-NAME-out". Given away. */
+char *client_policy_file(const char *client);
+
+/* --- postfix_theirs.c: the administrator's own rules beside ours --- */
+
+/* Rows of the maps of one parameter, as far as their source is text; unreadable: names of the others. */
+struct their_rows { struct pairs rows; struct str unreadable; const char *param; };
+void their_rows_read(struct their_rows *t, const char *param, const struct view *v, const struct reading *have,
+        const struct file_list *files);
+void their_rows_release(struct their_rows *t);
+/* Would mail for this key ("bank.test", ".bank.test") not go by DNS of itself? Not sure counts as yes. */
+bool goes_elsewhere(const struct view *v, const struct their_rows *transport, const char *key);
+/* Is this a domain whose mail never leaves this host? */
+bool is_local_domain(const struct view *v, const char *key);
+/* Domains of the host itself below ".bank.test", blank between, that stand in main.cf; tables (may be NULL): is one a table? */
+void local_below(const struct view *v, const char *key, struct str *out, bool *tables);
+/* One of our keys of this parameter: says which of their rows it puts out of use, and which go past it. */
+void their_rows_report(const struct their_rows *t, const char *key, bool same_too, const char *connector, struct plan *p);
+/* A connector for every domain: what of theirs is not asked any more, or goes past it. */
+void their_all_report(const struct view *v, const struct their_rows *transport, const char *connector, bool everybody,
+        struct plan *p);
+
+/* --- postfix_connector.c: parameters and services that connectors need --- */
+
+int  connector_params(struct view *v, const struct reading *have, const struct map_files *m, struct plan *p, struct err *e);
 
 /* --- postfix_plan.c --- */
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,

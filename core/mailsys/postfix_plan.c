@@ -11,7 +11,12 @@
 #include "mxseal/xalloc.h"
 #include "postfix.h"
 
-struct own_file { char *path; struct str text; const struct certificate *certificate; };
+struct own_file {
+	char *path;
+	struct str text;
+	const struct certificate *certificate;
+	char *secret;                     /* shown in place of a text that nobody may see */
+};
 
 struct render {
 	const struct reading *have;
@@ -30,7 +35,11 @@ render_release(struct render *r)
 
 	for (i = 0; i < r->n_files; i++) {
 		free(r->files[i].path);
-		str_release(&r->files[i].text);
+		if (r->files[i].secret)
+			str_wipe(&r->files[i].text);
+		else
+			str_release(&r->files[i].text);
+		free(r->files[i].secret);
 	}
 	free(r->files);
 	view_release(&r->v);
@@ -259,26 +268,46 @@ put_certificates(struct render *r, struct err *e)
 
 /* --- connectors --- */
 
+/* A table of ours: the file, which is empty when it is not needed, and its place in front of a list. secret: what is shown
+ * in place of its text, or NULL. */
 static int
-put_map(struct render *r, const char *param, const char *file, struct str *text, struct err *e)
+put_map(struct render *r, const char *param, const char *type, const char *file, const struct str *text, const char *secret,
+        struct err *e)
 {
-	char *suffix = xasprintf("/%s", file);
+	char *prefix = xasprintf("%s:" OURS_DIR, type), *suffix = xasprintf("/%s", file);
 	char *path = xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file);
-	char *item = xasprintf("texthash:%s", path);
+	char *item = xasprintf("%s:%s", type, path);
 	int rc = 0;
 
 	if (text->len == 0) {
-		main_cf_list_drop(&r->v.main, param, "texthash:" OURS_DIR, suffix);
+		main_cf_list_drop(&r->v.main, param, prefix, suffix);
 	} else {
 		struct own_file *f = own_file_add(r, xstrdup(path));
 
 		str_addn(&f->text, text->s, text->len);
-		rc = main_cf_list_put(&r->v.main, param, "texthash:" OURS_DIR, suffix, item, e);
+		f->secret = xstrdup(secret);
+		rc = main_cf_list_put(&r->v.main, param, prefix, suffix, item, e);
 	}
+	free(prefix);
 	free(suffix);
 	free(path);
 	free(item);
 	return rc;
+}
+
+/* Policies of the client services of virtual servers; their lines in master.cf name these files. */
+static void
+put_client_policies(struct render *r, const struct map_files *maps)
+{
+	size_t i;
+
+	for (i = 0; i < maps->n_clients; i++) {
+		char *file = client_policy_file(maps->clients[i].client);
+		struct own_file *f = own_file_add(r, xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file));
+
+		str_addn(&f->text, maps->clients[i].text.s, maps->clients[i].text.len);
+		free(file);
+	}
 }
 
 /* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
@@ -307,18 +336,25 @@ put_authorities(struct render *r, struct err *e)
 static int
 put_connectors(struct render *r, struct err *e)
 {
-	struct map_files maps = { STR_INIT, STR_INIT };
+	struct map_files maps;
 	char *level = NULL;
-	bool ca = false, dnssec = false;
+	bool ca, dnssec;
 	int rc = -1;
 
-	if (route_render(&r->v, r->have, r->files_read, &r->want->connectors, &maps, &ca, &dnssec, r->plan, e) != 0
-	    || put_map(r, "smtp_tls_policy_maps", "tls_policy", &maps.policy, e) != 0
-	    || put_map(r, "transport_maps", "transport", &maps.transport, e) != 0)
+	memset(&maps, 0, sizeof(maps));
+	map_files_release(&maps);
+	if (route_render(&r->v, r->have, r->files_read, r->want, &maps, r->plan, e) != 0
+	    || connector_params(&r->v, r->have, &maps, r->plan, e) != 0
+	    || put_map(r, "smtp_tls_policy_maps", "texthash", "tls_policy", &maps.policy, NULL, e) != 0
+	    || put_map(r, "transport_maps", "texthash", "transport", &maps.transport, NULL, e) != 0
+	    || put_map(r, "sender_dependent_default_transport_maps", "regexp", "senders", &maps.senders, NULL, e) != 0
+	    || put_map(r, "smtp_sasl_password_maps", "texthash", "sasl_passwd", &maps.passwords, maps.passwords_shown.s, e) != 0
+	    || (maps.etrn.len && put_map(r, "fast_flush_domains", "texthash", "etrn", &maps.etrn, NULL, e) != 0))
 		goto out;
+	put_client_policies(r, &maps);
 	level = view_level(&r->v, NULL, true);
-	ca = ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
-	dnssec = dnssec || text_starts(level, "dane");
+	ca = maps.needs_ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
+	dnssec = maps.needs_dnssec || text_starts(level, "dane");
 	if (ca && put_authorities(r, e) != 0)
 		goto out;
 	if (dnssec && strcmp(view_raw(&r->v, NULL, "smtp_dns_support_level", NULL), "dnssec") != 0
@@ -326,8 +362,7 @@ put_connectors(struct render *r, struct err *e)
 		goto out;
 	rc = 0;
 out:
-	str_release(&maps.policy);
-	str_release(&maps.transport);
+	map_files_release(&maps);
 	free(level);
 	return rc;
 }
@@ -412,7 +447,8 @@ add_changes(const struct render *r, struct plan *p)
 		struct change *c = plan_change(p, f->path, CHANGE_CREATE);
 
 		str_addn(&c->after, f->text.s, f->text.len);
-		c->mode = f->certificate ? 0600 : 0644;
+		c->mode = f->certificate || f->secret ? 0600 : 0644;
+		c->secret = xstrdup(f->secret);
 		c->key_path = f->certificate ? xstrdup(f->certificate->key_path) : NULL;
 	}
 	add_edit(p, p->config_dir, "master.cf", &r->have->master_cf, &r->v.master.t.text);

@@ -79,9 +79,11 @@ int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate,
 int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
 int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
 
-/* --- core/journey/authority.c: the own authority --- */
-/* Are there keys here that a passphrase seals? They have one in common; the first one has to be typed twice. */
+/* --- core/journey/sealed.c --- */
+/* Are there keys or passwords here that a passphrase seals? They have one in common; the first one has to be typed twice. */
 bool sealed_keys_exist(struct journey *j);
+
+/* --- core/journey/authority.c: the own authority --- */
 int  authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id,
         struct err *e);                                                           /* RC_PASSPHRASE until one is given */
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
@@ -103,10 +105,18 @@ int64_t push_revert(struct journey *j, int64_t server, int64_t to, struct push_r
         void *arg, struct err *e);
 int64_t push_state(struct journey *j, int64_t server, struct push_status *out, journey_done_fn *done, void *arg,
         struct err *e);
-int  connector_save(struct journey *j, struct connector *c, struct err *e);       /* checks everything */
-int  connector_remove(struct journey *j, int64_t id, struct err *e);
 /* What the mail system would get for a setting's value, one native line each; "" where it has none. */
 void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
+
+/* --- core/journey/connector.c --- */
+int  connector_save(struct journey *j, struct connector *c, struct err *e);       /* checks everything */
+int  connector_remove(struct journey *j, int64_t id, struct err *e);
+/* Seals the password that its user logs in with, into c. RC_PASSPHRASE until one is given. */
+int  connector_seal(struct journey *j, struct connector *c, const struct secret *password, struct err *e);
+/* What keeps mail from this connector, as far as the store knows: one sentence per line. */
+void connector_troubles(struct journey *j, const struct connector *c, struct str *out);
+/* Looks the smart hosts of the form up in DNS and puts remarks beside the field. Job id, or 0: nothing to do. */
+int64_t connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 
 /* --- core/journey/queue.c --- */
 struct queue_view {

@@ -8,6 +8,7 @@
 #include "mxseal/host.h"
 #include "mxseal/model.h"
 #include "mxseal/plan.h"
+#include "mxseal/secret.h"
 #include "mxseal/setting.h"
 #include "mxseal/way.h"
 
@@ -38,7 +39,8 @@ struct wanted_vs {
 };
 struct wanted_host {
 	struct wanted_vs *vs; size_t n_vs;
-	struct connector_list connectors;         /* those that this server sends for */
+	struct connector_list connectors;         /* those that this server sends for; via: its virtual servers only */
+	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
 

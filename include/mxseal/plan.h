@@ -25,6 +25,8 @@ struct change {
 	struct str before, after;    /* text; of a file with a key: the certificates only */
 	unsigned mode;               /* of a created file; an edited one keeps owner and mode */
 	char *key_path;              /* not NULL: the host puts this key file in front of `after` (0600); the key never travels */
+	char *secret;                /* not NULL: the text is one that nobody may see; this sentence is shown in its place, it is
+	                              * wiped at the end, and stands on the host for root only (0600) */
 	bool is_switch;              /* in the live configuration: replaced at the switch. Else part of the new generation */
 };
 

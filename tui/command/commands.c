@@ -63,6 +63,9 @@ static const struct option yes_options[] = { { "yes", NULL, "do not ask", false 
 #define STORE NEEDS_STORE
 #define CHANGE (NEEDS_STORE | CHANGES_HOST)
 
+#define CONNECTOR_MORE "With --smart-host the route is by smart hosts. The password for --auth-user is asked for on the terminal; with\n" \
+    "--passphrase-fd it is the first line there, and the passphrase that seals it the second."
+
 const struct cli_command commands[] = {
 	{ "server add", "NAME TARGET", "make a mail host known; nobody is contacted", NULL, 2, 2, STORE, NULL,
 	  "server", cmd_server_add },
@@ -100,11 +103,11 @@ const struct cli_command commands[] = {
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
 	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_set },
 	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
-	{ "connector add", "NAME", "domains with an outbound security of their own", NULL, 1, 1, STORE, NULL,
+	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
 	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },
 	{ "connector show", "NAME", "one connector", NULL, 1, 1, STORE, NULL, NULL, cmd_connector_show },
-	{ "connector set", "NAME", "change it", NULL, 1, 1, STORE, NULL, "connector", cmd_connector_set },
+	{ "connector set", "NAME", "change it", CONNECTOR_MORE, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
 	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 1000, STORE, plan_options, NULL, cmd_plan },
