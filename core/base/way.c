@@ -59,14 +59,14 @@ way_end_release(struct way_end *r)
 }
 
 void
-way_release(struct way *r)
+mail_way_release(struct mail_way *r)
 {
 	free(r->address);
 	free(r->sender);
 	free(r->connector);
 	way_step_list_release(&r->steps);
 	way_end_list_release(&r->ends);
-	*r = (struct way){ .address = NULL };
+	*r = (struct mail_way){ .address = NULL };
 }
 
 void
@@ -103,5 +103,5 @@ dead_rule_release(struct dead_rule *r)
 LIST(way_step)
 LIST(way_hop)
 LIST(way_end)
-LIST(way)
+LIST(mail_way)
 LIST(dead_rule)

@@ -58,7 +58,7 @@ int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 /* --- route.c: where mail goes, asked on the host in rounds (worker) --- */
 /* A way for each asked; dead may be NULL. */
 int ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
-        struct way_list *out, struct dead_rule_list *dead, struct err *e);
+        struct mail_way_list *out, struct dead_rule_list *dead, struct err *e);
 
 /* --- route_fate.c --- */
 /* What becomes of mail at this next hop, by what a look at it saw. Fills fate and forecast. */

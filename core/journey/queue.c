@@ -441,7 +441,7 @@ say_next_hop(struct diagnosis *d, const struct way_end *end, const struct way_ho
  * could be looked at. */
 static const struct way_end *
 way_of_destination(struct host *h, const struct mailsys *m, const struct queue_messages *waiting, const char *destination,
-    struct job_ctx *ctx, struct way_list *ways)
+    struct job_ctx *ctx, struct mail_way_list *ways)
 {
 	char *anybody = xasprintf("anybody@%s", destination);
 	const char *recipient = waiting->n > 0 && waiting->v[0].recipient && strchr(waiting->v[0].recipient, '@')
@@ -473,7 +473,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	struct probe_options o = { .timeout_ms = 0 };
 	struct queue_view q = { .taken_at = 0 };
 	struct queue_group *group;
-	struct way_list ways = { NULL, 0 };
+	struct mail_way_list ways = { NULL, 0 };
 	const struct way_end *end;
 	const struct way_hop *hop;
 	const char *target;
@@ -516,7 +516,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	rc = 0;
 out:
 	free(named);
-	way_list_release(&ways);
+	mail_way_list_release(&ways);
 	queue_view_release(&q);
 	return rc;
 }

@@ -34,15 +34,15 @@ ask_round(struct host *h, const struct command_list *next, struct sections *s, s
 /* One more attempt with what is known. 1: there is more to ask. */
 static int
 attempt(const struct mailsys *m, const struct way_ask *asks, size_t n, const struct sections *s, struct command_list *next,
-    struct way_list *out, struct dead_rule_list *dead, struct err *e)
+    struct mail_way_list *out, struct dead_rule_list *dead, struct err *e)
 {
 	bool again = false;
 	size_t i;
 	int rc = 0;
 
-	way_list_release(out);
+	mail_way_list_release(out);
 	for (i = 0; i < n && rc != -1; i++) {
-		rc = m->way(&asks[i], s, next, way_list_add(out), e);
+		rc = m->way(&asks[i], s, next, mail_way_list_add(out), e);
 		again = again || rc == 1;
 	}
 	if (rc != -1 && dead != NULL && m->dead != NULL) {
@@ -55,7 +55,7 @@ attempt(const struct mailsys *m, const struct way_ask *asks, size_t n, const str
 
 int
 ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
-    struct way_list *out, struct dead_rule_list *dead, struct err *e)
+    struct mail_way_list *out, struct dead_rule_list *dead, struct err *e)
 {
 	struct sections s = { NULL, 0 };
 	int round, rc = 1;
@@ -74,7 +74,7 @@ ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, s
 		rc = err_set(e, RC_LIMIT, "the way was given up after %d rounds of questions", ROUNDS);
 	sections_release(&s);
 	if (rc == -1)
-		way_list_release(out);
+		mail_way_list_release(out);
 	return rc;
 }
 
@@ -85,7 +85,7 @@ struct seen { char *target; int port; bool wrapper; const char *roots; struct pr
 struct routing {
 	struct way_ask *asks; size_t n;
 	bool look, want_dead;
-	struct way_list ways, *out;
+	struct mail_way_list ways, *out;
 	struct dead_rule_list dead, *dead_out;
 	struct seen *seen; size_t n_seen;
 };
@@ -106,7 +106,7 @@ routing_free(void *data)
 	}
 	free(r->asks);
 	free(r->seen);
-	way_list_release(&r->ways);
+	mail_way_list_release(&r->ways);
 	dead_rule_list_release(&r->dead);
 	free(r);
 }
@@ -195,7 +195,7 @@ space_fits(const char *space, const char *domain)
 
 /* The connector of ours whose address space fits the domain best, among those this server sends for. */
 static void
-name_connector(const struct connector_list *l, const char *server, struct way *way, const char *domain)
+name_connector(const struct connector_list *l, const char *server, struct mail_way *way, const char *domain)
 {
 	size_t i, k, best = 0;
 
@@ -244,7 +244,7 @@ route_finish(struct host_job *hj, int rc, struct err *e)
 				name_connector(&l, hj->server.name, &r->ways.v[i], strrchr(r->ways.v[i].ends.v[k].address, '@') + 1);
 	if (rc == 0) {
 		*r->out = r->ways;
-		r->ways = (struct way_list){ NULL, 0 };
+		r->ways = (struct mail_way_list){ NULL, 0 };
 		if (r->dead_out != NULL) {
 			*r->dead_out = r->dead;
 			r->dead = (struct dead_rule_list){ NULL, 0 };
@@ -255,7 +255,7 @@ route_finish(struct host_job *hj, int rc, struct err *e)
 }
 
 int64_t
-mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t n, bool look, struct way_list *out,
+mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t n, bool look, struct mail_way_list *out,
     struct dead_rule_list *dead, journey_done_fn *done, void *arg, struct err *e)
 {
 	struct host_job *hj = host_job_new(j, server, done, arg, e);

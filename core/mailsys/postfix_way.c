@@ -82,7 +82,7 @@ settle_by_transport(struct way_work *w, struct way_end *end)
 /* --- recipients --- */
 
 static bool
-known_end(const struct way *out, const char *address)
+known_end(const struct mail_way *out, const char *address)
 {
 	size_t i;
 
@@ -237,7 +237,7 @@ address_is_sane(const char *what, const char *address, struct err *e)
 }
 
 int
-postfix_way(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct way *out, struct err *e)
+postfix_way(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e)
 {
 	struct way_work w = { .s = s, .next = next, .out = out };
 	int rc;
@@ -259,6 +259,6 @@ postfix_way(const struct way_ask *ask, const struct sections *s, struct command_
 	if (rc == 0 && w.wait)
 		rc = 1;
 	if (rc != 0)
-		way_release(out);
+		mail_way_release(out);
 	return rc;
 }

@@ -20,7 +20,7 @@ struct way_work {
 	size_t lookups;
 	bool wait;                       /* something is missing */
 	bool over;                       /* of the ceiling */
-	struct way *out;
+	struct mail_way *out;
 };
 
 /* What was found where; texts owned. */
@@ -79,7 +79,7 @@ bool hop_parse(const char *dest, char **host, int *port, bool *mx);
 bool level_is_known(const char *level);
 
 /* --- postfix_way.c --- */
-int  postfix_way(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct way *out, struct err *e);
+int  postfix_way(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
 /* The configuration alone, for both; 1: its commands are among the next. */
 int  way_view(struct view *v, const struct sections *s, struct command_list *next, struct err *e);
 

@@ -148,7 +148,7 @@ int64_t destination_diagnose(struct journey *j, int64_t server, const char *dest
 /* --- core/journey/route.c --- */
 /* Where mail for addresses goes, as the host's configuration and tables say now, and what would become of it: with `look`,
  * each next hop is looked at from the host. dead: rows that no mail can reach (may be NULL). */
-int64_t mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t n, bool look, struct way_list *out,
+int64_t mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t n, bool look, struct mail_way_list *out,
         struct dead_rule_list *dead, journey_done_fn *done, void *arg, struct err *e);
 /* What the connector sheet is to be filled in with so that a dead row's rule stands where it bites: name, value, ..., NULL.
  * NULL with e: no connector says the same. Given away, to route_repair_free. */

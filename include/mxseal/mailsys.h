@@ -65,7 +65,7 @@ struct mailsys {
 	const char *const *queue_argv;            /* machine-readable queue listing */
 	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
 	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
-	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct way *out, struct err *e);
+	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
 	/* Rows of its tables that no mail can reach, in the same rounds. */
 	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 };

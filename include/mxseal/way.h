@@ -55,13 +55,13 @@ struct way_end {
 };
 RECORD(way_end);
 
-struct way {
+struct mail_way {
 	char *address, *sender;
 	struct way_step_list steps;   /* rewriting, before the ways of several recipients part */
 	struct way_end_list ends;
 	char *connector;              /* of ours, whose row decided */
 };
-RECORD(way);
+RECORD(mail_way);
 
 /* A rule of the administrator or of ours that no mail can reach, and what mends it. rule.trouble says why. */
 struct dead_rule {

@@ -15,7 +15,7 @@ struct route_arg {
 	int64_t server;
 	struct way_ask *asks; size_t n;
 	bool look;
-	struct way_list ways;
+	struct mail_way_list ways;
 	struct dead_rule_list dead;
 };
 
@@ -24,7 +24,7 @@ route_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, str
 {
 	struct route_arg *r = arg;
 
-	way_list_release(&r->ways);
+	mail_way_list_release(&r->ways);
 	dead_rule_list_release(&r->dead);
 	return mail_route(c->j, r->server, r->asks, r->n, r->look, &r->ways, &r->dead, done, done_arg, e);
 }
@@ -97,7 +97,7 @@ end_json(const struct way_end *end)
 }
 
 static void
-way_print_json(const struct way *w, const struct dead_rule_list *dead)
+way_print_json(const struct mail_way *w, const struct dead_rule_list *dead)
 {
 	json_t *steps = json_array(), *rows = json_array(), *ends = json_array();
 	json_t *o = json_pack("{s:o,s:o,s:o}", "address", json_text(w->address), "sender", json_text(w->sender), "connector",
@@ -134,7 +134,7 @@ print_steps(const struct way_step_list *l)
 }
 
 static void
-way_print(const struct way *w)
+way_print(const struct mail_way *w)
 {
 	size_t i;
 
@@ -257,7 +257,7 @@ print_all(struct cli *c, const struct args *a, const struct server *sv, const st
 		return rc;
 	}
 	if (c->json && r->ways.n == 0) {
-		const struct way none = { .address = NULL };
+		const struct mail_way none = { .address = NULL };
 
 		way_print_json(&none, &r->dead);
 		return 0;
@@ -300,7 +300,7 @@ cmd_route(struct cli *c, const struct args *a, struct err *e)
 	for (i = 0; i < r.n; i++)
 		free_ask(&r.asks[i]);
 	free(r.asks);
-	way_list_release(&r.ways);
+	mail_way_list_release(&r.ways);
 	dead_rule_list_release(&r.dead);
 	vserver_release(&vs);
 	server_release(&sv);
