@@ -135,6 +135,7 @@ all_told() {
 }
 until_true 60 all_told || { all_told; fail "not all mail met its fate"; }
 # what the destinations took, and how: subject and TLS
+# shellcheck disable=SC2016 # there
 "$lab" exec dest sh -c 'cd /var/spool/destd && for f in */*.eml; do printf "%s " "$(head -n 1 "$f")"; grep -m 1 "^Subject:" "$f"; done' > "$work/taken"
 
 # happened SUBJECT-ADDRESS RECIPIENT: transport and fate, from the log of the host and the record of the destination
@@ -170,7 +171,7 @@ while read -r to from; do
 	done
 	all=$((all + 1))
 	if [ -n "$said" ] && [ "$said" = "$did" ]; then right=$((right + 1)) mark=; else mark=' <<<'; fi
-	printf '  %-24s %-26s %-34s %s%s\n' "$to" "${ends# }" "${said#, }" "${did#, }" "$mark"
+	printf '  %-24s %-26s %-34s %s%s\n' "$to" "${ends# }" "${said#, }" "${did#, }" "$mark" | tee -a "$work/table"
 done <<< "$(grep . <<< "$recipients")"
 prove "the forecast is what happened: $right of $all" is "$right" 40
 
@@ -179,3 +180,16 @@ show route mx1 a26@bank.test
 dead() { json '.unreachable_rows[] | "\(.source | sub(".*/"; "")) \(.key)"' route mx1 --no-look | sort; }
 prove "the dead rows are found, and no other is called dead" is "$(dead | tr '\n' ';')" \
 	"policy bank.test;policy gate.test;policy tls454.test;policy.text good.test;transport tls454.test;"
+prove "before its repair mail for it left in clear text" grep -qE ' a26@bank.test +a26@bank.test +smtp clear mx.notls.test' "$work/table"
+
+chapter "the repair, through the program"
+repair=$(mx route mx1 --no-look --repair | grep '^mxseal connector add bank.test ')
+prove "the command is told" [ -n "$repair" ]
+echo "  $repair"
+eval "quiet ${repair#mxseal }"
+quiet push mx1 --yes --no-shadow
+prove "now it would wait, and the connector is named" is "$(json '"\(.fate) \(.connector) \(.policy.key)"' route mx1 again@bank.test)" \
+	"waits bank.test [mx.notls.test]:25"
+send_mail again@bank.test
+refused_for_lack_of_tls() { log | grep -F 'to=<again@bank.test>' | grep -q 'status=deferred (TLS is required, but was not offered'; }
+prove "mail for it is refused instead of leaving in clear text" until_true 20 refused_for_lack_of_tls
