@@ -350,6 +350,7 @@ static bool
 kept_by_a_row(const struct net *n, const struct found_rule *policy)
 {
 	const char *plain = policy->key + (*policy->key == '.');
+	bool parents = parents_match(n->v, "transport_maps");
 	size_t i;
 
 	for (i = 0; i < n->rules->n; i++) {
@@ -361,8 +362,8 @@ kept_by_a_row(const struct net *n, const struct found_rule *policy)
 		if (strcmp(r->kind, "transport") != 0)
 			continue;
 		domain = domain ? domain + 1 : r->key + (*r->key == '.');
-		takes = *policy->key == '.' ? below(domain, policy->key) || (*r->key == '.' && strcasecmp(domain, plain) == 0)
-		    : strcasecmp(domain, plain) == 0;
+		takes = *policy->key == '.' ? below(domain, policy->key) || ((*r->key == '.' || parents) && strcasecmp(domain, plain) == 0)
+		    : *r->key != '.' && strcasecmp(domain, plain) == 0;
 		if (!takes)
 			continue;
 		route_of(n, domain, &at);
