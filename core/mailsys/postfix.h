@@ -181,8 +181,6 @@ const struct master_service *vs_service(const struct view *v, const struct wante
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
 
 /* --- postfix_dead.c: rows that no mail can reach --- */
-struct dead_rule;
-struct dead_rule_list;
 /* Says of each rule (kinds "transport", "policy", "relay", "sender-relay", "sender-transport", in the order of their tables
  * and rows) whether mail can reach it: trouble is set to why not and what mends it, else NULL. Only what is sure is said: a
  * table that could not be listed is known by rules of its source being missing, and may say anything. */

@@ -45,10 +45,8 @@ static bool
 program_of(const struct way_work *w, const struct way_end *end, const char *name)
 {
 	const struct master_service *s = client_service(&w->v, end->transport);
-	const char *program = s ? service_program(s) : "";
-	size_t n = strcspn(program, " \t");
 
-	return n == strlen(name) && strncmp(program, name, n) == 0;
+	return s && service_runs(s, name);
 }
 
 static void

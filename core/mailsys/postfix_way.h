@@ -33,6 +33,10 @@ void hit_release(struct hit *h);
 struct words { char **v; size_t n; };
 void words_of(struct words *w, const char *list);
 void words_release(struct words *w);
+bool words_have(const struct words *w, const char *word);
+bool words_put(struct words *w, const char *word);       /* adds a copy; false: it was there */
+/* Those of a parameter's value; service may be NULL. */
+void param_words(const struct view *v, const struct master_service *service, const char *param, struct words *out);
 /* The file that a map of this name is made from, where that is text; NULL: none. proxy: is looked through. */
 const char *map_source_file(const char *map);
 /* Is it asked for whole addresses only, as Postfix does with patterns? */
@@ -72,7 +76,7 @@ enum answer way_route(struct way_work *w, const char *sender, struct way_end *en
 
 /* --- postfix_way_tls.c: the client and its policy --- */
 const struct master_service *client_service(const struct view *v, const char *transport);
-const char *service_program(const struct master_service *s);        /* "smtp" of /usr/lib/postfix/sbin/smtp */
+bool service_runs(const struct master_service *s, const char *program);      /* "smtp", also as /usr/lib/postfix/sbin/smtp */
 enum answer way_hops(struct way_work *w, struct way_end *end);
 /* "[host]:port", "[host]", "host:port", "host", as smtp(8) reads a next hop; false: it cannot. */
 bool hop_parse(const char *dest, char **host, int *port, bool *mx);
@@ -84,6 +88,14 @@ int  postfix_way(const struct way_ask *ask, const struct sections *s, struct com
 int  way_view(struct view *v, const struct sections *s, struct command_list *next, struct err *e);
 
 /* --- postfix_dead.c --- */
+/* Why no mail can reach a rule, and what mends it; why NULL: some can. Then the connector that says the same where it bites:
+ * its domains and the next hop it stands under, NULL where there is none. */
+struct verdict { char *why, *repair, *domains, *smart_host; };
+void verdict_release(struct verdict *d);
+/* One for each rule. listed: the tables whose rows are all among the rules. */
+void rules_verdicts(const struct view *v, const struct found_rule_list *rules, const struct words *listed, struct verdict *out);
+
+/* --- postfix_rows.c --- */
 int  postfix_dead(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 
 #endif

@@ -50,6 +50,36 @@ words_of(struct words *w, const char *list)
 	}
 }
 
+bool
+words_have(const struct words *w, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (strcmp(w->v[i], word) == 0)
+			return true;
+	return false;
+}
+
+bool
+words_put(struct words *w, const char *word)
+{
+	if (words_have(w, word))
+		return false;
+	ARRAY_GROW(w->v, w->n);
+	w->v[w->n++] = xstrdup(word);
+	return true;
+}
+
+void
+param_words(const struct view *v, const struct master_service *s, const char *param, struct words *out)
+{
+	char *list = view_value(v, s, param);
+
+	words_of(out, list);
+	free(list);
+}
+
 void
 hit_release(struct hit *h)
 {

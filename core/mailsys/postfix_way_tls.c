@@ -31,23 +31,12 @@ client_service(const struct view *v, const char *transport)
 	return master_cf_find(&v->master, transport, "unix");
 }
 
-const char *
-service_program(const struct master_service *s)
+bool
+service_runs(const struct master_service *s, const char *program)
 {
-	size_t n = strcspn(s->command, " \t");
-	const char *from = s->command + n;
+	size_t n = strcspn(s->command, " \t"), len = strlen(program);
 
-	while (from > s->command && from[-1] != '/')
-		from--;
-	return from;
-}
-
-static bool
-program_is(const struct master_service *s, const char *name)
-{
-	const char *p = service_program(s);
-
-	return text_starts(p, name) && (p[strlen(name)] == '\0' || cf_blank(p[strlen(name)]));
+	return n >= len && strncmp(s->command + n - len, program, len) == 0 && (n == len || s->command[n - len - 1] == '/');
 }
 
 bool
@@ -440,9 +429,9 @@ way_hops(struct way_work *w, struct way_end *end)
 	char *fallback;
 	enum answer a, b;
 
-	if (s == NULL || (!program_is(s, "smtp") && !program_is(s, "lmtp")))
+	if (s == NULL || (!service_runs(s, "smtp") && !service_runs(s, "lmtp")))
 		return ANSWER_FOUND;
-	if (program_is(s, "lmtp"))
+	if (service_runs(s, "lmtp"))
 		c.prefix = "lmtp";
 	if (strcmp(c.prefix, "lmtp") == 0 && (text_starts(end->next_hop, "unix:") || *end->next_hop == '/'))
 		return ANSWER_FOUND;
