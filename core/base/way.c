@@ -37,6 +37,8 @@ way_hop_release(struct way_hop *r)
 	free(r->protocols);
 	free(r->roots);
 	free(r->trouble);
+	free(r->dane);
+	free(r->dane_host);
 	free(r->forecast);
 	*r = (struct way_hop){ .dest = NULL };
 }

@@ -153,7 +153,7 @@ look_at_ways(struct routing *r, struct host *h, const struct server *sv, struct 
 			for (n = 0; n < end->hops.n && !job_cancelled(ctx); n++) {
 				struct way_hop *hop = &end->hops.v[n];
 
-				hop_forecast(hop, hop->trouble || !r->look ? NULL : look_at_hop(r, h, sv, hop, ctx));
+				hop_forecast(hop, hop->trouble || hop->dane || !r->look ? NULL : look_at_hop(r, h, sv, hop, ctx));
 				if (hop->fate == FATE_TLS || hop->fate == FATE_CLEAR)
 					break;                       /* no mail goes further */
 			}
@@ -267,7 +267,7 @@ mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t
 	r = xcalloc(1, sizeof(*r));
 	r->asks = xcalloc(n + 1, sizeof(*r->asks));
 	for (r->n = n, i = 0; i < n; i++)
-		r->asks[i] = (struct way_ask){ xstrdup(asks[i].address), xstrdup(asks[i].sender) };
+		r->asks[i] = (struct way_ask){ xstrdup(asks[i].address), xstrdup(asks[i].sender), look };
 	r->look = look;
 	r->want_dead = dead != NULL;
 	r->out = out;

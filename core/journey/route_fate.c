@@ -208,6 +208,27 @@ judge_host(struct way_hop *hop, const struct probe_host *p)
 	return hop->fate != FATE_WAITS;
 }
 
+/* The host itself has looked, with its own TLS code and resolver. */
+static void
+judge_dane(struct way_hop *hop)
+{
+	static const struct { const char *seen, *says; } why[] = {
+		{ "failed", "waits: the certificate is none that the other side's TLSA records allow" },
+		{ "no-tls", "waits: the other side has TLSA records, but offers no TLS" },
+		{ "lookup", "waits: the other side's TLSA records cannot be looked up" },
+		{ "none", "waits: the other side has no TLSA records" },
+		{ "unreachable", "waits: the other side cannot be reached" },
+	};
+	size_t i;
+
+	if (strcmp(hop->dane, "verified") == 0)
+		settle(hop, FATE_TLS, xasprintf("is delivered to %s with TLS, verified by its TLSA records",
+		    hop->dane_host ? hop->dane_host : hop->host));
+	for (i = 0; i < sizeof(why) / sizeof(why[0]); i++)
+		if (strcmp(hop->dane, why[i].seen) == 0)
+			settle(hop, FATE_WAITS, xstrdup(why[i].says));
+}
+
 void
 hop_forecast(struct way_hop *hop, const struct probe_report *seen)
 {
@@ -216,6 +237,10 @@ hop_forecast(struct way_hop *hop, const struct probe_report *seen)
 	settle(hop, FATE_UNKNOWN, NULL);
 	if (hop->trouble != NULL) {
 		settle(hop, FATE_WAITS, xasprintf("waits: %s", hop->trouble));
+		return;
+	}
+	if (hop->dane != NULL) {
+		judge_dane(hop);
 		return;
 	}
 	if (seen == NULL || text_eq(seen->class_name, "blind")) {

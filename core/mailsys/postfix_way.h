@@ -17,6 +17,7 @@ struct way_work {
 	struct view v;
 	const struct sections *s;        /* so far */
 	struct command_list *next;       /* NULL: nothing more can be asked */
+	bool look;                       /* at the other side, where only a look tells */
 	size_t lookups;
 	bool wait;                       /* something is missing */
 	bool over;                       /* of the ceiling */
@@ -45,6 +46,8 @@ bool map_is_pattern(const char *map);
 enum answer ask_file(struct way_work *w, const char *path, const char **text);
 /* All rows of a map, "key<tab>value" lines. Broken: it cannot be listed. */
 enum answer ask_rows(struct way_work *w, const char *map, const char **text);
+/* What posttls-finger(1) of the host sees at a next hop under dane-only; missing until it has looked. Broken: it is not there. */
+enum answer ask_dane(struct way_work *w, const char *dest, const char **text);
 /* The first map of the list that knows the key. partial: patterns are left out. */
 enum answer ask_maps(struct way_work *w, const struct words *maps, const char *key, bool partial, struct hit *h);
 /* Keys one after the other, for each the maps in their order. */

@@ -227,6 +227,23 @@ ask_rows(struct way_work *w, const char *map, const char **text)
 	    : ANSWER_FOUND;
 }
 
+enum answer
+ask_dane(struct way_work *w, const char *dest, const char **text)
+{
+	const char *words[] = { "posttls-finger", "-t", "8", "-T", "8", "-c", "-l", "dane-only", "-L", "summary", "--", dest, NULL };
+	const struct section *s;
+	char name[32];
+
+	if (!clean_is(dest, strlen(dest)) || strlen(dest) > WAY_KEY_MAX)
+		return ANSWER_BROKEN;
+	question_name(name, "dane", dest, "");
+	s = asked(w, name, words);
+	if (s == NULL)
+		return ANSWER_MISSING;
+	*text = s->text.s;
+	return s->status == 126 || s->status == 127 ? ANSWER_BROKEN : ANSWER_FOUND;
+}
+
 /* Many keys of one table are asked by one postmap: the keys, a blank line, "key<tab>value" lines, a blank line, "= status",
  * and what postmap said. A fixed text; table and keys are arguments of it. */
 static const char query[] =

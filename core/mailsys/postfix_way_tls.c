@@ -350,6 +350,34 @@ hop_judge(const struct client *c, struct way_hop *hop)
 	free(dns);
 }
 
+/* DANE is what the other side publishes: without TLSA records "dane" is "may", and "dane-only" waits. */
+static enum answer
+hop_dane(struct way_work *w, struct way_hop *hop)
+{
+	static const char established[] = "TLS connection established to ";
+	const char *text, *at;
+	enum answer a;
+
+	if (!w->look || hop->trouble || !text_starts(hop->level, "dane"))
+		return ANSWER_FOUND;
+	if ((a = ask_dane(w, hop->dest, &text)) != ANSWER_FOUND)
+		return a == ANSWER_MISSING ? a : ANSWER_FOUND;
+	if (strstr(text, ", resorting to ") != NULL && strcasecmp(hop->level, "dane") == 0) {
+		xset(&hop->level, "may");
+		xset(&hop->level_by, "dane, which is may where the other side has no TLSA records");
+		return ANSWER_FOUND;
+	}
+	at = strstr(text, established);
+	xset(&hop->dane, strstr(text, ", resorting to ") ? "none" : strstr(text, "TLSA lookup error") ? "lookup"
+	    : strstr(text, "Verified TLS connection") ? "verified" : at || strstr(text, "SSL_connect") ? "failed"
+	    : strstr(text, "Failed to establish session") || strstr(text, "lookup failed") ? "unreachable" : "no-tls");
+	if (at) {
+		at += strlen(established);
+		hop->dane_host = xstrndup(at, strcspn(at, "[ \n"));
+	}
+	return ANSWER_FOUND;
+}
+
 static enum answer
 hop_level(struct way_work *w, const struct client *c, struct way_hop *hop)
 {
@@ -363,8 +391,9 @@ hop_level(struct way_work *w, const struct client *c, struct way_hop *hop)
 		a = per_site_lookup(w, per_site, hop);
 	if (a == ANSWER_FOUND) {
 		hop_judge(c, hop);
+		a = hop_dane(w, hop);
 		hop_match(c, hop);
-		if (level_checks(hop->level))
+		if (a == ANSWER_FOUND && level_checks(hop->level))
 			a = hop_roots(w, c, hop);
 	}
 	free(policy);

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include "mxseal/model.h"
 
-/* What is asked: the way of mail for address from sender ("": the null sender of bounces; NULL: nobody in particular). */
-struct way_ask { const char *address, *sender; };
+/* What is asked: the way of mail for address from sender ("": the null sender of bounces; NULL: nobody in particular). look:
+ * the host may be asked to look at the other side itself, where nothing else can tell (DANE). */
+struct way_ask { const char *address, *sender; bool look; };
 
 /* One step of the chain: a sentence, and what was looked up where, when it was a table that said so. */
 struct way_step { char *text, *map, *key, *row; };
@@ -37,6 +38,8 @@ struct way_hop {
 	char *protocols;              /* as Postfix spells them */
 	bool trusts;                  /* it knows authorities to check certificates with ... */
 	char *roots;                  /* ... these (PEM) */
+	char *dane, *dane_host;       /* what the host's look at the other side saw: "verified", "failed", "no-tls", "lookup" (TLSA
+	                               * records cannot be), "none" (of them), "unreachable"; and where; NULL: it did not look */
 	char *trouble;                /* our own configuration keeps mail from it, whatever the other side does */
 	enum way_fate fate; char *forecast;              /* filled by a look at it */
 };

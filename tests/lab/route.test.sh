@@ -48,6 +48,11 @@ a37@unrouted.test vip@lab.test
 a38@unrouted.test <>
 a39@nosuch.invalid
 a40@nullmx.test
+a41@dane.test
+a42@danebad.test
+a43@danenotls.test
+a44@danesf.test
+a45@mx.mtasts.test
 '
 
 fingerprint=$("$lab" exec dest openssl x509 -in /etc/destd/pki/selfsigned.selfsigned.test.pem -noout -fingerprint -sha256 | sed 's/.*=//')
@@ -60,7 +65,7 @@ quiet push mx1 --yes --no-shadow
 chapter "forty recipients, forecast"
 grep . <<< "$recipients" | "$lab" ctl "$program" --json --no-input route mx1 - > "$work/forecast" 2> "$work/errors" ||
 	{ cat "$work/errors"; fail "route says nothing"; }
-prove "forty answers" is "$(wc -l < "$work/forecast")" 40
+prove "forty answers and five" is "$(wc -l < "$work/forecast")" 45
 prove "the connector of ours is named where its row decides" \
 	is "$(jq -r 'select(.connector != null) | "\(.address) \(.connector)"' "$work/forecast")" "a06@tls454.test ours"
 
@@ -119,7 +124,7 @@ while read -r to from; do
 	if [ -n "$said" ] && [ "$said" = "$did" ]; then right=$((right + 1)) mark=; else mark=' <<<'; fi
 	printf '  %-24s %-26s %-34s %s%s\n' "$to" "${ends# }" "${said#, }" "${did#, }" "$mark" | tee -a "$work/table"
 done <<< "$(grep . <<< "$recipients")"
-prove "the forecast is what happened: $right of $all" is "$right" 40
+prove "the forecast is what happened: $right of $all" is "$right" 45
 
 chapter "a policy row under the wrong key"
 show route mx1 a26@bank.test

@@ -20,6 +20,11 @@ nosuch.invalid smtp:
 nullmx.test smtp:
 refused.test smtp:
 busy.test smtp:
+dane.test smtp:
+danebad.test smtp:
+danenotls.test smtp:
+danesf.test smtp:
+mx.mtasts.test smtp:
 gate.test smtp:[mx.good.test]:25
 special@gate.test smtp:[mx.notls.test]
 bank.test smtp:[mx.notls.test]:25
@@ -37,6 +42,11 @@ tls454.test encrypt
 [mx.good.test] encrypt
 bank.test encrypt
 gate.test secure
+dane.test dane
+danebad.test dane
+danenotls.test dane-only
+danesf.test dane
+mx.mtasts.test dane
 X
 printf 'good.test none\nnotls.test encrypt\n[mx.selfsigned.test] fingerprint match=%s\n[mx.reqtls.test] encrypt\n' "$1" > policy.text
 printf "@sales.lab.test [mx.notls.test]\nboss@lab.test [mx.selfsigned.test]\n<> [mx.expired.test]\n" > by_sender
@@ -45,7 +55,7 @@ printf "team@alias.test one@good.test, two@notls.test\nchain@alias.test link@ali
 printf "old@good.test new@notls.test\n" > canonical
 printf "relay.test yes\n" > relay_domains
 postmap hash:transport hash:policy btree:virtual hash:canonical hash:relay_domains
-postconf -e smtp_tls_security_level=may smtp_tls_loglevel=1 smtp_tls_fingerprint_digest=sha256 "relayhost=[mx.good.test]" \
+postconf -e smtp_tls_security_level=may smtp_tls_loglevel=1 smtp_tls_fingerprint_digest=sha256 smtp_dns_support_level=dnssec "relayhost=[mx.good.test]" \
 	"transport_maps=hash:/etc/postfix/transport inline:{ {pix.test=:[mx.pix.test]}, {gone.test=error:5.7.1 no more mail}, {later.test=retry:4.3.0 later}, {hole.test=discard:} } regexp:/etc/postfix/transport.re" \
 	"smtp_tls_policy_maps=hash:/etc/postfix/policy, texthash:/etc/postfix/policy.text inline:{tlsclose.test=encrypt, tlsgarbage.test=encrypt}" \
 	sender_dependent_relayhost_maps=texthash:/etc/postfix/by_sender \
