@@ -78,52 +78,51 @@ while read -r to from; do
 done' || fail "sendmail takes no mail"
 log() { "$lab" exec mx1 cat /var/log/mail.log; }
 outcomes() { log | grep -oE 'postfix/[a-z/]*\[[0-9]+\]: [0-9A-Za-z]+: to=<.*status=(sent|deferred|bounced).*' > "$work/log"; }
-recipients_of() { jq -r 'if .recipients | length > 0 then [.recipients[] | select(.reason != "goes on to the members of the alias")][] | .recipient else empty end' "$work/forecast"; }
+recipients_of=$(jq -r 'if .recipients | length > 0 then [.recipients[] | select(.reason != "goes on to the members of the alias")][] | .recipient else empty end' "$work/forecast")
 all_told() {
 	local one
 	outcomes
-	for one in $(recipients_of); do grep -qF "to=<$one>" "$work/log" || { echo "nothing of $one"; return 1; }; done
+	grep -oE 'to=<[^>]*>' "$work/log" > "$work/told"
+	for one in $recipients_of; do grep -qxF "to=<$one>" "$work/told" || { echo "nothing of $one"; return 1; }; done
 }
 until_true 60 all_told || { all_told; fail "not all mail met its fate"; }
 # what the destinations took, and how: subject and TLS
 # shellcheck disable=SC2016 # there
 "$lab" exec dest sh -c 'cd /var/spool/destd && for f in */*.eml; do printf "%s " "$(head -n 1 "$f")"; grep -m 1 "^Subject:" "$f"; done' > "$work/taken"
 
-# happened SUBJECT-ADDRESS RECIPIENT: transport and fate, from the log of the host and the record of the destination
-happened() {
-	local line transport relay status
-	line=$(grep -F "to=<$2>" "$work/log" | grep -E "to=<$2>, (orig_to=<$1>, )?relay" | tail -n 1)
-	[ -n "$line" ] || line=$(grep -F "to=<$2>" "$work/log" | tail -n 1)
-	transport=$(sed -E 's|^postfix/([a-z]+).*|\1|' <<< "$line")
-	relay=$(sed -E 's|.*relay=([^[,]*).*|\1|' <<< "$line")
-	status=$(sed -E 's|.*status=([a-z]+).*|\1|' <<< "$line")
-	case $status$transport in
-	sentlocal) status=local relay=- ;;
-	sentdiscard) status=discarded relay=- ;;
-	sent*) if grep -F "route $1" "$work/taken" | grep -q 'TLS: null'; then status=clear; else status=tls; fi ;;
-	deferred*) status=waits relay=- ;;
-	bounced*) status=bounces relay=- ;;
+# what the log tells of each recipient, and whether a destination took a mail in clear text
+declare -A did clear said ends
+while read -r line; do
+	[[ $line =~ ^postfix/([a-z]+).*\ to=\<([^\>]*)\>.*\ relay=([^[,]*).*\ status=([a-z]+) ]] || continue
+	case ${BASH_REMATCH[4]}${BASH_REMATCH[1]} in
+	sentlocal) did[${BASH_REMATCH[2]}]="local local -" ;;
+	sentdiscard) did[${BASH_REMATCH[2]}]="discard discarded -" ;;
+	sent*) did[${BASH_REMATCH[2]}]="${BASH_REMATCH[1]} sent ${BASH_REMATCH[3]}" ;;
+	deferred*) did[${BASH_REMATCH[2]}]="${BASH_REMATCH[1]} waits -" ;;
+	bounced*) did[${BASH_REMATCH[2]}]="${BASH_REMATCH[1]} bounces -" ;;
 	esac
-	echo "$transport $status $relay"
-}
-forecast() { # of one recipient: transport, fate, and the host that takes it
-	jq -r --arg a "$1" --arg s "$2" --arg r "$3" 'select(.address == $a and (.sender // "") == $s) | .recipients[] | select(.recipient == $r)
-		| "\(if .transport == "retry" then "error" else .transport end) \(.fate) \(if .fate == "tls" or .fate == "clear"
-		then (.reason | capture("is delivered to (?<host>[^ ]*)").host) else "-" end)"' "$work/forecast"
-}
+done < "$work/log"
+while read -r line; do
+	[[ $line =~ TLS:\ null.*route\ ([^ ]+) ]] && clear[${BASH_REMATCH[1]}]=yes
+done < "$work/taken"
 right=0 all=0
+while IFS='|' read -r address sender recipient forecast; do
+	one=${did[$recipient]:-nothing}
+	if [ -n "${clear[$address]:-}" ]; then one=${one/ sent / clear }; else one=${one/ sent / tls }; fi
+	key="$address $sender"
+	said[$key]="${said[$key]:-}, $forecast" ends[$key]="${ends[$key]:-} $recipient"
+	did["of $key"]="${did["of $key"]:-}, $one"
+done < <(jq -r '. as $way | .recipients[] | select(.reason != "goes on to the members of the alias")
+	| "\($way.address)|\($way.sender // "")|\(.recipient)|\(if .transport == "retry" then "error" else .transport end) \(.fate) \(
+	if .fate == "tls" or .fate == "clear" then (.reason | capture("is delivered to (?<host>[^ ]*)").host) else "-" end)"' "$work/forecast")
 printf '  %-24s %-26s %-34s %s\n' address 'ends as' 'forecast' 'one real delivery'
-while read -r to from; do
-	[ "$from" = "<>" ] && from=
-	said='' did='' ends=''
-	for end in $(jq -r --arg a "$to" --arg s "$from" 'select(.address == $a and (.sender // "") == $s) | .recipients[]
-		| select(.reason != "goes on to the members of the alias") | .recipient' "$work/forecast"); do
-		ends="$ends $end" said="$said, $(forecast "$to" "$from" "$end")" did="$did, $(happened "$to" "$end")"
-	done
-	all=$((all + 1))
-	if [ -n "$said" ] && [ "$said" = "$did" ]; then right=$((right + 1)) mark=; else mark=' <<<'; fi
-	printf '  %-24s %-26s %-34s %s%s\n' "$to" "${ends# }" "${said#, }" "${did#, }" "$mark" | tee -a "$work/table"
-done <<< "$(grep . <<< "$recipients")"
+while read -r address sender; do
+	[ "$sender" = "<>" ] && sender=
+	key="$address $sender" all=$((all + 1)) mark=' <<<'
+	[ -n "${said[$key]:-}" ] && [ "${said[$key]}" = "${did["of $key"]}" ] && right=$((right + 1)) mark=
+	printf '  %-24s %-26s %-34s %s%s\n' "$address" "${ends[$key]# }" "${said[$key]#, }" "${did["of $key"]#, }" "$mark"
+done < <(grep . <<< "$recipients") > "$work/table"
+cat "$work/table"
 prove "the forecast is what happened: $right of $all" is "$right" 45
 
 chapter "a policy row under the wrong key"
