@@ -199,6 +199,29 @@ check_new(struct journey *j, int64_t server, const char *name, const char *liste
 	return rc;
 }
 
+/* Until it has one of its own it serves what main.cf says, the certificate of the default one: as that is wanted, else found. */
+static int
+certificate_of_default(struct journey *j, struct vserver *vs, struct err *e)
+{
+	struct vserver_list l = { NULL, 0 };
+	struct certificate c = { .id = 0 };
+	int rc = store_vservers(j->store, vs->server, &l, e);
+
+	for (size_t i = 0; i < l.n && rc == 0; i++) {
+		if (!l.v[i].is_default)
+			continue;
+		if (l.v[i].certificate_set && l.v[i].certificate != 0)
+			rc = store_certificate_get(j->store, l.v[i].certificate, &c, e);
+		vs->cert_file = xstrdup(l.v[i].cert_file);
+		vs->cert_pem = xstrdup(c.pem != NULL ? c.pem : l.v[i].certificate_set ? NULL : l.v[i].cert_pem);
+		vs->cert_trouble = c.pem != NULL ? NULL : xstrdup(l.v[i].cert_trouble);
+		break;
+	}
+	certificate_release(&c);
+	vserver_list_release(&l);
+	return rc;
+}
+
 int
 vserver_add(struct journey *j, int64_t server, const char *name, const char *listen, const char *kind, const char *outbound_tls,
     int64_t *id, struct str *said, struct err *e)
@@ -226,6 +249,10 @@ vserver_add(struct journey *j, int64_t server, const char *name, const char *lis
 	vs.kind = xstrdup(normal.len == 0 ? "outbound" : kind);
 	vs.title = xasprintf("added: %s", vs.kind);
 	vs.implicit_tls = strcmp(vs.kind, "submissions") == 0;
+	if (normal.len > 0 && certificate_of_default(j, &vs, e) == -1) {
+		rc = -1;
+		goto out;
+	}
 	rc = add_stored(j->store, &vs, sv.name, outbound_tls, e);
 	if (rc == 0) {
 		*id = vs.id;

@@ -39,6 +39,12 @@ sections(struct sections *s, const char *data, size_t size)
 	}
 }
 
+static const struct { const char *name, *ours, *listen, *kind, *run, *client; } listeners[] = {
+	{ "side", "added", "192.0.2.5:2525", "smtp", "paused", "side-out" }, { "notls", "added", "", "outbound", NULL, "notls-out" },
+	{ "late", "added", "0.0.0.0:465", "submissions", "stopped", NULL }, { "smtps", "removed", NULL, NULL, NULL, NULL },
+	{ "127.0.0.1:10025", NULL, NULL, NULL, "stopped", NULL }, { "gone", "removed", "0.0.0.0:587", "submission", NULL, NULL },
+};
+
 static void
 wanted(struct wanted_host *w, struct certificate *c)
 {
@@ -72,8 +78,18 @@ wanted(struct wanted_host *w, struct certificate *c)
 	c->name = xstrdup("c");
 	c->key_path = xstrdup("/var/lib/mxseal/keys/k.key");
 	c->pem = xstrdup("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-	w->vs = xcalloc(2, sizeof(*w->vs));
-	w->n_vs = 2;
+	w->vs = xcalloc(2 + sizeof(listeners) / sizeof(listeners[0]), sizeof(*w->vs));
+	w->n_vs = 2 + sizeof(listeners) / sizeof(listeners[0]);
+	for (i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++) {
+		struct wanted_vs *vs = &w->vs[2 + i];
+
+		vs->name = xstrdup(listeners[i].name);
+		vs->ours = xstrdup(listeners[i].ours);
+		vs->listen = xstrdup(listeners[i].listen);
+		vs->kind = xstrdup(listeners[i].kind);
+		vs->run = xstrdup(listeners[i].run);
+		vs->client = xstrdup(listeners[i].client);
+	}
 	w->vs[0].name = xstrdup("smtp");
 	w->vs[0].is_default = true;
 	w->vs[1].name = xstrdup("submission");

@@ -216,6 +216,30 @@ not_pushed_and_forgotten(void **state)
 	pending_is(w, "");
 }
 
+/* Before its first push it has the certificate that main.cf will give it, so that TLS can be asked for. */
+static void
+the_certificate_of_the_host(void **state)
+{
+	struct world *w = *state;
+	struct vserver vs;
+	struct err e;
+	int64_t side, notls;
+
+	assert_int_equal(store_vserver_get(journey_store(w->j), w->smtp, &vs, &e), 0);
+	xset(&vs.cert_pem, "pem");
+	xset(&vs.cert_file, "/etc/ssl/mx1.pem");
+	assert_int_equal(store_vserver_save(journey_store(w->j), &vs, &e), 0);
+	vserver_release(&vs);
+	assert_int_equal(add(w, "side", "192.0.2.5:2525", "smtp", &side), RC_OK);
+	assert_int_equal(add(w, "notls", "none", "smtp", &notls), RC_OK);
+	assert_int_equal(store_vserver_get(journey_store(w->j), side, &vs, &e), 0);
+	assert_string_equal(vs.cert_pem, "pem");
+	vserver_release(&vs);
+	assert_int_equal(store_vserver_get(journey_store(w->j), notls, &vs, &e), 0);
+	assert_null(vs.cert_pem);
+	vserver_release(&vs);
+}
+
 /* What a connector is sent by cannot go; it gets a client of its own. */
 static void
 clients(void **state)
@@ -259,6 +283,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_pending, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_pushed_and_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(clients, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_certificate_of_the_host, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
