@@ -94,9 +94,12 @@ connector_save(struct journey *j, struct connector *c, struct err *e)
 		c->created_at = when_now();
 	str_addf(&text, "%s: %s for %s%s%s by %s", c->name, c->tls, c->domains, c->smart_hosts ? " to " : "",
 	    c->smart_hosts ? c->smart_hosts : "", c->via);
+	if (store_edit_begin(j->store, e) == -1)
+		goto out;
 	rc = store_connector_save(j->store, c, e);
 	if (rc == 0)
 		rc = note_activity(j, NULL, "connector", 0, e, text.s);
+	rc = store_edit_end(j->store, rc, e, "connector %s", text.s);
 out:
 	connector_release(&other);
 	str_release(&text);
@@ -107,10 +110,16 @@ int
 connector_remove(struct journey *j, int64_t id, struct err *e)
 {
 	struct connector c = { .id = 0 };
-	int rc = -1;
+	int rc = store_edit_begin(j->store, e);
 
-	if (store_connector_get(j->store, id, &c, e) == 0 && store_connector_delete(j->store, id, e) == 0)
+	if (rc == -1)
+		return -1;
+	rc = store_connector_get(j->store, id, &c, e);
+	if (rc == 0)
+		rc = store_connector_delete(j->store, id, e);
+	if (rc == 0)
 		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
+	rc = store_edit_end(j->store, rc, e, "connector %s removed", c.name != NULL ? c.name : "");
 	connector_release(&c);
 	return rc;
 }

@@ -163,16 +163,18 @@ vserver_listen_free(struct journey *j, int64_t server, const char *listen, struc
 
 /* --- added --- */
 
-struct adding { struct vserver vs; const char *outbound_tls; };
-
+/* One edit: the virtual server and what was said of it. */
 static int
-add_body(struct store *st, void *arg, struct err *e)
+add_stored(struct store *st, struct vserver *vs, const char *server, const char *outbound_tls, struct err *e)
 {
-	struct adding *a = arg;
+	int rc = store_edit_begin(st, e);
 
-	if (store_vserver_save(st, &a->vs, e) == -1)
+	if (rc == -1)
 		return -1;
-	return text_empty(a->outbound_tls) ? 0 : store_wanted_set(st, "vs", a->vs.id, "outbound.tls", a->outbound_tls, e);
+	rc = store_vserver_save(st, vs, e);
+	if (rc == 0 && !text_empty(outbound_tls))
+		rc = store_wanted_set(st, "vs", vs->id, "outbound.tls", outbound_tls, e);
+	return store_edit_end(st, rc, e, "%s/%s: new", server, vs->name);
 }
 
 static int
@@ -201,7 +203,7 @@ int
 vserver_add(struct journey *j, int64_t server, const char *name, const char *listen, const char *kind, const char *outbound_tls,
     int64_t *id, struct str *said, struct err *e)
 {
-	struct adding a = { .vs = { .server = server }, .outbound_tls = outbound_tls };
+	struct vserver vs = { .server = server };
 	struct server sv = { .id = 0 };
 	struct str normal = STR_INIT, text = STR_INIT;
 	const char *colon;
@@ -216,23 +218,23 @@ vserver_add(struct journey *j, int64_t server, const char *name, const char *lis
 	if (rc == -1)
 		goto out;
 	colon = strrchr(normal.s, ':');
-	a.vs.name = xstrdup(name);
-	a.vs.ours = xstrdup("added");
-	a.vs.listen_wanted = xstrdup(normal.s);
-	a.vs.listen = xstrdup(normal.s);
-	a.vs.port = colon ? atoi(colon + 1) : 0;
-	a.vs.kind = xstrdup(normal.len == 0 ? "outbound" : kind);
-	a.vs.title = xasprintf("added: %s", a.vs.kind);
-	a.vs.implicit_tls = strcmp(a.vs.kind, "submissions") == 0;
-	rc = store_tx(j->store, add_body, &a, e);
+	vs.name = xstrdup(name);
+	vs.ours = xstrdup("added");
+	vs.listen_wanted = xstrdup(normal.s);
+	vs.listen = xstrdup(normal.s);
+	vs.port = colon ? atoi(colon + 1) : 0;
+	vs.kind = xstrdup(normal.len == 0 ? "outbound" : kind);
+	vs.title = xasprintf("added: %s", vs.kind);
+	vs.implicit_tls = strcmp(vs.kind, "submissions") == 0;
+	rc = add_stored(j->store, &vs, sv.name, outbound_tls, e);
 	if (rc == 0) {
-		*id = a.vs.id;
+		*id = vs.id;
 		str_addf(&text, "%s/%s: new, %s%s", sv.name, name, normal.len == 0 ? "only sends" : "on ", normal.s);
 		rc = note_activity(j, sv.name, "vs-add", 0, e, text.s);
 		str_addf(said, "The virtual server %s/%s is kept here. A push makes it on the host.\n", sv.name, name);
 	}
 out:
-	vserver_release(&a.vs);
+	vserver_release(&vs);
 	server_release(&sv);
 	str_release(&normal);
 	str_release(&text);
@@ -286,7 +288,7 @@ vserver_remove(struct journey *j, int64_t vserver, struct str *said, struct err 
 		err_hint(e, "it can be stopped: mxseal vs stop %s", full);
 		goto out;
 	}
-	if (nothing_hangs(j, &vs, full, e) == -1)
+	if (nothing_hangs(j, &vs, full, e) == -1 || store_edit_begin(j->store, e) == -1)
 		goto out;
 	if (!vs.present) {
 		rc = store_vserver_delete(j->store, vs.id, e);
@@ -301,6 +303,7 @@ vserver_remove(struct journey *j, int64_t vserver, struct str *said, struct err 
 	}
 	if (rc == 0)
 		rc = note_activity(j, sv.name, "vs-remove", 0, e, full);
+	rc = store_edit_end(j->store, rc, e, "%s: to be removed", full);
 out:
 	free(full);
 	vserver_release(&vs);
@@ -342,10 +345,13 @@ vserver_run(struct journey *j, int64_t vserver, const char *run, struct str *sai
 		str_addf(said, "%s/%s stays.\n", sv.name, vs.name);
 	}
 	xset(&vs.run_wanted, run);
-	rc = store_vserver_save(j->store, &vs, e);
 	str_addf(&text, "%s/%s: %s", sv.name, vs.name, run);
+	if (store_edit_begin(j->store, e) == -1)
+		goto out;
+	rc = store_vserver_save(j->store, &vs, e);
 	if (rc == 0)
 		rc = note_activity(j, sv.name, "vs-run", 0, e, text.s);
+	rc = store_edit_end(j->store, rc, e, "%s", text.s);
 	if (rc == 0 && vs.present && text_eq(vs.run ? vs.run : "started", run))
 		str_addf(said, "%s/%s is %s on the host already.\n", sv.name, vs.name, run);
 	else if (rc == 0)

@@ -15,6 +15,7 @@
 struct reading {
 	char *version, *config_dir, *host_name, *domain, *os;
 	struct vserver_list vservers;
+	struct found_rule_list rules;             /* the administrator's own */
 	struct str main_cf, master_cf;            /* whole files */
 	int64_t generation;                       /* ours in force, 0 none */
 	struct str our_files;                     /* "path\tsha256" per line: files of the generation in force */
@@ -45,6 +46,12 @@ void wanted_host_release(struct wanted_host *w);
 /* What the client service of a virtual server's own is called: "NAME-out". Given away. */
 char *wanted_client_name(const char *vs);
 
+/* What somebody changed by hand in what a push left there. own: files of ours with the text that was pushed, lent. */
+struct own_text { const char *path, *text; };
+struct touched { char *path, *what, *diff; };     /* what: names of the lines, or "edited", "deleted" */
+struct touched_list { struct touched *v; size_t n; };
+void touched_list_release(struct touched_list *l);
+
 /* The native lines that a setting's value stands for: for "what Postfix will get" beside a field, one per line. */
 typedef int native_fn(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);
 
@@ -63,6 +70,8 @@ struct mailsys {
 	const char *(*declines)(const char *setting);
 	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
 	        struct err *e);
+	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
+	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
 };
 

@@ -932,7 +932,7 @@ first_row_and_authority(void **state)
 	shot(a, "main-start");
 	view_pop(a->top);
 	main_select(a, "authority 1");
-	app_key(a, K_ENTER);
+	app_key(a, 'v');
 	assert_ptr_equal(a->top->ops, &view_certificate);
 	shot(a, "authority-certificate");
 	close_all(a);
@@ -975,7 +975,57 @@ mended(void **state)
 	main_select(a, "authority 1");                     /* what is chosen later stays chosen */
 	app_tick(a, when_monotonic_ms());
 	app_key(a, K_ENTER);
-	assert_ptr_equal(a->top->ops, &view_certificate);
+	assert_ptr_equal(a->top->ops, &view_office);
+	close_all(a);
+}
+
+/* The office of an authority: what waits is denied with a reason, what was issued is revoked; both are said and seen. */
+static void
+authority_office(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct submission s = { .authority = w->authority, .at = NOW }, denied;
+	struct issued i = { .authority = w->authority, .not_after = NOW + 300 * INT64_C(86400), .at = NOW };
+	struct err e;
+
+	main_select(a, "authority 1");
+	app_key(a, K_ENTER);
+	assert_ptr_equal(a->top->ops, &view_office);
+	shot(a, "office-empty");
+	s.who = xstrdup("anna@adm1");
+	s.subject = xstrdup("mx9.example.org, Example, Inc.");
+	s.san = xstrdup("mx9.example.org mail.example.org");
+	s.spki_sha256 = xstrdup("9a12");
+	s.pem = xstrdup("-----BEGIN CERTIFICATE REQUEST-----\n");
+	s.state = xstrdup("pending");
+	must(store_submission_save(a->st, &s, &e), &e);
+	i.serial = xstrdup("4a01");
+	i.subject = xstrdup("CN=mx1.example.org");
+	must(store_issued_add(a->st, &i, &e), &e);
+	xset(&i.serial, "4a02");
+	xset(&i.subject, "CN=mx2.example.org");
+	must(store_issued_add(a->st, &i, &e), &e);
+	app_tick(a, when_monotonic_ms());
+	shot(a, "office");
+	app_key(a, 'D');
+	type(a, "nobody knows it");
+	shot(a, "office-why");
+	app_key(a, K_ENTER);
+	must(store_submission_get(a->st, s.id, &denied, &e), &e);
+	assert_string_equal(denied.state, "denied");
+	assert_string_equal(denied.why, "nobody knows it");
+	submission_release(&denied);
+	app_tick(a, when_monotonic_ms());
+	app_key(a, 'V');
+	shot(a, "office-revoke");
+	app_key(a, K_DOWN);
+	app_key(a, K_ENTER);
+	app_tick(a, when_monotonic_ms());
+	shot(a, "office-revoked");
+	survive_odd_sizes(a);
+	submission_release(&s);
+	issued_release(&i);
 	close_all(a);
 }
 
@@ -1037,6 +1087,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

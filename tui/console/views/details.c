@@ -292,6 +292,8 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct authority r = { 0 };
 	struct issued_list issued = { NULL, 0 };
+	struct submission_list waiting = { NULL, 0 };
+	size_t i, pending = 0;
 	struct err e;
 	char text[64];
 
@@ -301,7 +303,7 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	if (r.pem != NULL)
 		certificate_lines(l, width, "Subject", r.pem);
-	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy);
+	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy != NULL && strcmp(r.policy, "ask") == 0 ? "when somebody approves" : "at once");
 	snprintf(text, sizeof(text), "%d days", r.days);
 	lines_field(l, STYLE_NORMAL, width, "Life", text);
 	if (store_issued(a->st, n->id, &issued, NULL) == 0) {
@@ -309,8 +311,16 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 		lines_field(l, STYLE_NORMAL, width, "Issued", text);
 		issued_list_release(&issued);
 	}
+	if (store_submissions(a->st, n->id, &waiting, NULL) == 0) {
+		for (i = 0; i < waiting.n; i++)
+			pending += strcmp(waiting.v[i].state, "pending") == 0;
+		snprintf(text, sizeof(text), "%zu request%s", pending, pending == 1 ? "" : "s");
+		lines_field(l, pending > 0 ? STYLE_EDITED : STYLE_NORMAL, width, "Waiting", text);
+		submission_list_release(&waiting);
+	}
 	heading(l, "Next step");
-	next(l, width, "Enter", "all of its certificate");
+	next(l, width, "Enter", "its office: approve, deny, revoke, the list");
+	next(l, width, "v", "all of its certificate");
 	next(l, width, "y", "copy its certificate, for those who shall trust it");
 	authority_release(&r);
 }

@@ -1,10 +1,8 @@
-/* What the main screen does to virtual servers: the rows of its actions that are not of main.c. */
+/* What the main screen does to virtual servers: some of its actions. */
 #ifndef TUI_CONSOLE_VIEWS_LISTENERS_H
 #define TUI_CONSOLE_VIEWS_LISTENERS_H
 
-#include "tui/console/views/tree.h"
-
-struct node *main_selected(const struct view *v);      /* main.c: the selected row, or NULL */
+#include "tui/console/views/main.h"
 
 void act_new_listener(struct view *v);                 /* the dialog, on the selected row's server */
 bool can_new_listener(const struct view *v);

@@ -116,7 +116,7 @@ add_attention(struct tree *t, struct app *a, struct err *e)
 		struct attention *r = &l.v[i];
 		struct node *n = add(t, NODE_ATTENTION, 1, "attention", (int64_t)i + 1, r->sign, r->text);
 		n->server = r->server;
-		n->id = r->vserver;
+		n->id = r->authority != 0 ? r->authority : r->vserver;
 		n->next = xstrdup(r->next);
 		*(r->sign == '?' ? &t->unknown : &t->problems) += 1;
 	}
