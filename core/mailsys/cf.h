@@ -79,6 +79,8 @@ const char *master_cf_option(const struct master_service *s, const char *param);
 /* -o param=value of one service: in place, else a line of its own behind its last option. */
 int  master_cf_set(struct master_cf *m, const char *name, const char *type, const char *param, const char *value,
         struct err *e);
+/* After an edit of its text: the services anew. */
+int  master_cf_reread(struct master_cf *m, struct err *e);
 void master_cf_unset(struct master_cf *m, const char *name, const char *type, const char *param);
 
 #endif

@@ -169,6 +169,12 @@ master_cf_read(struct master_cf *out, const char *mem, size_t len, struct err *e
 	return read_services(out, e);
 }
 
+int
+master_cf_reread(struct master_cf *m, struct err *e)
+{
+	return read_services(m, e);
+}
+
 void
 master_cf_release(struct master_cf *m)
 {

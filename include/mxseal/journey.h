@@ -104,8 +104,18 @@ int64_t push_state(struct journey *j, int64_t server, struct push_status *out, j
         struct err *e);
 int  connector_save(struct journey *j, struct connector *c, struct err *e);       /* checks everything */
 int  connector_remove(struct journey *j, int64_t id, struct err *e);
+/* Does a setting mean nothing on this virtual server? why gets "not on Postfix: ..." with what there is instead. */
+bool setting_declined(struct journey *j, int64_t vserver, const char *setting, struct str *why);
 /* What the mail system would get for a setting's value, one native line each; "" where it has none. */
 void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
+
+/* --- core/journey/traffic.c: figures from the host's mail log --- */
+/* Reads the log of the last days and stores who brought and took mail, with TLS and without. */
+int64_t traffic_read(struct journey *j, int64_t server, int days, journey_done_fn *done, void *arg, struct err *e);
+struct traffic_taken { int64_t at, first_at; int days; bool cut, tls_seen; };    /* when; first line that counted, 0: none */
+bool traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out);   /* false: never read */
+/* Who would be shut out by this value, as far as the figures tell; or that there are none and how to get them. */
+void traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out);
 
 /* --- core/journey/queue.c --- */
 struct queue_view {
