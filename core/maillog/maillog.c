@@ -295,6 +295,23 @@ version_in(const char *p)
 	return -1;
 }
 
+/* What follows "Trusted TLS connection established from "; NULL: the text does not begin so. Clients have their words further
+ * behind in other lines. */
+static const char *
+tls_line(const char *text, const char *what)
+{
+	static const char *const trust[] = { "Anonymous", "Untrusted", "Trusted", "Verified" };
+	size_t i, n;
+
+	for (i = 0; i < sizeof(trust) / sizeof(trust[0]); i++) {
+		n = strlen(trust[i]);
+		if (strncmp(text, trust[i], n) == 0 && text_starts(text + n, " TLS connection ")
+		    && text_starts(text + n + strlen(" TLS connection "), what))
+			return text + n + strlen(" TLS connection ") + strlen(what);
+	}
+	return NULL;
+}
+
 /* The queue id that a message of a daemon begins with; returns what follows, NULL: it begins with none. */
 static const char *
 queue_id(const char *p, char out[32])
@@ -317,7 +334,7 @@ smtpd_line(struct maillog *m, const char *key, const char *text, int64_t at)
 		session_of(m, key)->tls = -1;
 	else if (text_starts(text, "disconnect from "))
 		session_end(m, key);
-	else if ((p = strstr(text, "TLS connection established from "))) {
+	else if ((p = tls_line(text, "established from "))) {
 		session_of(m, key)->tls = version_in(p);
 		m->tls_seen = true;
 	} else if ((p = queue_id(text, id)) && text_starts(p, "client=") && client_name(p + strlen("client="), name))
@@ -366,10 +383,8 @@ smtp_line(struct maillog *m, const char *key, const char *text, int64_t at)
 	char id[32];
 	const char *p;
 
-	if ((p = strstr(text, "TLS connection established to ")))
-		smtp_tls(m, key, p + strlen("TLS connection established to "));
-	else if ((p = strstr(text, "TLS connection reused to ")))
-		smtp_tls(m, key, p + strlen("TLS connection reused to "));
+	if ((p = tls_line(text, "established to ")) || (p = tls_line(text, "reused to ")))
+		smtp_tls(m, key, p);
 	else if ((p = queue_id(text, id)) && text_starts(p, "to=<") && strstr(p, " status=sent "))
 		smtp_sent(m, key, id, p, at);
 }

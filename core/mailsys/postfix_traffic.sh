@@ -28,6 +28,6 @@ of_files() { files | while IFS= read -r f; do unpack "$f"; done; }
 of_journal() { journalctl -q --no-pager -o short-iso SYSLOG_FACILITY=2 "--since=-${days}days" 2>/dev/null; }
 
 if [ -n "$log" ]; then of_files; else of_journal; fi | tr -d '\000' |
-	grep -E -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|.*TLS connection established from )' \
-		-e '/smtp\[[0-9]+\]: (.*TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=sent )' | head -c 67108865
+	grep -E -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|[A-Z][a-z]+ TLS connection established from )' \
+		-e '/smtp\[[0-9]+\]: ([A-Z][a-z]+ TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=sent )' | head -c 67108865
 exit 0

@@ -5,7 +5,12 @@
 # the end stands a table of fields and observations; a field of the table of settings without a row in it fails as well.
 # shellcheck source=tests/lab/test.sh
 . "$(dirname "$(readlink -f "$0")")/test.sh"
-mx1=198.51.100.11 ctl=198.51.100.2 good=198.51.100.100 hang=198.51.100.116
+ctl=$("$lab" ctl hostname -I | cut -d' ' -f1)
+net=${ctl%.*}
+mx1=$net.11 good=$net.100
+# as /proc/net/tcp has it: the destination that accepts connections and says nothing
+IFS=. read -r a b c _ <<< "$ctl"
+hang=$(printf '%02X%02X%02X%02X:0019' 116 "$c" "$b" "$a")
 
 # --- who looks
 on() { "$lab" exec "$@"; }
@@ -26,7 +31,7 @@ sessions() { on dest cat /var/log/destd.jsonl | jq -c --arg d "$1" 'select(.doma
 arrived() { on dest sh -c "cat /var/spool/destd/$1/*.eml 2>/dev/null"; }                          # DOMAIN
 log_has() { on mx1 grep -E -e "$1" /var/log/mail.log; }
 said() { [ -n "$("$@")" ]; }
-connections() { on dest cat /proc/net/tcp | awk '$2 == "746433C6:0019" && $4 == "01"' | wc -l; }  # to the one that says nothing
+connections() { on dest cat /proc/net/tcp | awk -v at="$hang" '$2 == at && $4 == "01"' | wc -l; }
 most=0
 watch_connections() { # SECONDS: the most there were at a time
 	local end=$((SECONDS + $1)) n
@@ -38,7 +43,7 @@ watch_connections() { # SECONDS: the most there were at a time
 }
 
 # --- the table
-declare -A value seen_before seen_after
+declare -A value seen_before seen_after seen_with
 order=()
 # field SETTING=VALUE: it is part of the next push
 wants=()
@@ -62,6 +67,7 @@ saw() {
 		fail "$1=${value[$1]} changes nothing: before and after it is: $found"
 	fi
 	seen_after[$1]=$(grep -Eo -m 1 -e "$2" <<< "$3" | head -n 1)
+	seen_with[$1]=${value[$1]}
 	printf '  %-34s %s\n' "$1=${value[$1]}" "${seen_after[$1]}"
 }
 
@@ -299,6 +305,16 @@ saw outbound.smart-host 'Subject: x@notls.test' "$(smart)"
 until_true 10 said ehlo_seen
 saw outbound.helo-only 'C: HELO out.lab.test' "$(ehlo_seen)"
 
+chapter "what shuts peers out is asked, with figures from the log"
+prove "without figures it says so, and how to get them" status_is 2 vs set mx1 inbound.tls=require
+prove "in this sentence" grep -q 'no figures yet.*mxseal traffic mx1' "$work/err"
+show traffic mx1
+prove "the log tells of the clients" [ "$(json '[.in[] | select(.peer == "'"$ctl"'")] | length' traffic mx1)" = 1 ]
+prove "good.test took mail by TLS 1.3" [ "$(json '.out[] | select(.peer == "good.test") | .oldest' traffic mx1)" = TLSv1.3 ]
+prove "now it is asked with figures" status_is 2 vs set mx1 inbound.tls=require
+prove "from these clients" grep -q "Of the last 7 days.* messages from [0-9]* clients, .* came without TLS: .*$ctl" "$work/err"
+prove "and nothing was edited" [ "$(json '.settings["inbound.tls"].wanted' vs show mx1)" = offer ]
+
 chapter "the rest"
 field inbound.anonymous=yes
 field inbound.clients.only=none
@@ -329,9 +345,12 @@ sleep 0.5
 post user@mx1.lab.test x@good.test
 wait "$listening"
 saw outbound.port "$mx1 (EHLO|HELO) .*" "$(cat "$work/port")"
-quiet vs set mx1 outbound.port=25
+quiet vs set mx1 outbound.port=25 outbound.helo-only=no outbound.protocol-min=tls1.0 outbound.tls=encrypt --yes
 field outbound.fallback-host="[mx.good.test]"
 carry
+post user@mx1.lab.test x@tls10.test
+old_protocol() { arrived tls10.test | grep 'X-Lab-TLS.*TLSv1"'; }
+prove "with the lower floor the old protocol is spoken" until_true 10 said old_protocol
 post user@mx1.lab.test x@refused.test
 fell_back() { arrived good.test | grep 'Subject: x@refused.test'; }
 until_true 10 said fell_back
@@ -344,7 +363,7 @@ prove "a second push changes nothing" grep -q unchanged <<< "$(mx --json push mx
 chapter "fields and what was seen"
 for name in "${order[@]}"; do
 	[ -n "${seen_after[$name]:-}" ] || fail "nobody looked at $name"
-	printf '  %-34s %-28s %s\n' "$name" "${value[$name]}" "${seen_after[$name]}"
+	printf '  %-34s %-28s %s\n' "$name" "${seen_with[$name]}" "${seen_after[$name]}"
 done
 mx help vs set | sed -n 's/^  \([a-z.-]*\) .*/\1/p' | grep '\.' | while read -r name; do
 	[ -n "${seen_after[$name]:-}" ] && continue
