@@ -83,7 +83,7 @@ const char *map_declines(const char *setting, bool is_default);
 char *map_native(const struct map_row *r, int param, const char *value, const int version[2], const char *now);
 /* A parameter that is only changed where it would stand against the first one. */
 bool map_is_helper(const struct map_row *r, int param);
-/* Is the value an edit of what stands there, as written (not expanded)? */
+/* Is the value an edit of what stands there? It is made as it is written, not expanded. */
 bool map_is_edit(const struct map_row *r);
 /* Do two native values of this parameter mean the same? */
 bool map_same(const struct map_row *r, int param, const char *a, const char *b);

@@ -114,7 +114,7 @@ found_param(const struct view *v, const struct map_row *r, int i, const struct p
 			}
 		}
 		raw = view_raw(v, service, name, source);
-		value = map_is_edit(r) ? xstrdup(raw) : view_param(v, service, name);
+		value = view_param(v, service, name);
 	}
 	str_addf(text, "%s%s =%s%s", text->len ? "\n" : "", name, *raw ? " " : "", raw);
 	free(name);

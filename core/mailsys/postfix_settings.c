@@ -35,27 +35,39 @@ wanted_client(const struct view *v, const struct wanted_vs *vs)
 
 /* --- one parameter --- */
 
+/* A list is edited as it is written, so that names in it stay names. What stands behind such a name is not edited here. */
+static int
+edit_as_written(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
+        char **out, struct err *e)
+{
+	const char *raw = view_raw(&r->v, service, row->param[i], NULL);
+
+	free(*out);
+	*out = map_native(row, i, value, r->v.version, raw);
+	if (strstr(raw, "${") == NULL && strcmp(*out, raw) != 0)
+		return 0;
+	free(*out);
+	*out = NULL;
+	return err_set(e, RC_INVALID, "%s: %s is written as \"%s\", which is not edited here: change it on the host", row->setting,
+	    row->param[i], clean(raw));
+}
+
 /* The native value for one place, or NULL: it already means the same there. */
 static int
 value_for(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
         char **out, struct err *e)
 {
-	const char *raw = view_raw(&r->v, service, row->param[i], NULL);
-	char *now = map_is_edit(row) ? xstrdup(raw) : view_param(&r->v, service, row->param[i]);
-	char *native = map_native(row, i, value, r->v.version, now);
+	char *now = view_param(&r->v, service, row->param[i]), *native = map_native(row, i, value, r->v.version, now);
 	int rc = 0;
 
 	*out = NULL;
 	if (native == NULL)
 		rc = err_set(e, RC_BUG, "%s has no native form of \"%s\"", row->param[i], value);
 	else if (!map_same(row, i, now, native)) {
-		if (map_is_edit(row) && strstr(raw, "${"))
-			rc = err_set(e, RC_INVALID, "%s: %s is written with a condition (${...}), which is not edited here: change it on "
-			    "the host", row->setting, row->param[i]);
-		else {
-			*out = native;
-			native = NULL;
-		}
+		*out = native;
+		native = NULL;
+		if (map_is_edit(row))
+			rc = edit_as_written(r, service, row, i, value, out, e);
 	}
 	free(now);
 	free(native);

@@ -30,6 +30,7 @@ post() { # SENDER RECIPIENT [TEXT]: given to Postfix on the host
 sessions() { on dest cat /var/log/destd.jsonl | jq -c --arg d "$1" 'select(.domain == $d)'; }      # DOMAIN
 arrived() { on dest sh -c "cat /var/spool/destd/$1/*.eml 2>/dev/null"; }                          # DOMAIN
 log_has() { on mx1 grep -E -e "$1" /var/log/mail.log; }
+not() { ! "$@"; }
 said() { [ -n "$("$@")" ]; }
 connections() { on dest cat /proc/net/tcp | awk -v at="$hang" '$2 == at && $4 == "01"' | wc -l; }
 most=0
@@ -84,7 +85,7 @@ idle() { # how long a client may say nothing
 	"$lab" ctl timeout 7 bash -c 'exec 3<> "/dev/tcp/$1/25"; cat <&3' - "$mx1" | tr -d '\r' | grep -o '421.*'
 	[ $((SECONDS - start)) -lt 6 ] || echo "still there after 6 s"
 }
-auth_in_clear() { smtp "EHLO me" | grep -c AUTH; }
+auth_in_clear() { smtp "EHLO me" | grep -m 1 AUTH || echo "no AUTH"; }
 size_said() { smtp "EHLO me" "MAIL FROM:<a@b.test> SIZE=30000" | grep -E 'SIZE|^552|^250 2.1.0'; }
 rcpts() { smtp "EHLO me" "MAIL FROM:<>" "RCPT TO:<user@lab.test>" "RCPT TO:<root@lab.test>" "RCPT TO:<postmaster@lab.test>" | tail -n 2 | head -n 1; }
 unknown_local() { smtp "EHLO me" "MAIL FROM:<>" "RCPT TO:<nobody-such@lab.test>" | tail -n 2 | head -n 1; }
@@ -110,6 +111,7 @@ prove "without a certificate no secure channel is offered" status_is 2 vs set mx
 own_ca_certificate mx1
 authentication
 on mx1 postconf -e "smtpd_sasl_type = dovecot" "smtpd_sasl_path = inet:127.0.0.1:7425"
+on mx1 postconf -M "submission/inet=submission inet n - y - - smtpd"
 on mx1 postfix reload > /dev/null 2>&1
 on dest sh -c ': > /var/log/destd.jsonl; rm -rf /var/spool/destd/*'
 quiet server read mx1
@@ -164,7 +166,7 @@ post circle@good.test x@notls.test "$(printf 'Received: by %s.test\n' a b c d; p
 post user@mx1.lab.test x@good.test
 saw inbound.name '^220 in.lab.test.*' "$(greeting)"
 saw inbound.connections-per-client '^421 .*too many connections.*' "$(many_clients)"
-saw inbound.auth '^1$' "$(auth_in_clear)"
+saw inbound.auth '^250.AUTH PLAIN' "$(auth_in_clear)"
 saw inbound.message-size '^552 .*' "$(size_said)"
 saw inbound.recipients '^452 .*[Tt]oo many recipients' "$(rcpts)"
 saw inbound.reverse-lookup 'unknown\[127.0.0.1\]' "$(own_name)"
@@ -197,16 +199,18 @@ silent() { reason bannerhang.test | head -n 1; }
 until_true 10 said silent
 saw outbound.timeout '.*timed out while receiving the initial server greeting' "$(silent)"
 
-# a heap for one destination, so that connections are kept open
-on mx1 postsuper -h ALL > /dev/null 2>&1
+# a heap for one destination that waits and then goes all at once, so that connections are kept open for the next message
+on mx1 sh -c 'postconf -e defer_transports=smtp && postfix reload' > /dev/null 2>&1
 for i in 1 2 3 4 5 6; do post user@mx1.lab.test "m$i@notls.test"; done
-on mx1 postsuper -H ALL > /dev/null 2>&1
+waits() { [ "$(on mx1 postqueue -j | grep -c '@notls.test.*deferred transport')" = 6 ]; }
+until_true 10 waits
+on mx1 sh -c 'postconf -X defer_transports && postfix reload && postqueue -f' > /dev/null 2>&1
 heap() { [ "$(arrived notls.test | grep -c '^Subject: m')" = 6 ]; }
 prove "a heap of mail is delivered" until_true 20 heap
 per_connection() { sessions notls.test | jq -r '"most in one: \(.mails)"' | sort | tail -n 1; }
 settled() { [ "$(sessions notls.test | jq -s '[.[].mails] | add')" = 6 ]; }
 until_true 10 settled
-saw outbound.messages-per-connection '^most in one: [12]$' "$(per_connection)"
+saw outbound.messages-per-connection '^most in one: 2$' "$(per_connection)"
 
 # what time brings: attempts, the notice that it is late, its return, and a return that is given up
 returned() { arrived good.test | grep -A 30 'Undelivered Mail' | grep -o 'tempfail.test.*'; }
@@ -249,7 +253,7 @@ on dest sh -c ': > /var/log/destd.jsonl'
 post user@mx1.lab.test x@good.test
 post user@mx1.lab.test x@tls10.test
 saw inbound.tls '^1$' "$(starttls_said)"
-saw inbound.auth-needs-tls '^in clear: 0' "$(auth_lines)"
+saw inbound.auth-needs-tls '^in clear: no AUTH' "$(auth_lines)"
 prove "but inside TLS it is offered" grep -q AUTH <<< "$(smtp_tls "EHLO me")"
 saw inbound.protocol-min 'alert protocol version|no protocols available|handshake failure' "$(handshake -tls1_2)"
 prove "while the newer one is good" grep -q 'TLSv1.3' <<< "$(handshake -tls1_3)"
@@ -270,8 +274,9 @@ if on mx1 openssl ciphers 'MEDIUM:@SECLEVEL=0' > /dev/null 2>&1; then
 	fail "this OpenSSL has ciphers of medium strength now: let a client try one, here"
 fi
 grade() { on mx1 postconf -h "$1" "$2" | sort -u; }
-saw inbound.ciphers '^high$' "$(grade smtpd_tls_ciphers smtpd_tls_mandatory_ciphers)"
-saw outbound.ciphers '^high$' "$(grade smtp_tls_ciphers smtp_tls_mandatory_ciphers)"
+same="this OpenSSL has no cipher between the grades; Postfix runs with"
+saw inbound.ciphers '.* high$' "$same $(grade smtpd_tls_ciphers smtpd_tls_mandatory_ciphers)"
+saw outbound.ciphers '.* high$' "$same $(grade smtp_tls_ciphers smtp_tls_mandatory_ciphers)"
 
 chapter "who may"
 anonymous() { smtp_at 127.0.0.1 "EHLO me" "MAIL FROM:<>" "RCPT TO:<user@lab.test>" | tail -n 2 | head -n 1; }
@@ -291,7 +296,14 @@ field outbound.helo-only=yes
 field outbound.connections=2
 field outbound.connections-per-domain=20
 field outbound.smart-host="[$good]"
+quiet vs set mx1/submission inbound.name=sub.lab.test inbound.message-size=5K
+prove "what the host has but once is set on the default one" status_is 2 vs set mx1/submission outbound.retry.first=1m
 carry
+prove "a client certificate is not asked for any more" not grep -q 'Requested Signature Algorithms' <<< "$(handshake -tls1_3)"
+at_587() { "$lab" ctl timeout 8 bash -c "${speak/\/25/\/587}" - "$mx1" "EHLO me" QUIT | tr -d '\r'; }
+prove "another virtual server has its own name" grep -q '^220 sub.lab.test' <<< "$(at_587)"
+prove "and its own limit" grep -q 'SIZE 5120$' <<< "$(at_587)"
+prove "while the default one keeps its own" grep -q 'SIZE 20480$' <<< "$(smtp "EHLO me")"
 saw inbound.anonymous '^554 .*Sender address rejected.*' "$(anonymous)"
 saw inbound.clients.only '^554 .*Client host rejected.*' "$(stranger)"
 saw inbound.clients.except '^554 .*Client host rejected.*' "$(itself)"
@@ -345,9 +357,13 @@ sleep 0.5
 post user@mx1.lab.test x@good.test
 wait "$listening"
 saw outbound.port "$mx1 (EHLO|HELO) .*" "$(cat "$work/port")"
+field inbound.client-cert=require
 quiet vs set mx1 outbound.port=25 outbound.helo-only=no outbound.protocol-min=tls1.0 outbound.tls=encrypt --yes
 field outbound.fallback-host="[mx.good.test]"
 carry
+without_certificate() { smtp_tls "EHLO me" "MAIL FROM:<>"; }
+echo "$(without_certificate)"
+saw inbound.client-cert '.*[Cc]ertificate.*' "$(without_certificate)"
 post user@mx1.lab.test x@tls10.test
 old_protocol() { arrived tls10.test | grep 'X-Lab-TLS.*TLSv1"'; }
 prove "with the lower floor the old protocol is spoken" until_true 10 said old_protocol

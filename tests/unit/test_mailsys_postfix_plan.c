@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mailsys/cf.h"
 #include "mxseal/certificate.h"
 #include "mxseal/mailsys.h"
 #include "mxseal/xalloc.h"
@@ -356,6 +357,53 @@ plans_are_golden_and_idempotent(void **state)
 	}
 }
 
+/* Outbound settings of another virtual server land on the client service that is its own. */
+static void
+a_client_service_of_its_own(void **state)
+{
+	static const struct want settings = { { "submission/outbound.tls=encrypt", "submission/outbound.helo-name=sub.lab.test",
+	    "submission/outbound.connections=4", "submission/outbound.connections-per-domain=3", "submission/outbound.timeout=1m",
+	    "submission/log.tls=detail", "submission/outbound.smart-host=relay.test" }, { NULL }, { NULL } };
+	static const char *const lines[] = { "\nslow_destination_concurrency_limit = 3\n", "-o smtp_helo_name=sub.lab.test\n",
+	    "-o smtp_rcpt_timeout=1m\n" };
+	struct certificate certificates[4];
+	struct wanted_host want;
+	struct sections s;
+	struct reading r;
+	struct plan p;
+	struct str text = STR_INIT;
+	struct master_cf m;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	load("services", &s);
+	read_sections(&s, &r);
+	want_make(&want, certificates, &r, &settings);
+	want.vs[0].client = xstrdup("slow");
+	if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e) != 0)
+		fail_msg("%s", e.text);
+	dump(&p, &text);
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (strstr(text.s, lines[i]) == NULL)
+			fail_msg("no \"%s\" in\n%s", lines[i], text.s);
+	assert_non_null(strstr(text.s, "submission: outbound.smart-host is left out: one for all mail of the host"));
+	for (i = 0; i < p.n_changes && strstr(p.changes[i].path, "master.cf") == NULL; i++)
+		;
+	assert_true(i < p.n_changes);
+	assert_int_equal(master_cf_read(&m, p.changes[i].after.s, p.changes[i].after.len, &e), 0);
+	assert_string_equal(master_cf_option(master_cf_find(&m, "slow", "unix"), "smtp_tls_security_level"), "encrypt");
+	assert_string_equal(master_cf_find(&m, "slow", "unix")->column[MASTER_MAXPROC], "4");
+	assert_string_equal(master_cf_option(master_cf_find(&m, "submission", "inet"), "smtpd_tls_loglevel"), "2");
+	assert_null(master_cf_option(master_cf_find(&m, "slow", "unix"), "smtp_tls_loglevel"));
+	assert_null(master_cf_option(master_cf_find(&m, "smtp", "unix"), "smtp_helo_name"));
+	master_cf_release(&m);
+	str_release(&text);
+	plan_release(&p);
+	reading_release(&r);
+	want_free(&want, certificates);
+}
+
 /* Everything of ours taken away again: the administrator's files are as they were, but for settings that were wanted.
  */
 static void
@@ -591,7 +639,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(taken_away_nothing_is_left),
+		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(a_client_service_of_its_own), cmocka_unit_test(taken_away_nothing_is_left),
 		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(single_rules),
 		cmocka_unit_test(what_would_not_serve),
 	};
