@@ -31,6 +31,7 @@ sessions() { on dest cat /var/log/destd.jsonl | jq -c --arg d "$1" 'select(.doma
 arrived() { on dest sh -c "cat /var/spool/destd/$1/*.eml 2>/dev/null"; }                          # DOMAIN
 log_has() { on mx1 grep -E -e "$1" /var/log/mail.log; }
 not() { ! "$@"; }
+why() { log_has "/smtp\[.* to=<[^>]*@$1>.* status=deferred" | tail -n 1 | sed 's/.*status=deferred //'; }    # DOMAIN, also of what is back by now
 said() { [ -n "$("$@")" ]; }
 connections() { on dest cat /proc/net/tcp | awk -v at="$hang" '$2 == at && $4 == "01"' | wc -l; }
 most=0
@@ -186,7 +187,7 @@ saw notices.copy-to 'x@reject.test' "$(copied)"
 in_circles() { arrived good.test | grep -i 'too many hops'; }
 until_true 10 said in_circles
 saw outbound.hop-count '.*too many hops.*' "$(in_circles)"
-no_connect() { reason blackhole.test; }
+no_connect() { why blackhole.test; }
 until_true 15 said no_connect
 saw outbound.timeout.connect '.*timed out' "$(no_connect)"
 [ $(($(date +%s) - sent)) -lt 28 ] || fail "that took as long as it would without outbound.timeout.connect"
@@ -195,7 +196,7 @@ saw outbound.timeout.connect '.*timed out' "$(no_connect)"
 for i in 1 2 3 4 5; do post user@mx1.lab.test "h$i@bannerhang.test"; done
 watch_connections 5
 saw outbound.connections-per-domain '^1 at a time' "$most at a time"
-silent() { reason bannerhang.test | head -n 1; }
+silent() { why bannerhang.test; }
 until_true 10 said silent
 saw outbound.timeout '.*timed out while receiving the initial server greeting' "$(silent)"
 
@@ -266,7 +267,7 @@ saw log.tls 'TLS connection established from.*' "$(tls_logged)"
 sent_by_tls() { [ "$(outbound_tls)" = "by TLSv1.3" ]; }
 until_true 10 sent_by_tls
 saw outbound.tls 'by TLSv1.3' "$(outbound_tls)"
-too_old() { reason tls10.test; }
+too_old() { why tls10.test; }
 until_true 10 said too_old
 saw outbound.protocol-min '.*TLS.*' "$(too_old)"
 # the two grades differ in ciphers that this OpenSSL has none of: then all that can be seen is that Postfix runs with it
