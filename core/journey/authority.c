@@ -1,5 +1,4 @@
-/* The own authority's part of the certificate story: its key lies sealed in the store, all such keys under one passphrase, which
- * the journey keeps while the program runs. */
+/* The own authority's part of the certificate story: its key lies sealed in the store (sealed.c). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,57 +6,6 @@
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
-
-/* A wrong one must be asked for again. */
-static void
-forget_wrong_passphrase(struct journey *j, const struct err *e)
-{
-	if (e->code == RC_PASSPHRASE)
-		journey_passphrase(j, NULL);
-}
-
-/* One authority whose key is sealed here, or NULL. */
-static const struct authority *
-a_sealed_one(const struct authority_list *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		if (!text_empty(l->v[i].sealed_key))
-			return &l->v[i];
-	return NULL;
-}
-
-bool
-sealed_keys_exist(struct journey *j)
-{
-	struct authority_list l = { NULL, 0 };
-	bool yes = store_authorities(j->store, &l, NULL) == 0 && a_sealed_one(&l) != NULL;
-
-	authority_list_release(&l);
-	return yes;
-}
-
-/* A slip of the finger must not seal one key with another passphrase than the rest. */
-static int
-same_passphrase(struct journey *j, struct err *e)
-{
-	struct authority_list l = { NULL, 0 };
-	struct secret key = { NULL, 0 };
-	const struct authority *a;
-	int rc = store_authorities(j->store, &l, e);
-
-	a = rc == 0 ? a_sealed_one(&l) : NULL;
-	if (a != NULL)
-		rc = unseal(a->sealed_key, &j->passphrase, &key, e);
-	if (rc == -1 && e->code == RC_PASSPHRASE)
-		err_set(e, RC_PASSPHRASE, "this is not the passphrase of the keys kept here, such as that of %s", clean(a->name));
-	if (rc == -1)
-		forget_wrong_passphrase(j, e);
-	secret_release(&key);
-	authority_list_release(&l);
-	return rc;
-}
 
 int
 authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id, struct err *e)
@@ -76,7 +24,7 @@ authority_add_own(struct journey *j, const char *name, const char *cn, const cha
 		err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: choose a passphrase", clean(name));
 		goto out;
 	}
-	if (same_passphrase(j, e) == -1)
+	if (passphrase_fits(j, e) == -1)
 		goto out;
 	if (authority_make(name, cn, kind, days, &j->passphrase, when_now(), &a, e) == -1 ||
 	    store_authority_save(j->store, &a, e) == -1)
@@ -103,7 +51,7 @@ authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct
 		goto out;
 	}
 	if (authority_issue(&a, &j->passphrase, csr_pem, when_now(), pem, &row, e) == -1) {
-		forget_wrong_passphrase(j, e);
+		passphrase_wrong(j, e);
 		goto out;
 	}
 	row.authority = a.id;
@@ -127,7 +75,7 @@ authority_ready(struct journey *j, const char *name, struct err *e)
 	if (rc == 0 && !journey_has_passphrase(j))
 		rc = err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", clean(a.name));
 	else if (rc == 0 && (rc = authority_opens(&a, &j->passphrase, when_now(), e)) == -1)
-		forget_wrong_passphrase(j, e);
+		passphrase_wrong(j, e);
 	authority_release(&a);
 	return rc;
 }

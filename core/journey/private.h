@@ -77,6 +77,9 @@ int look_at_host(struct host *h, const char *system, bool serve, struct job_ctx 
 /* Stores it (main thread). */
 int looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e);
 
+/* The name of the fact that says since when a virtual server runs as it does: "stopped 1790000000". Given away. */
+char *run_fact(int64_t vserver);
+
 /* --- wanted.c --- */
 /* What the store asks of a server. */
 int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);
@@ -84,6 +87,20 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 /* Hash over the connectors that a server sends for: what was pushed last is kept as a fact. */
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
+
+/* --- sealed.c --- */
+/* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with
+ * another than the rest. RC_PASSPHRASE: no, and it is forgotten. */
+int passphrase_fits(struct journey *j, struct err *e);
+void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it when that is what e says */
+
+/* --- connector.c --- */
+/* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
+int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);
+
+/* --- edits.c --- */
+/* "mx1/smtp"; given away, never NULL. */
+char *vserver_full_name(struct journey *j, int64_t id);
 
 /* --- authority.c --- */
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */

@@ -1,4 +1,4 @@
-/* The story of settings and connectors: kept in the store, planned against a fresh reading, pushed, proved, kept or undone. */
+/* The story of settings: kept in the store, planned against a fresh reading, pushed, proved, kept or undone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +10,6 @@
 #include "mxseal/xalloc.h"
 
 /* --- what is wanted --- */
-
-struct edits { int64_t vserver; const char *const *names, *const *values; char **normal; size_t n; };
-
-static int
-edits_body(struct store *st, void *arg, struct err *e)
-{
-	const struct edits *x = arg;
-	size_t i;
-
-	for (i = 0; i < x->n; i++)
-		if (store_wanted_set(st, "vs", x->vserver, x->names[i], x->normal[i], e) == -1)
-			return -1;
-	return 0;
-}
 
 /* One edit: known, meant for this mail system, well formed. normal gets NULL for "remove". */
 static int
@@ -54,7 +40,7 @@ edit_check(const struct mailsys *m, bool is_default, const char *name, const cha
 int
 vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n, struct err *e)
 {
-	struct edits x = { vserver, names, values, xcalloc(n + 1, sizeof(char *)), n };
+	char **normal = xcalloc(n + 1, sizeof(char *)), *name = vserver_full_name(j, vserver), *row;
 	struct vserver vs = { .id = 0 };
 	struct server sv = { .id = 0 };
 	struct str text = STR_INIT;
@@ -64,17 +50,25 @@ vserver_set(struct journey *j, int64_t vserver, const char *const *names, const 
 	if (store_vserver_get(j->store, vserver, &vs, e) == -1 || store_server_get(j->store, vs.server, &sv, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
-		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), vs.is_default, names[i], values[i], &x.normal[i], e) == -1)
+		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), vs.is_default, names[i], values[i], &normal[i], e) == -1)
 			goto out;
-		str_addf(&text, "%s%s%s=%s", i ? "" : vs.name, i ? " " : ": ", names[i], x.normal[i] ? x.normal[i] : "");
+		str_addf(&text, "%s%s=%s", i ? " " : "", names[i], normal[i] ? normal[i] : "");
 	}
-	rc = store_tx(j->store, edits_body, &x, e);
+	rc = store_edit_begin(j->store, e);
+	if (rc == -1)
+		goto out;
+	for (i = 0; i < n && rc == 0; i++)
+		rc = store_wanted_set(j->store, "vs", vserver, names[i], normal[i], e);
+	row = xasprintf("%s: %s", vs.name, text.s);
 	if (rc == 0)
-		rc = note_activity(j, sv.name, "settings", 0, e, text.s);
+		rc = note_activity(j, sv.name, "settings", 0, e, row);
+	free(row);
+	rc = store_edit_end(j->store, rc, e, "%s: %s", name, text.s);
 out:
 	for (i = 0; i < n; i++)
-		free(x.normal[i]);
-	free(x.normal);
+		free(normal[i]);
+	free(normal);
+	free(name);
 	vserver_release(&vs);
 	server_release(&sv);
 	str_release(&text);
@@ -116,87 +110,6 @@ setting_declined(struct journey *j, int64_t vserver, const char *setting, struct
 	return text != NULL;
 }
 
-/* --- connectors --- */
-
-static int
-connector_domains_check(const char *domains, struct err *e)
-{
-	char **w = words_split(domains, " ", NULL), *comma;
-	struct str ascii = STR_INIT;
-	size_t i;
-	int rc = w[0] != NULL ? 0 : err_set(e, RC_INVALID, "a connector needs at least one domain");
-
-	for (i = 0; w[i] != NULL && rc == 0; i++) {
-		comma = strchr(w[i], ',');
-		if (comma != NULL)
-			*comma = '\0';
-		str_reset(&ascii);
-		rc = name_to_ascii(w[i], &ascii, e);
-	}
-	words_free(w);
-	str_release(&ascii);
-	return rc;
-}
-
-int
-connector_save(struct journey *j, struct connector *c, struct err *e)
-{
-	struct connector other = { .id = 0 };
-	struct vserver vs = { .id = 0 };
-	struct str text = STR_INIT;
-	char **via = words_split(c->via, " ", NULL);
-	const struct choice *level = tls_level_choices;
-	size_t i;
-	int rc = -1;
-
-	while (level->name != NULL && !text_eq(level->name, c->tls))
-		level++;
-	if (level->name == NULL) {
-		err_set(e, RC_INVALID, "\"%s\" is not a level of outbound security", clean(c->tls));
-		goto out;
-	}
-	if (store_connector_by_name(j->store, c->name, &other, NULL) == 0 && other.id != c->id) {
-		err_set(e, RC_EXISTS, "there is a connector %s already", clean(c->name));
-		goto out;
-	}
-	if (connector_domains_check(c->domains, e) == -1)
-		goto out;
-	if (via[0] == NULL) {
-		err_set(e, RC_INVALID, "a connector needs a virtual server that sends for it");
-		goto out;
-	}
-	for (i = 0; via[i] != NULL; i++) {
-		rc = store_vserver_by_name(j->store, via[i], &vs, e);
-		vserver_release(&vs);
-		memset(&vs, 0, sizeof(vs));
-		if (rc == -1)
-			goto out;
-	}
-	if (c->created_at == 0)
-		c->created_at = when_now();
-	str_addf(&text, "%s: %s for %s by %s", c->name, c->tls, c->domains, c->via);
-	rc = store_connector_save(j->store, c, e);
-	if (rc == 0)
-		rc = note_activity(j, NULL, "connector", 0, e, text.s);
-out:
-	words_free(via);
-	connector_release(&other);
-	str_release(&text);
-	return rc;
-}
-
-int
-connector_remove(struct journey *j, int64_t id, struct err *e)
-{
-	struct connector c = { .id = 0 };
-	int rc = -1;
-
-	if (store_connector_get(j->store, id, &c, e) == 0 && store_connector_delete(j->store, id, e) == 0)
-		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
-	connector_release(&c);
-	return rc;
-}
-
 /* --- plan and push: one job struct for both --- */
 
 struct pushing {
@@ -206,7 +119,8 @@ struct pushing {
 	struct looked looked;            /* before; after a push: how the host is now */
 	struct plan plan;
 	bool have_plan;
-	char *shown_base;                /* the plan must still be made from this */
+	char *shown_base;                /* the plan must still be made from this ... */
+	char *shown_sum;                 /* ... and change the same */
 	struct push_options options;
 	struct push_report report;
 	struct push_record record;
@@ -231,6 +145,7 @@ pushing_free(void *data)
 	push_status_release(&p->status);
 	free(p->roots);
 	free(p->shown_base);
+	free(p->shown_sum);
 	free(p);
 }
 
@@ -299,7 +214,8 @@ planned_job(struct host_job *hj, struct err *e)
 	if (pushing_new(hj) == NULL)
 		return NULL;
 	p = hj->data;
-	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1) {
+	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 ||
+	    connector_passwords(hj->journey, &p->wanted, e) == -1) {
 		host_job_discard(hj);
 		return NULL;
 	}
@@ -335,6 +251,46 @@ look_again(struct host_job *hj, struct host *h, struct job_ctx *ctx)
 		looked_release(&p->looked);
 }
 
+/* What a plan would change, as a digest: what is wanted may be edited after the plan was shown, and from elsewhere. */
+static char *
+plan_sum(const struct plan *p)
+{
+	struct str all = STR_INIT;
+	char hex[65];
+	size_t i;
+
+	for (i = 0; i < p->n_changes; i++) {
+		sha256_hex(p->changes[i].after.s, p->changes[i].after.len, hex);
+		str_addf(&all, "%d %s %s %s\n", (int)p->changes[i].action, p->changes[i].path, hex,
+		    p->changes[i].key_path != NULL ? p->changes[i].key_path : "-");
+	}
+	sha256_hex(all.s, all.len, hex);
+	str_release(&all);
+	return xstrdup(hex);
+}
+
+/* Is it the plan that was shown? */
+static int
+as_shown(const struct pushing *p, const char *server, struct err *e)
+{
+	char *sum;
+	bool same;
+
+	if (p->shown_base == NULL)
+		return 0;
+	if (!text_eq(p->shown_base, p->plan.base)) {
+		err_set(e, RC_CONFLICT, "%s has changed since the plan was shown; nothing was touched", server);
+		return err_hint(e, "look at the plan again");
+	}
+	sum = plan_sum(&p->plan);
+	same = text_eq(sum, p->shown_sum);
+	free(sum);
+	if (same)
+		return 0;
+	err_set(e, RC_CONFLICT, "what is wanted of %s was edited since the plan was shown; nothing was touched", server);
+	return err_hint(e, "look at the plan again");
+}
+
 static int
 push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -348,12 +304,8 @@ push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 		    hj->server.name);
 		return err_hint(e, "mxseal keep %s, or mxseal undo %s", hj->server.name, hj->server.name);
 	}
-	if (make_plan(hj, h, ctx, e) == -1)
+	if (make_plan(hj, h, ctx, e) == -1 || as_shown(p, hj->server.name, e) == -1)
 		return -1;
-	if (p->shown_base != NULL && !text_eq(p->shown_base, p->plan.base)) {
-		err_set(e, RC_CONFLICT, "%s has changed since the plan was shown; nothing was touched", hj->server.name);
-		return err_hint(e, "look at the plan again");
-	}
 	if (plan_is_refused(&p->plan)) {
 		size_t i = 0;
 
@@ -426,7 +378,10 @@ push_start(struct journey *j, int64_t server, const struct plan *shown, const st
 	if (hj == NULL)
 		return -1;
 	p = hj->data;
-	p->shown_base = shown != NULL ? xstrdup(shown->base) : NULL;
+	if (shown != NULL) {
+		p->shown_base = xstrdup(shown->base);
+		p->shown_sum = plan_sum(shown);
+	}
 	p->options = *o;
 	p->report_out = report;
 	p->record.server = server;

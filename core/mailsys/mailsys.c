@@ -1,4 +1,5 @@
 /* The list of mail systems that mxseal knows, and what belongs to none of them. A new driver is one line here. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,20 @@ wanted_host_release(struct wanted_host *w)
 		wanted_list_release(&w->vs[i].settings);
 	}
 	free(w->vs);
+	for (i = 0; w->passwords != NULL && i < w->connectors.n; i++)
+		secret_release(&w->passwords[i]);
+	free(w->passwords);
 	connector_list_release(&w->connectors);
 	memset(w, 0, sizeof(*w));
+}
+
+char *
+wanted_client_name(const char *vs)
+{
+	struct str out = STR_INIT;
+
+	for (; *vs && out.len < 60; vs++)
+		str_addc(&out, isalnum((unsigned char)*vs) ? (char)tolower((unsigned char)*vs) : '-');
+	str_add(&out, "-out");
+	return str_take(&out);
 }

@@ -255,6 +255,15 @@ main_cf_remove(struct main_cf *m, const char *name)
 	drop_empty_block(m);
 }
 
+void
+main_cf_remove_ours(struct main_cf *m, const char *name)
+{
+	const struct main_entry *v = find(m, name);
+
+	if (v && in_block(m, v))
+		main_cf_remove(m, name);
+}
+
 /* --- lists of maps --- */
 
 static bool

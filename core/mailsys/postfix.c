@@ -30,6 +30,8 @@ static const struct host_cmd look[] = {
 	{ "os", ARGV("cat", "/etc/os-release") },
 	{ "resolv", ARGV("cat", "/etc/resolv.conf") },
 	{ "tools", SH("for t in openssl awk bash setpriv; do command -v $t; done; true") },
+	{ "addresses", ARGV("hostname", "-I") },
+	{ "sockets", SH("ss -H -ltnp 2>/dev/null") },
 	{ "now", ARGV("date", "+%s") },
 	{ "units", ARGV("systemctl", "show", "-p", "Id", "-p", "SubState", "postfix@-.service", "postfix.service") },
 	{ "ca", SH("for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem "
@@ -38,6 +40,7 @@ static const struct host_cmd look[] = {
 	{ "generations", SH("ls -1 /etc/mxseal /var/lib/mxseal 2>/dev/null") },
 	{ "keys", SH("for f in /var/lib/mxseal/keys/*; do if [ -f \"$f\" ]; then echo \"key $f\"; "
 	    "openssl pkey -in \"$f\" -pubout -passin pass: 2>/dev/null; fi; done") },
+	{ "sasl", SH("ls -1 /usr/lib/sasl2 /usr/lib64/sasl2 /usr/lib/*/sasl2 /usr/local/lib/sasl2 2>/dev/null; true") },
 	{ "queue", SH("cd \"$(postconf -h queue_directory 2>/dev/null)\" && "
 	    "find active deferred hold incoming maildrop -type f 2>/dev/null | wc -l") },
 	{ NULL, NULL }

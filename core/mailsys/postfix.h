@@ -19,10 +19,15 @@ struct view {
 	struct pairs defaults;           /* postconf -d */
 	struct pairs expanded;           /* postconf -x of those that are computed when nobody sets them */
 	int version[2];                  /* 3, 7 */
+	/* after view_start: */
+	char *standard;                  /* service of the default virtual server, also when it is stopped later; NULL: none */
+	struct pairs run;                /* services that were not started: "587" "stopped" or "paused" */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */
 int  view_load(struct view *v, const struct sections *s, struct err *e);
 void view_release(struct view *v);
+/* The same configuration once more. */
+int  view_copy(struct view *to, const struct view *from, struct err *e);
 /* "name = value" lines, sorted by name. */
 void pairs_read(struct pairs *p, const char *text);
 const char *pairs_get(const struct pairs *p, const char *name);
@@ -62,8 +67,8 @@ enum map_where {
 	MAP_SERVER_PROCS, MAP_CLIENT_PROCS      /* column maxproc of the service in master.cf */
 };
 enum map_kind {
-	MAP_WORDS, MAP_RANKED, MAP_PROTOCOL, MAP_TEXT, MAP_RELAY, MAP_SECONDS, MAP_HOURS, MAP_DAYS, MAP_NUMBER, MAP_SIZE, MAP_PORT,
-	MAP_COLUMN, MAP_NETWORKS, MAP_DOMAINS,
+	MAP_WORDS, MAP_RANKED, MAP_PROTOCOL, MAP_TEXT, MAP_RELAY, MAP_SECONDS, MAP_HOURS, MAP_DAYS, MAP_NUMBER, MAP_REUSE, MAP_SIZE,
+	MAP_PORT, MAP_COLUMN, MAP_NETWORKS, MAP_DOMAINS,
 	MAP_ANONYMOUS, MAP_MAY_RELAY, MAP_NOTICE, MAP_FALLBACK, MAP_CLIENTS     /* edits of what is in force */
 };
 struct map_row {
@@ -115,7 +120,7 @@ enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
 /* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of
- * a plan this is the configuration as it was read, never the edited one. */
+ * a plan this is the configuration as it was read and started (view_start), never the edited one. */
 void files_named(const struct view *v, struct file_list *out);
 void file_list_release(struct file_list *l);
 int  files_more(const struct sections *s, struct command_list *cmds, struct err *e);
@@ -137,7 +142,12 @@ int64_t generation_highest(const struct sections *s);
 
 /* --- postfix_settings.c: what is wanted of virtual servers, written --- */
 
-struct own_file { char *path; struct str text; const struct certificate *certificate; };
+struct own_file {
+	char *path;
+	struct str text;
+	const struct certificate *certificate;
+	char *secret;                    /* shown in place of a text that nobody may see */
+};
 /* A plan that is being rendered: once with the generation in force to see whether anything differs, then with the next. */
 struct render {
 	const struct reading *have;
@@ -145,6 +155,7 @@ struct render {
 	const struct wanted_host *want;
 	int64_t generation;
 	struct view v;                   /* edited */
+	struct view started;             /* the same while all that is stopped or paused runs */
 	struct own_file *files; size_t n_files;
 	struct plan *plan;               /* warnings go here */
 };
@@ -154,14 +165,12 @@ struct own_file *own_file_add(struct render *r, char *path);
 char *own_path(const struct render *r, const char *what, const char *name, const char *suffix);
 /* One parameter of a row where it belongs: main.cf, and there too where the service says otherwise for itself; or -o of the
  * service. service NULL: main.cf only. */
-int  put_main(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
+int  setting_on_main(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
         struct err *e);
-int  put_service(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
+int  setting_on_service(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
         struct err *e);
 /* All settings of the default virtual server, or of the others. Services must exist by now. */
 int  put_settings(struct render *r, bool defaults, struct err *e);
-/* The client service that mail of a virtual server leaves by: its own, "smtp" of the default one; NULL: it has none. */
-const struct master_service *vs_client(const struct view *v, const char *vs, bool is_default);
 /* The maxproc column; "-" is default_process_limit. */
 char *service_procs(const struct view *v, const struct master_service *s);
 int  master_cf_column(struct master_cf *m, const char *name, const char *type, int column, const char *value, struct err *e);
@@ -170,10 +179,79 @@ void settings_judge(struct plan *p, const struct wanted_vs *vs, const struct vie
 
 /* --- postfix_route.c: connectors as rows of our maps --- */
 
-struct map_files { struct str policy, transport; };      /* empty: not needed */
+#define ETRN_SERVICE "mxseal-etrn"       /* the client service of mail that waits until it is asked for */
+
+struct client_policy { char *client; struct str text; };
+struct map_files {
+	struct str policy, transport;    /* empty: not needed; so are all */
+	struct str senders;              /* for sender_dependent_default_transport_maps, a regexp: table */
+	struct str passwords, passwords_shown;   /* the second stands for the first wherever somebody looks */
+	struct str etrn;                 /* domains that may be asked for */
+	struct client_policy *clients;   /* policy of the client services of virtual servers */
+	size_t n_clients;
+	bool needs_ca, needs_dnssec, needs_digest;
+};
+void map_files_release(struct map_files *m);
 int  route_render(const struct view *v, const struct reading *have, const struct file_list *files,
-        const struct connector_list *connectors, struct map_files *out,
-        bool *needs_ca, bool *needs_dnssec, struct plan *p, struct err *e);
+        const struct wanted_host *want, struct map_files *out, struct plan *p, struct err *e);
+/* The client service that mail of this connector leaves by: the one of its first virtual server here; NULL: the default's. */
+const char *connector_client(const struct wanted_host *want, const struct connector *c);
+/* What smtp_tls_policy_maps of this client service is to be: its own map in this generation, or "" when no connector with an
+ * outbound security leaves by it. Given away. */
+char *client_policy_maps(const struct wanted_host *want, const char *client, int64_t generation);
+/* The file of that map in a generation: "policy-NAME-out". Given away. */
+char *client_policy_file(const char *client);
+
+/* --- postfix_theirs.c: the administrator's own rules beside ours --- */
+
+/* Rows of the maps of one parameter, as far as their source is text; unreadable: names of the others. */
+struct their_rows { struct pairs rows; struct str unreadable; const char *param; };
+void their_rows_read(struct their_rows *t, const char *param, const struct view *v, const struct reading *have,
+        const struct file_list *files);
+void their_rows_release(struct their_rows *t);
+/* Would mail for this key ("bank.test", ".bank.test") not go by DNS of itself? Not sure counts as yes. */
+bool goes_elsewhere(const struct view *v, const struct their_rows *transport, const char *key);
+/* Is this a domain whose mail never leaves this host? */
+bool is_local_domain(const struct view *v, const char *key);
+/* Domains of the host itself below ".bank.test", blank between, that stand in main.cf; tables (may be NULL): is one a table? */
+void local_below(const struct view *v, const char *key, struct str *out, bool *tables);
+/* One of our keys of this parameter: says which of their rows it puts out of use, and which go past it. */
+void their_rows_report(const struct their_rows *t, const char *key, bool same_too, const char *connector, struct plan *p);
+/* A connector for every domain: what of theirs is not asked any more, or goes past it. */
+void their_all_report(const struct view *v, const struct their_rows *transport, const char *connector, bool everybody,
+        struct plan *p);
+
+/* --- postfix_connector.c: parameters and services that connectors need --- */
+
+int  connector_params(struct view *v, const struct reading *have, const struct map_files *m, struct plan *p, struct err *e);
+
+/* --- postfix_listener.c: virtual servers as services of master.cf --- */
+
+/* All that we stopped or paused runs again in v, so that it is read and edited as it will be; v->run says what was. */
+void view_start(struct view *v);
+/* "started", "paused", "stopped": as it was before view_start. */
+const char *view_run(const struct view *v, const struct master_service *s);
+/* The name of a virtual server: the one it was added with, else the service's own. Given away. */
+char *service_vs(const struct view *v, const struct master_service *s);
+/* "192.0.2.5:2525" as wanted to the name of a service; "0.0.0.0:587" is "587": every address that Postfix has. Given away. */
+char *service_name(const char *listen);
+/* Does it greet with 421 as this text stands? */
+bool service_paused(const struct master_service *s);
+/* The client that a virtual server sends with: its own, else the default one; NULL: none. */
+const struct master_service *vs_client(const struct view *v, const char *vs);
+/* Is this service a client of a virtual server's own that we added? Its virtual server, given away; NULL: no. */
+char *client_of(const struct view *v, const struct master_service *s);
+/* Adds what is wanted and not there: listeners, client services. v is started. */
+int  listeners_begin(struct view *v, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        struct plan *p, struct err *e);
+/* Takes out, stops and pauses, the last edit of all: as wanted, else as it was. */
+int  listeners_end(struct view *v, const struct wanted_host *want, struct err *e);
+/* Two services that listen on one address would share its connections by chance. NULL, or a sentence; given away. */
+char *listeners_meet(const struct view *v, const struct master_service *a, const struct master_service *b);
+/* What an added one must have before its first push. */
+void listeners_judge(struct plan *p, const struct wanted_host *want, const struct view *started);
+/* Listeners that this plan takes away must not answer any more. before: as it runs now. */
+void listeners_proof(struct plan *p, const struct view *before, const struct view *after);
 
 /* --- postfix_plan.c --- */
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
@@ -207,6 +285,9 @@ void command_word(struct command *c, char *word);       /* taken over */
 /* The listeners to be proved. */
 void plan_listeners(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         const struct view *after);
+/* One address of them: "0.0.0.0:25", proved as model says. */
+void proof_add(struct plan *p, const struct proof_want *model, const char *listen);
+/* The listener of a virtual server; NULL: it has none (now). */
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
 

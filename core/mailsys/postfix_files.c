@@ -161,8 +161,10 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 	size_t i;
 	int rc = view_load(&v, s, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		view_start(&v);
 		files_named(&v, &l);
+	}
 	for (i = 0; i < l.n; i++) {
 		const char *path = l.v[i].path;
 

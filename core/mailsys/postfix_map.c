@@ -70,7 +70,9 @@ const struct map_row map_table[] = {
 	{ "outbound.timeout.connect", MAP_CLIENT, { "smtp_connect_timeout" }, NULL, MAP_SECONDS },
 	{ "outbound.timeout", MAP_CLIENT, { "smtp_helo_timeout", "smtp_mail_timeout", "smtp_rcpt_timeout" }, NULL, MAP_SECONDS },
 	{ "outbound.port", MAP_CLIENT, { "smtp_tcp_port" }, NULL, MAP_PORT },
-	{ "outbound.messages-per-connection", MAP_CLIENT, { "smtp_connection_reuse_count_limit" }, NULL, MAP_NUMBER },
+	/* a connection is used once, and then again so many times; "never" is another parameter's word */
+	{ "outbound.messages-per-connection", MAP_CLIENT, { "smtp_connection_reuse_count_limit", "smtp_connection_cache_on_demand" },
+	  NULL, MAP_REUSE },
 	{ "outbound.hop-count", MAP_HOST, { "hopcount_limit" }, NULL, MAP_NUMBER },
 	{ "outbound.masquerade", MAP_HOST, { "masquerade_domains" }, NULL, MAP_DOMAINS },
 	/* the queue is looked through that often: more seldom, and the first retry would come later than said */
@@ -337,6 +339,10 @@ map_native(const struct map_row *r, int param, const char *value, const int vers
 		if (strcmp(r->setting, "outbound.retry.first") == 0 && param == 1)
 			return xstrdup(seconds(now, 1) > seconds(value, 1) ? value : now);
 		return xstrdup(value);
+	case MAP_REUSE:
+		if (param == 1)
+			return xstrdup(strcmp(value, "1") == 0 ? "no" : "yes");
+		return strcmp(value, "1") == 0 ? xstrdup(now) : xasprintf("%ld", number(value) > 0 ? number(value) - 1 : 0);
 	case MAP_ANONYMOUS:
 		return list_anonymous(now, strcmp(value, "yes") == 0);
 	case MAP_MAY_RELAY:
@@ -465,6 +471,13 @@ map_ours(const struct map_row *r, char *const native[MAP_PARAMS])
 		if (number(native[0]) < 0)
 			return NULL;
 		snprintf(text, sizeof(text), "%ld", number(native[0]));
+		return normal(r, text);
+	case MAP_REUSE:
+		if (strcasecmp(native[1], "no") == 0)
+			return xstrdup("1");
+		if (number(native[0]) < 0)
+			return NULL;
+		snprintf(text, sizeof(text), "%ld", number(native[0]) > 0 ? number(native[0]) + 1 : 0);
 		return normal(r, text);
 	case MAP_ANONYMOUS:
 		return xstrdup(list_is_anonymous(native[0]) ? "yes" : "no");

@@ -18,10 +18,15 @@ render_release(struct render *r)
 
 	for (i = 0; i < r->n_files; i++) {
 		free(r->files[i].path);
-		str_release(&r->files[i].text);
+		if (r->files[i].secret)
+			str_wipe(&r->files[i].text);
+		else
+			str_release(&r->files[i].text);
+		free(r->files[i].secret);
 	}
 	free(r->files);
 	view_release(&r->v);
+	view_release(&r->started);
 	*r = (struct render){ 0 };
 }
 
@@ -32,14 +37,6 @@ own_file_add(struct render *r, char *path)
 	r->files[r->n_files] = (struct own_file){ .path = path };
 	str_init(&r->files[r->n_files].text, 0);
 	return &r->files[r->n_files++];
-}
-
-const struct master_service *
-vs_service(const struct view *v, const struct wanted_vs *vs)
-{
-	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
-
-	return s && service_is_server(s) ? s : NULL;
 }
 
 /* --- certificates --- */
@@ -110,10 +107,10 @@ bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
 		return err_set(e, RC_CERT, "%s: the certificate \"%s\" has no PEM text", clean(vs->name),
 		    clean(vs->certificate->name));
 	if (!vs->is_default)
-		return put_service(r, s, &chain, 0, f->path, e);
+		return setting_on_service(r, s, &chain, 0, f->path, e);
 	if (keep_others(r, s, e) != 0)
 		return -1;
-	return put_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
+	return setting_on_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
 }
 
 static void
@@ -160,26 +157,46 @@ put_certificates(struct render *r, struct err *e)
 
 /* --- connectors --- */
 
+/* A table of ours: the file, which is empty when it is not needed, and its place in front of a list. secret: what is shown
+ * in place of its text, or NULL. */
 static int
-put_map(struct render *r, const char *param, const char *file, struct str *text, struct err *e)
+put_map(struct render *r, const char *param, const char *type, const char *file, const struct str *text, const char *secret,
+        struct err *e)
 {
-	char *suffix = xasprintf("/%s", file);
+	char *prefix = xasprintf("%s:" OURS_DIR, type), *suffix = xasprintf("/%s", file);
 	char *path = xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file);
-	char *item = xasprintf("texthash:%s", path);
+	char *item = xasprintf("%s:%s", type, path);
 	int rc = 0;
 
 	if (text->len == 0) {
-		main_cf_list_drop(&r->v.main, param, "texthash:" OURS_DIR, suffix);
+		main_cf_list_drop(&r->v.main, param, prefix, suffix);
 	} else {
 		struct own_file *f = own_file_add(r, xstrdup(path));
 
 		str_addn(&f->text, text->s, text->len);
-		rc = main_cf_list_put(&r->v.main, param, "texthash:" OURS_DIR, suffix, item, e);
+		f->secret = xstrdup(secret);
+		rc = main_cf_list_put(&r->v.main, param, prefix, suffix, item, e);
 	}
+	free(prefix);
 	free(suffix);
 	free(path);
 	free(item);
 	return rc;
+}
+
+/* Policies of the client services of virtual servers; their lines in master.cf name these files. */
+static void
+put_client_policies(struct render *r, const struct map_files *maps)
+{
+	size_t i;
+
+	for (i = 0; i < maps->n_clients; i++) {
+		char *file = client_policy_file(maps->clients[i].client);
+		struct own_file *f = own_file_add(r, xasprintf(OURS_DIR "%lld/%s", (long long)r->generation, file));
+
+		str_addn(&f->text, maps->clients[i].text.s, maps->clients[i].text.len);
+		free(file);
+	}
 }
 
 /* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
@@ -208,18 +225,25 @@ put_authorities(struct render *r, struct err *e)
 static int
 put_connectors(struct render *r, struct err *e)
 {
-	struct map_files maps = { STR_INIT, STR_INIT };
+	struct map_files maps;
 	char *level = NULL;
-	bool ca = false, dnssec = false;
+	bool ca, dnssec;
 	int rc = -1;
 
-	if (route_render(&r->v, r->have, r->files_read, &r->want->connectors, &maps, &ca, &dnssec, r->plan, e) != 0
-	    || put_map(r, "smtp_tls_policy_maps", "tls_policy", &maps.policy, e) != 0
-	    || put_map(r, "transport_maps", "transport", &maps.transport, e) != 0)
+	memset(&maps, 0, sizeof(maps));
+	map_files_release(&maps);
+	if (route_render(&r->v, r->have, r->files_read, r->want, &maps, r->plan, e) != 0
+	    || connector_params(&r->v, r->have, &maps, r->plan, e) != 0
+	    || put_map(r, "smtp_tls_policy_maps", "texthash", "tls_policy", &maps.policy, NULL, e) != 0
+	    || put_map(r, "transport_maps", "texthash", "transport", &maps.transport, NULL, e) != 0
+	    || put_map(r, "sender_dependent_default_transport_maps", "regexp", "senders", &maps.senders, NULL, e) != 0
+	    || put_map(r, "smtp_sasl_password_maps", "texthash", "sasl_passwd", &maps.passwords, maps.passwords_shown.s, e) != 0
+	    || (maps.etrn.len && put_map(r, "fast_flush_domains", "texthash", "etrn", &maps.etrn, NULL, e) != 0))
 		goto out;
+	put_client_policies(r, &maps);
 	level = view_level(&r->v, NULL, true);
-	ca = ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
-	dnssec = dnssec || text_starts(level, "dane");
+	ca = maps.needs_ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
+	dnssec = maps.needs_dnssec || text_starts(level, "dane");
 	if (ca && put_authorities(r, e) != 0)
 		goto out;
 	if (dnssec && strcmp(view_raw(&r->v, NULL, "smtp_dns_support_level", NULL), "dnssec") != 0
@@ -227,8 +251,7 @@ put_connectors(struct render *r, struct err *e)
 		goto out;
 	rc = 0;
 out:
-	str_release(&maps.policy);
-	str_release(&maps.transport);
+	map_files_release(&maps);
 	free(level);
 	return rc;
 }
@@ -241,10 +264,13 @@ render(struct render *r, const struct reading *have, const struct file_list *fil
 {
 	render_release(r);
 	*r = (struct render){ .have = have, .files_read = files, .want = want, .generation = generation, .plan = plan };
-	if (view_load(&r->v, &have->sections, e) != 0 || put_settings(r, true, e) != 0 || put_settings(r, false, e) != 0
-	    || put_certificates(r, e) != 0)
+	if (view_load(&r->v, &have->sections, e) != 0)
 		return -1;
-	return put_connectors(r, e);
+	view_start(&r->v);
+	if (listeners_begin(&r->v, have, files, want, plan, e) != 0 || put_settings(r, true, e) != 0
+	    || put_settings(r, false, e) != 0 || put_certificates(r, e) != 0 || put_connectors(r, e) != 0)
+		return -1;
+	return view_copy(&r->started, &r->v, e) != 0 ? -1 : listeners_end(&r->v, want, e);
 }
 
 /* Is this file of ours on the host as it should be? Of one with a key: the same certificates, and the key that fits. */
@@ -313,7 +339,8 @@ add_changes(const struct render *r, struct plan *p)
 		struct change *c = plan_change(p, f->path, CHANGE_CREATE);
 
 		str_addn(&c->after, f->text.s, f->text.len);
-		c->mode = f->certificate ? 0600 : 0644;
+		c->mode = f->certificate || f->secret ? 0600 : 0644;
+		c->secret = xstrdup(f->secret);
 		c->key_path = f->certificate ? xstrdup(f->certificate->key_path) : NULL;
 	}
 	add_edit(p, p->config_dir, "master.cf", &r->have->master_cf, &r->v.master.t.text);
@@ -342,16 +369,18 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 	struct plan scratch;
 	struct render r = { 0 };
 	struct file_list files = { 0 };
-	struct view before;
+	struct view before, started;
 	bool empty = false;
 	int rc = -1;
 
 	plan_init(out);
 	out->options = *o;
 	plan_init(&scratch);
-	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0)
+	memset(&started, 0, sizeof(started));
+	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0 || view_copy(&started, &before, e) != 0)
 		goto out;
-	files_named(&before, &files);
+	view_start(&started);
+	files_named(&started, &files);
 	out->generation = have->generation;
 	if (render(&r, have, &files, want, have->generation, &scratch, e) != 0)
 		goto out;
@@ -367,15 +396,17 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 		scratch.warnings = NULL;
 		scratch.n_warnings = 0;
 	}
-	plan_judge(out, have, want, &r.v);
+	plan_judge(out, have, want, &r.started);
 	plan_verdicts(out, have, &before, &r.v);
 	plan_listeners(out, have, &files, want, &r.v);
+	listeners_proof(out, &before, &r.v);
 	plan_commands(out, have, &before, &r.v);
 	rc = 0;
 out:
 	render_release(&r);
 	file_list_release(&files);
 	view_release(&before);
+	view_release(&started);
 	plan_release(&scratch);
 	if (rc != 0)
 		plan_release(out);

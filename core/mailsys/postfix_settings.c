@@ -8,22 +8,6 @@
 #include "mxseal/xalloc.h"
 #include "postfix.h"
 
-const struct master_service *
-vs_client(const struct view *v, const char *vs, bool is_default)
-{
-	struct str name = STR_INIT;
-	const struct master_service *s;
-
-	if (is_default)
-		return master_cf_find(&v->master, CLIENT_SERVICE, "unix");
-	for (; *vs; vs++)
-		str_addc(&name, isalnum((unsigned char)*vs) ? (char)tolower((unsigned char)*vs) : '-');
-	str_add(&name, "-out");
-	s = master_cf_find(&v->master, name.s, "unix");
-	str_release(&name);
-	return s;
-}
-
 /* The client service that settings of a wanted virtual server go to; NULL: it has none of its own. */
 static const struct master_service *
 wanted_client(const struct view *v, const struct wanted_vs *vs)
@@ -75,7 +59,7 @@ value_for(struct render *r, const struct master_service *service, const struct m
 }
 
 int
-put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
+setting_on_service(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
         struct err *e)
 {
 	char *native = NULL;
@@ -88,7 +72,7 @@ put_service(struct render *r, const struct master_service *service, const struct
 }
 
 int
-put_main(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
+setting_on_main(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
         struct err *e)
 {
 	char *native = NULL;
@@ -108,6 +92,23 @@ put_main(struct render *r, const struct master_service *service, const struct ma
 		    clean(service->name), clean(service->type));
 		rc = master_cf_set(&r->v.master, service->name, service->type, row->param[i], native, e);
 	}
+	free(native);
+	return rc;
+}
+
+/* To a client service of its own: also where main.cf says the same now, for it may say something else tomorrow. */
+static int
+setting_on_client(struct render *r, const struct master_service *client, const struct map_row *row, int i, const char *value,
+        struct err *e)
+{
+	const char *now = master_cf_option(client, row->param[i]);
+	char *in_force = view_param(&r->v, client, row->param[i]);
+	char *native = map_native(row, i, value, r->v.version, in_force);
+	int rc = native == NULL ? err_set(e, RC_BUG, "%s has no native form of \"%s\"", row->param[i], value) : 0;
+
+	if (rc == 0 && (now == NULL || !map_same(row, i, now, native)))
+		rc = master_cf_set(&r->v.master, client->name, client->type, row->param[i], native, e);
+	free(in_force);
 	free(native);
 	return rc;
 }
@@ -146,7 +147,7 @@ master_cf_column(struct master_cf *m, const char *name, const char *type, int co
 	    && cf_blank(l->joined[to + 1]); i--)
 		to++;
 	cf_replace(&m->t, s->line, from, to, value);
-	return master_cf_reread(m, e);
+	return master_cf_again(m, e);
 }
 
 static int
@@ -256,7 +257,7 @@ put_transport(struct render *r, const struct map_row *row, const struct master_s
 	int rc;
 
 	own.param[0] = param;
-	rc = put_main(r, NULL, &own, 0, value, e);
+	rc = setting_on_main(r, NULL, &own, 0, value, e);
 	free(param);
 	return rc;
 }
@@ -268,15 +269,15 @@ put_param(struct render *r, const struct wanted_vs *vs, const struct map_row *ro
 
 	switch (map_where(row, i)) {
 	case MAP_SERVER:
-		return vs->is_default ? put_main(r, server, row, i, value, e) : put_service(r, server, row, i, value, e);
+		return vs->is_default ? setting_on_main(r, server, row, i, value, e) : server ? setting_on_service(r, server, row, i, value, e) : 0;
 	case MAP_OWN:
-		return server ? put_service(r, server, row, i, value, e) : 0;
+		return server ? setting_on_service(r, server, row, i, value, e) : 0;
 	case MAP_CLIENT:
 		if (vs->is_default)
-			return put_main(r, client, row, i, value, e);
-		return client && row->where == MAP_CLIENT ? put_service(r, client, row, i, value, e) : 0;
+			return setting_on_main(r, client, row, i, value, e);
+		return client && row->where == MAP_CLIENT ? setting_on_client(r, client, row, i, value, e) : 0;
 	case MAP_HOST:
-		return vs->is_default ? put_main(r, NULL, row, i, value, e) : 0;
+		return vs->is_default ? setting_on_main(r, NULL, row, i, value, e) : 0;
 	case MAP_TRANSPORT:
 		return client ? put_transport(r, row, client, value, e) : 0;
 	case MAP_SERVER_PROCS:
@@ -301,6 +302,8 @@ put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w
 		return err_set(e, RC_INVALID, "\"%s\" is no setting", clean(w->name));
 	if (row == NULL)                         /* wanted of all, and this mail system has no such thing */
 		return 0;
+	if (!vs->is_default && !text_eq(w->scope, "vs") && row->where != MAP_SERVER && row->where != MAP_ACCESS)
+		return 0;                        /* wanted of the whole host: the default one has it, and its clients take it over */
 	if (setting_check(s, w->value, &value, e) != 0)
 		goto out;
 	for (i = 0; i < MAP_PARAMS && row->param[i]; i++)
@@ -320,12 +323,12 @@ put_settings(struct render *r, bool defaults, struct err *e)
 	for (i = 0; i < r->want->n_vs; i++) {
 		const struct wanted_vs *vs = &r->want->vs[i];
 
-		if (vs->is_default != defaults || (!vs->is_default && vs_service(&r->v, vs) == NULL))
+		if (vs->is_default != defaults || text_eq(vs->ours, "removed"))
 			continue;
 		for (k = 0; k < vs->settings.n; k++)
 			if (put_setting(r, vs, &vs->settings.v[k], e) != 0)
 				return -1;
-		if (put_access(r, vs, e) != 0)
+		if ((vs->is_default || vs_service(&r->v, vs)) && put_access(r, vs, e) != 0)
 			return -1;
 	}
 	return 0;

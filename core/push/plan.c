@@ -63,7 +63,11 @@ plan_release(struct plan *p)
 		free(p->changes[i].path);
 		free(p->changes[i].key_path);
 		str_release(&p->changes[i].before);
-		str_release(&p->changes[i].after);
+		if (p->changes[i].secret != NULL)
+			str_wipe(&p->changes[i].after);
+		else
+			str_release(&p->changes[i].after);
+		free(p->changes[i].secret);
 	}
 	for (size_t i = 0; i < p->n_wants; i++) {
 		free(p->wants[i].listen);
@@ -343,6 +347,11 @@ plan_diff(const struct change *c, struct str *out)
 
 	if (change_is_empty(c))
 		return;
+	if (c->secret != NULL) {
+		str_addf(out, "--- %s\n+++ %s\n(not shown: %s)\n", c->action == CHANGE_CREATE ? "/dev/null" : c->path,
+		    c->action == CHANGE_REMOVE ? "/dev/null" : c->path, c->secret);
+		return;
+	}
 	without_keys(&c->before, &before);
 	without_keys(&c->after, &after);
 	str_addf(out, "--- %s\n", c->action == CHANGE_CREATE ? "/dev/null" : c->path);

@@ -8,6 +8,7 @@
 #include "mxseal/host.h"
 #include "mxseal/model.h"
 #include "mxseal/plan.h"
+#include "mxseal/secret.h"
 #include "mxseal/setting.h"
 
 /* What was read from a host, in the driver's own depth. */
@@ -37,9 +38,12 @@ struct wanted_vs {
 };
 struct wanted_host {
 	struct wanted_vs *vs; size_t n_vs;
-	struct connector_list connectors;         /* those that this server sends for */
+	struct connector_list connectors;         /* those that this server sends for; via: its virtual servers only */
+	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
+/* What the client service of a virtual server's own is called: "NAME-out". Given away. */
+char *wanted_client_name(const char *vs);
 
 /* The native lines that a setting's value stands for: for "what Postfix will get" beside a field, one per line. */
 typedef int native_fn(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);

@@ -25,11 +25,15 @@ struct change {
 	struct str before, after;    /* text; of a file with a key: the certificates only */
 	unsigned mode;               /* of a created file; an edited one keeps owner and mode */
 	char *key_path;              /* not NULL: the host puts this key file in front of `after` (0600); the key never travels */
+	char *secret;                /* not NULL: the text is one that nobody may see; this sentence is shown in its place, it is
+	                              * wiped at the end, and stands on the host for root only (0600) */
 	bool is_switch;              /* in the live configuration: replaced at the switch. Else part of the new generation */
 };
 
 /* A listener to be proved after the switch, from the host itself. */
+enum proof_state { PROOF_GREETS, PROOF_PAUSED /* answers 421 */, PROOF_GONE /* nobody answers there */ };
 struct proof_want {
+	enum proof_state state;
 	char *listen;                /* "0.0.0.0:25" as shown */
 	char *address; int port;     /* where to connect from the host: "127.0.0.1", 25 */
 	bool implicit_tls;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves that we read and edit main.cf and master.cf as Postfix does: generated pairs of files are given to the postconf of a real
-# Postfix host, before and after an edit of ours, and after the same edit by postconf. Needs the lab (MXSEAL_LAB names its
-# script); without it: skipped.
+# Postfix host, before and after an edit of ours, after the same edit by postconf, and with services added, stopped and paused.
+# Needs the lab (MXSEAL_LAB names its script); without it: skipped.
 #   MXSEAL_PAIRS=N    how many pairs (120)
 set -uo pipefail
 if [ -z "${MXSEAL_LAB:-}" ] || ! "$MXSEAL_LAB" exec mx1 true 2> /dev/null; then
@@ -20,6 +20,8 @@ cd "$1" || exit 1
 export LC_ALL=C
 see() {
 	sort -u "$1/master.view" > "$1/master.ours"
+	sort "$1/service.view" > "$1/service.ours"
+	postconf -c "$PWD/$1" -M 2> /dev/null | grep -v '^ ' | awk '{ print $1, $2, $3, $4, $5, $6, $7, $8 }' | sort > "$1/service.theirs"
 	postconf -c "$PWD/$1" -n 2> /dev/null | grep -v '^config_directory =' | sort -u > "$1/main.theirs"
 	postconf -c "$PWD/$1" -P 2> /dev/null | sort -u > "$1/master.theirs"
 	sed 's/[[:blank:]][[:blank:]]*/ /g' "$1/main.view" | sort -u > "$1/main.ours"      # as it prints them
@@ -36,6 +38,10 @@ for pair in [0-9]*; do
 	cd "$pair" || exit 1
 	see before
 	see after
+	see services
+	same "services as read" before/service.ours before/service.theirs
+	same "services added, stopped, paused" services/service.ours services/service.theirs
+	same "settings of services added, stopped, paused" services/master.ours services/master.theirs
 	same "main.cf as read" before/main.ours before/main.theirs
 	same "master.cf as read" before/master.ours before/master.theirs
 	same "main.cf as edited" after/main.ours after/main.theirs

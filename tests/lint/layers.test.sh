@@ -24,6 +24,7 @@ core/host 2
 core/base 1'
 faces='
 clean core/base
+connector core/setting
 err core/base
 failure core/queue
 fleet core/journey

@@ -328,6 +328,7 @@ static const struct { const char *setting, *value; bool is_default; const char *
 	{ "outbound.retry.first", "1m", false, "" },
 	{ "outbound.timeout", "1m", true, "smtp_helo_timeout = 1m\nsmtp_mail_timeout = 1m\nsmtp_rcpt_timeout = 1m" },
 	{ "outbound.connections-per-domain", "3", true, "smtp_destination_concurrency_limit = 3" },
+	{ "outbound.messages-per-connection", "2", true, "smtp_connection_reuse_count_limit = 1\nsmtp_connection_cache_on_demand = yes" },
 	{ "outbound.dns-servers", "10.0.0.1", true, "" },
 	{ "outbound.smart-host", "none", true, "relayhost =" },
 	{ "outbound.notify-after", "4h", true, "delay_warning_time = 4h" },

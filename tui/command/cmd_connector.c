@@ -8,11 +8,60 @@
 #include "tui/command/records.h"
 
 static json_t *
-connector_json(const struct connector *k)
+lines_json(const char *text)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", json_text(k->name), "domains", json_text(k->domains), "route",
-	    json_text(k->route), "via", words_json(k->via), "tls", json_text(k->tls), "match", words_json(k->match), "reason",
-	    json_text(k->reason), "review", json_text(k->review));
+	char **w = words_split(text, "\n", NULL);
+	json_t *a = json_array();
+
+	for (size_t i = 0; w[i] != NULL; i++)
+		json_array_append_new(a, json_text(w[i]));
+	words_free(w);
+	return a;
+}
+
+/* The password is nowhere in it, sealed or not: only whether there is one. */
+static json_t *
+connector_json(struct cli *c, const struct connector *k)
+{
+	struct str troubles = STR_INIT;
+	json_t *o = json_object();
+
+	connector_troubles(c->j, k, &troubles);
+	json_object_set_new(o, "name", json_text(k->name));
+	json_object_set_new(o, "domains", json_text(k->domains));
+	json_object_set_new(o, "route", json_text(k->route));
+	json_object_set_new(o, "smart_hosts", words_json(k->smart_hosts ? k->smart_hosts : ""));
+	json_object_set_new(o, "via", words_json(k->via));
+	json_object_set_new(o, "tls", json_text(k->tls));
+	json_object_set_new(o, "match", words_json(k->match));
+	json_object_set_new(o, "auth_user", json_text(k->auth_user));
+	json_object_set_new(o, "password", json_boolean(k->auth_sealed != NULL));
+	json_object_set_new(o, "senders", words_json(k->senders ? k->senders : ""));
+	json_object_set_new(o, "delivery", json_text(k->delivery ? k->delivery : "always"));
+	json_object_set_new(o, "reason", json_text(k->reason));
+	json_object_set_new(o, "review", json_text(k->review));
+	json_object_set_new(o, "created_at", json_when(k->created_at));
+	json_object_set_new(o, "troubles", lines_json(troubles.s));
+	str_release(&troubles);
+	return o;
+}
+
+/* The password for --auth-user is asked for, or is the first line of the descriptor; the passphrase is the second. */
+static int
+ask_password(struct cli *c, const struct args *a, struct form *f, struct err *e)
+{
+	struct secret password = { NULL, 0 };
+	char prompt[320];
+	int rc;
+
+	if (text_empty(args_get(a, "auth-user")))
+		return 0;
+	snprintf(prompt, sizeof(prompt), "Password of %s at the smart host", clean(args_get(a, "auth-user")));
+	rc = cli_secret(c, prompt, &password, e);
+	if (rc == 0)
+		rc = form_set(f, "password", password.mem, e);
+	secret_release(&password);
+	return rc == 0 ? cli_passphrase(c, "the secrets kept here", !sealed_keys_exist(c->j), e) : -1;
 }
 
 static int
@@ -23,6 +72,10 @@ save(struct cli *c, const struct args *a, int64_t id, struct err *e)
 
 	if (rc == 0 && !(id != 0 && args_has(a, "name")))      /* set NAME --name OTHER gives it another name */
 		rc = form_set(f, "name", a->words[0], e);
+	if (rc == 0 && args_has(a, "smart-host") && !args_has(a, "route"))
+		rc = form_set(f, "route", *form_get(f, "smart-host") != '\0' ? "smart-host" : "dns", e);
+	if (rc == 0)
+		rc = ask_password(c, a, f, e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, 0, e);
 	if (rc == 0 && c->json)
@@ -55,9 +108,10 @@ cmd_connector_set(struct cli *c, const struct args *a, struct err *e)
 int
 cmd_connector_list(struct cli *c, const struct args *a, struct err *e)
 {
-	static const char *const head[] = { "NAME", "TLS", "DOMAINS", "SENT BY", "REVIEW", "REASON" };
-	struct table t = { .head = head, .columns = 6 };
+	static const char *const head[] = { "NAME", "TLS", "DOMAINS", "ROUTE", "SENT BY", "REVIEW", "REASON" };
+	struct table t = { .head = head, .columns = 7 };
 	struct connector_list l = { NULL, 0 };
+	struct str troubles = STR_INIT;
 	json_t *rows = json_array();
 	size_t i;
 
@@ -69,10 +123,13 @@ cmd_connector_list(struct cli *c, const struct args *a, struct err *e)
 	for (i = 0; i < l.n; i++) {
 		const struct connector *k = &l.v[i];
 
-		json_array_append_new(rows, connector_json(k));
-		table_cell(&t, "%s", k->name);
+		json_array_append_new(rows, connector_json(c, k));
+		str_reset(&troubles);
+		connector_troubles(c->j, k, &troubles);
+		table_cell(&t, "%s%s", troubles.len > 0 ? "! " : "", k->name);
 		table_cell(&t, "%s", k->tls);
 		table_cell(&t, "%s", k->domains);
+		table_cell(&t, "%s", k->smart_hosts ? k->smart_hosts : "DNS");
 		table_cell(&t, "%s", k->via);
 		table_cell(&t, "%s", k->review ? k->review : "-");
 		table_cell(&t, "%s", k->reason ? k->reason : "");
@@ -82,7 +139,30 @@ cmd_connector_list(struct cli *c, const struct args *a, struct err *e)
 	table_print_unless(&t, c->json);
 	json_decref(rows);
 	connector_list_release(&l);
+	str_release(&troubles);
 	return 0;
+}
+
+static void
+print_connector(struct cli *c, const struct connector *k)
+{
+	const struct { const char *label, *value; } rows[] = {
+		{ "match", k->match }, { "through", k->smart_hosts }, { "user", k->auth_user }, { "from", k->senders },
+		{ "sent", k->delivery }, { "reason", k->reason }, { "review", k->review },
+	};
+	struct str troubles = STR_INIT;
+	char **w;
+
+	printf("%s  %s for %s\nsent by  %s\n", clean(k->name), k->tls, clean(k->domains), clean(k->via));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].value != NULL)
+			printf("%-8s %s\n", rows[i].label, clean(rows[i].value));
+	connector_troubles(c->j, k, &troubles);
+	w = words_split(troubles.s, "\n", NULL);
+	for (size_t i = 0; w[i] != NULL; i++)
+		printf("! %s\n", clean(w[i]));
+	words_free(w);
+	str_release(&troubles);
 }
 
 int
@@ -93,16 +173,9 @@ cmd_connector_show(struct cli *c, const struct args *a, struct err *e)
 	if (store_connector_by_name(journey_store(c->j), a->words[0], &k, e) == -1)
 		return -1;
 	if (c->json)
-		out_json(connector_json(&k));
-	else {
-		printf("%s  %s for %s\nsent by  %s\n", clean(k.name), k.tls, clean(k.domains), clean(k.via));
-		if (k.match != NULL)
-			printf("match    %s\n", clean(k.match));
-		if (k.reason != NULL)
-			printf("reason   %s\n", clean(k.reason));
-		if (k.review != NULL)
-			printf("review   %s\n", clean(k.review));
-	}
+		out_json(connector_json(c, &k));
+	else
+		print_connector(c, &k);
 	connector_release(&k);
 	return 0;
 }

@@ -5,6 +5,7 @@ Standard library only. One JSON line per session goes to /var/log/destd.jsonl; m
 /var/spool/destd/DOMAIN/N.eml, its first line saying which TLS it came with. Port 2500 answers with the number of messages
 taken, once all destinations listen.
 """
+import base64
 import http.server
 import json
 import os
@@ -24,6 +25,8 @@ TLS = ssl.TLSVersion
 #   handshake  what comes after 220 instead of a handshake: close, garbage, silence
 #   versions   lowest and highest TLS version
 #   mail, rcpt answer to MAIL without TLS, to RCPT
+#   port       another port beside 25
+#   users      who may log in, with the password; nobody else may send. AUTH PLAIN is offered inside TLS only
 BEHAVIOURS = {
     "good": {},
     "notls": {"offer": None, "starttls": "502 5.5.1 Error: command not implemented"},
@@ -39,6 +42,8 @@ BEHAVIOURS = {
     "full": {"rcpt": "452 4.2.2 <%s>: Mailbox full"},
     "reject": {"rcpt": "550 5.1.1 <%s>: Recipient address rejected: User unknown in virtual mailbox table"},
     "bannerhang": {"banner": None},
+    "relay": {"port": 587},
+    "login": {"port": 587, "users": {"lab-user": "Marker-7f3a Kennwort"}},
     "busy": {"banner": "421 4.3.2 mx.%s Service not available, closing transmission channel"},
 }
 NOT_SERVED = ("refused", "blackhole", "noroute")    # these are made of routes and of nobody listening
@@ -85,9 +90,9 @@ class Session:
         self.does = BEHAVIOURS[dest["behaviour"]]
         self.buffer = b""
         self.tls = None
-        self.sender, self.recipients = None, 0
+        self.sender, self.recipients, self.user = None, 0, None
         self.record = {"t": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "domain": dest["domain"], "peer": peer[0],
-                       "tls": None, "dialog": [], "mails": 0}
+                       "port": sock.getsockname()[1], "user": None, "tls": None, "dialog": [], "mails": 0}
 
     def say(self, line):
         self.record["dialog"].append("S: " + line)
@@ -122,6 +127,8 @@ class Session:
             offer = self.does.get("offer", "STARTTLS")
             if offer is not None and self.tls is None:
                 lines.insert(3, offer)
+            if "users" in self.does and self.tls is not None:
+                lines.append("AUTH PLAIN LOGIN")
         for text in lines[:-1]:
             self.say("250-" + text)
         self.say("250 " + lines[-1])
@@ -158,7 +165,28 @@ class Session:
         self.record["dialog"].append("-- " + self.tls["version"])
         self.sender = None
 
+    def auth(self, *_):
+        words = self.last.split(" ")
+        if "users" not in self.does or self.tls is None or len(words) < 2:
+            return self.say("503 5.5.1 Error: authentication not enabled")
+        if words[1].upper() == "LOGIN":
+            self.say("334 VXNlcm5hbWU6")
+            name = base64.b64decode(self.line()).decode()
+            self.say("334 UGFzc3dvcmQ6")
+            secret = base64.b64decode(self.line()).decode()
+        else:
+            if len(words) < 3:
+                self.say("334 ")
+                words.append(self.line())
+            _, name, secret = base64.b64decode(words[2]).decode().split("\0")
+        if self.does["users"].get(name) != secret:
+            return self.say("535 5.7.8 Error: authentication failed")
+        self.user = self.record["user"] = name
+        self.say("235 2.7.0 Authentication successful")
+
     def mail(self, _, address):
+        if "users" in self.does and self.user is None:
+            return self.say("530 5.7.0 Authentication required")
         if self.tls is None and "mail" in self.does:
             return self.say(self.does["mail"])
         self.sender, self.recipients = address, 0
@@ -201,15 +229,16 @@ class Session:
         raise Gone("quit")
 
     COMMANDS = {"EHLO": ehlo, "HELO": ehlo, "STARTTLS": starttls, "MAIL": mail, "RCPT": rcpt, "DATA": data, "RSET": rset,
-                "NOOP": noop, "QUIT": quit}
+                "NOOP": noop, "QUIT": quit, "AUTH": auth}
 
     def dialog(self):
         self.sock.settimeout(900)
         self.greet()
         while True:
             line = self.line()
-            self.record["dialog"].append("C: " + line[:200])
             verb = line.split(" ")[0].upper()
+            self.last = line
+            self.record["dialog"].append("C: " + (line[:200] if verb != "AUTH" else "AUTH ..."))
             address = line.partition(":")[2].strip().partition(">")[0].lstrip("<")
             if verb in self.COMMANDS:
                 self.COMMANDS[verb](self, verb, address)
@@ -285,7 +314,9 @@ def start(row):
         server.context = server_context(dest["certificate"], (TLS.TLSv1_2, TLS.TLSv1_3))
         target, args = server.serve_forever, ()
     else:
-        BEHAVIOURS[dest["behaviour"]]      # an unknown one fails here, at the start
+        does = BEHAVIOURS[dest["behaviour"]]      # an unknown one fails here, at the start
+        if "port" in does:
+            threading.Thread(target=serve, args=(dest, listen(dest["address"], does["port"])), daemon=True).start()
         target, args = serve, (dest, listen(dest["address"], 25))
     threading.Thread(target=target, args=args, daemon=True).start()
 
