@@ -180,6 +180,11 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_FACT_GET] = "SELECT value FROM fact WHERE name = ?",
 	[ST_FACT_DELETE] = "DELETE FROM fact WHERE name = ?",
 
+	[ST_FOUND_RULE_LIST] = "SELECT kind, source, \"key\", value, trouble FROM found_rule WHERE server = ? ORDER BY place",
+	[ST_FOUND_RULE_CLEAR] = "DELETE FROM found_rule WHERE server = ?",
+	[ST_FOUND_RULE_INSERT] = "INSERT INTO found_rule (server, place, kind, source, \"key\", value, trouble) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?)",
+
 	[ST_EDIT_LIST] = "SELECT id, at, who, text, undone FROM edit ORDER BY id DESC LIMIT ?",
 	[ST_EDIT_GET] = "SELECT id, at, who, text, undone FROM edit WHERE id = ?",
 	[ST_EDIT_NEWEST] = "SELECT id, at, who, text, undone FROM edit WHERE NOT undone ORDER BY id DESC LIMIT 1",

@@ -47,6 +47,26 @@ about_push(struct journey *j, const struct server *sv, struct attention_list *ou
 }
 
 static void
+about_drift(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	struct drift_list l = { NULL, 0 };
+	const struct drift *first = NULL;
+	size_t i, n;
+
+	if (drift_of_server(j, sv->id, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n && first == NULL; i++)
+		if (l.v[i].kind == DRIFT_CHANGED || l.v[i].kind == DRIFT_FILE)
+			first = &l.v[i];
+	n = drift_count(&l);
+	if (n > 1)
+		add(out, '!', sv->id, "drift", xasprintf("%s: %zu things were changed on the host since the last push", sv->name, n));
+	else if (n == 1)
+		add(out, '!', sv->id, "drift", xasprintf("%s: %s was changed on the host since the last push", sv->name, first->name));
+	drift_list_release(&l);
+}
+
+static void
 about_queue(struct journey *j, const struct server *sv, struct attention_list *out)
 {
 	char *fact = xasprintf("queue-tls:%lld", (long long)sv->id), *text = NULL;
@@ -69,6 +89,7 @@ about_server(struct journey *j, const struct server *sv, struct attention_list *
 	else if (sv->read_at == 0)
 		add(out, '?', sv->id, "read", xasprintf("%s: never read", sv->name));
 	about_push(j, sv, out);
+	about_drift(j, sv, out);
 	about_queue(j, sv, out);
 }
 

@@ -88,6 +88,21 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
 
+/* --- drift.c --- */
+struct drift_facts;
+struct drift_facts *drift_facts_get(struct journey *j, const struct server *sv);
+void drift_facts_free(struct drift_facts *f);
+/* Why does this differ? wanted and found in our words; of "certificate" their SHA-256. */
+enum drift_kind drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, const char *wanted, const char *found);
+/* The fact of what a push carried there; given away. Made of all that was wanted, before drift_leave_out. */
+char *pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before);
+int  pushed_store(struct journey *j, int64_t server, const char *text, struct err *e);    /* NULL: forgets it */
+int  touched_store(struct journey *j, const struct server *sv, const struct looked *l, struct err *e);
+/* What the plan puts back over somebody's changes, as warnings (worker). */
+void drift_warn(const struct drift_facts *f, const struct mailsys *m, const struct reading *r, const struct wanted_host *w, struct plan *p);
+void drift_leave_out(const struct drift_facts *f, const struct vserver_list *found, struct wanted_host *w);
+bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
+
 /* --- sealed.c --- */
 /* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with
  * another than the rest. RC_PASSPHRASE: no, and it is forgotten. */

@@ -340,7 +340,9 @@ store_body(struct store *st, void *arg, struct err *e)
 	for (i = 0; i < r->vservers.n; i++)
 		if (vserver_store(a->j, a->server, &r->vservers.v[i], &old, a->l, e) == -1)
 			goto out;
-	rc = vservers_gone(a->j, &old, a->l, e);
+	rc = store_found_rules_set(st, a->server, &r->rules, e);
+	if (rc == 0)
+		rc = vservers_gone(a->j, &old, a->l, e);
 out:
 	server_release(&sv);
 	vserver_list_release(&old);
@@ -353,12 +355,18 @@ looked_store(struct journey *j, int64_t server, const struct looked *l, struct e
 	struct store_arg a = { j, server, l };
 	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server);
 	const char *said = section_text(&l->reading.sections, "addresses");
+	struct server sv = { .id = 0 };
 	int rc = store_tx(j->store, store_body, &a, e);
 
 	if (rc == 0)
 		rc = store_fact_set(j->store, fact, l->push_state, e);
 	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
 		rc = store_fact_set(j->store, addresses, said, e);
+	if (rc == 0)
+		rc = store_server_get(j->store, server, &sv, e);
+	if (rc == 0)
+		rc = touched_store(j, &sv, l, e);
+	server_release(&sv);
 	free(fact);
 	free(addresses);
 	return rc;

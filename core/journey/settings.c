@@ -116,6 +116,9 @@ struct pushing {
 	struct wanted_host wanted;
 	char *roots;                     /* authorities of our own: the proof may trust them */
 	char connectors[65];
+	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
+	char *pushed;                    /* what this push carried there */
+	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
 	struct looked looked;            /* before; after a push: how the host is now */
 	struct plan plan;
 	bool have_plan;
@@ -138,6 +141,9 @@ pushing_free(void *data)
 	struct pushing *p = data;
 
 	wanted_free(&p->wanted);
+	wanted_free(&p->asked);
+	drift_facts_free(p->facts);
+	free(p->pushed);
 	looked_release(&p->looked);
 	plan_release(&p->plan);
 	push_report_release(&p->report);
@@ -185,6 +191,7 @@ make_plan(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	if (look_at_host(h, hj->server.system, false, ctx, &p->looked, e) == -1 ||
 	    p->looked.mailsys->plan(&p->looked.reading, &p->wanted, &p->options.plan, &p->plan, e) == -1)
 		return -1;
+	drift_warn(p->facts, p->looked.mailsys, &p->looked.reading, &p->wanted, &p->plan);
 	p->plan.server = hj->server.id;
 	xset(&p->plan.server_name, hj->server.name);
 	for (i = 0; i < p->plan.n_wants; i++)
@@ -209,16 +216,21 @@ plan_finish(struct host_job *hj, int rc, struct err *e)
 static struct host_job *
 planned_job(struct host_job *hj, struct err *e)
 {
+	struct vserver_list found = { NULL, 0 };
 	struct pushing *p;
 
 	if (pushing_new(hj) == NULL)
 		return NULL;
 	p = hj->data;
-	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 ||
-	    connector_passwords(hj->journey, &p->wanted, e) == -1) {
+	p->facts = drift_facts_get(hj->journey, &hj->server);
+	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 || wanted_build(hj->journey, hj->server.id, &p->asked, e) == -1 ||
+	    connector_passwords(hj->journey, &p->wanted, e) == -1 ||
+	    store_vservers(hj->journey->store, hj->server.id, &found, e) == -1) {
 		host_job_discard(hj);
 		return NULL;
 	}
+	drift_leave_out(p->facts, &found, &p->wanted);
+	vserver_list_release(&found);
 	connectors_hash(&p->wanted.connectors, p->connectors);
 	return hj;
 }
@@ -249,6 +261,45 @@ look_again(struct host_job *hj, struct host *h, struct job_ctx *ctx)
 	looked_release(&p->looked);
 	if (host_alive(h) && look_at_host(h, hj->server.system, true, ctx, &p->looked, NULL) == -1)
 		looked_release(&p->looked);
+}
+
+/* The same with a look at the listeners: what was found is stored, too. */
+static int
+drift_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	int rc = make_plan(hj, h, ctx, e);
+
+	if (rc == 0)
+		look_again(hj, h, ctx);
+	return rc;
+}
+
+static int
+drift_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct pushing *p = hj->data;
+
+	rc = plan_finish(hj, rc, e);
+	if (rc == 0 && p->looked.mailsys != NULL)
+		rc = looked_store(hj->journey, hj->server.id, &p->looked, e);
+	return rc;
+}
+
+int64_t
+drift_look(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
+    struct err *e)
+{
+	struct host_job *hj = planned_job(host_job_new(j, server, done, arg, e), e);
+	struct pushing *p;
+
+	if (hj == NULL)
+		return -1;
+	p = hj->data;
+	p->options.plan = *o;
+	p->plan_out = out;
+	hj->work = drift_work;
+	hj->finish = drift_finish;
+	return host_job_start(hj, "drift", e);
 }
 
 /* What a plan would change, as a digest: what is wanted may be edited after the plan was shown, and from elsewhere. */
@@ -350,8 +401,11 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 	}
 	(void)store_push_save(j->store, &p->record, &own);
 	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
-	if (rc == 0)
+	if (rc == 0) {
 		(void)store_fact_set(j->store, fact, p->connectors, &own);
+		p->pushed = pushed_make(&p->asked, &p->plan, p->report.generation, p->facts);
+		(void)pushed_store(j, hj->server.id, p->pushed, &own);
+	}
 	if (p->looked.mailsys != NULL)
 		(void)looked_store(j, hj->server.id, &p->looked, &own);
 	str_reset(&text);
@@ -482,8 +536,10 @@ undo_finish(struct host_job *hj, int rc, struct err *e)
 	char *fact = connectors_fact(hj->server.id);
 
 	/* the host has older files now than those pushed last: its connectors count as not pushed */
-	if (rc == 0)
+	if (rc == 0) {
 		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
+		(void)pushed_store(hj->journey, hj->server.id, NULL, NULL);
+	}
 	free(fact);
 	return after_finish(hj, rc, e, "undo", "undone");
 }

@@ -51,6 +51,8 @@ const char *main_cf_get(const struct main_cf *m, const char *name);      /* the 
  * or value that would not stay one value. */
 int  main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e);
 void main_cf_remove(struct main_cf *m, const char *name);                /* every assignment of it */
+/* Does the assignment that counts stand under our comment? */
+bool main_cf_is_ours(const struct main_cf *m, const char *name);
 void main_cf_remove_ours(struct main_cf *m, const char *name);           /* only where it stands under our comment */
 /* A list of maps: ours is the element that starts with prefix and ends in suffix. put: replaces it where it is, or goes
  * in front; drop: takes it out so that the rest is as it was before put. */

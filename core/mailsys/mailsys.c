@@ -31,12 +31,27 @@ reading_release(struct reading *r)
 	free(r->os);
 	free(r->base);
 	vserver_list_release(&r->vservers);
+	found_rule_list_release(&r->rules);
 	str_release(&r->main_cf);
 	str_release(&r->master_cf);
 	str_release(&r->our_files);
 	str_release(&r->warnings);
 	sections_release(&r->sections);
 	memset(r, 0, sizeof(*r));
+}
+
+void
+touched_list_release(struct touched_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].what);
+		free(l->v[i].diff);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
 }
 
 void

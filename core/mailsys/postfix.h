@@ -116,7 +116,7 @@ char *access_put(const char *list, const char *path);                   /* in fr
 
 /* --- postfix_files.c: files on the host that the configuration names --- */
 
-enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP };
+enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP, FILE_PATTERNS };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
 /* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of
@@ -256,6 +256,12 @@ void listeners_proof(struct plan *p, const struct view *before, const struct vie
 /* --- postfix_plan.c --- */
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
         struct err *e);
+
+/* --- postfix_rules.c: the administrator's own rules --- */
+void postfix_rules(const struct view *v, const struct file_list *files, const struct sections *s, struct found_rule_list *out);
+
+/* --- postfix_touched.c --- */
+void postfix_touched(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 
 /* --- postfix_check.c: what surrounds the changes of a plan --- */
 

@@ -271,7 +271,9 @@ load(struct form *f, struct err *e)
 		if (fd->kind != FIELD_SETTING)
 			continue;
 		str_reset(&why);
-		if (setting_declined(f->journey, f->object, fd->name, &why))
+		if (text_starts(fd->name, "inbound.") && (text_eq(p->vs.kind, "outbound") || text_eq(p->vs.listen_wanted, "")))
+			form_lock(f, fd->name, "it only sends");
+		else if (setting_declined(f->journey, f->object, fd->name, &why))
 			form_lock(f, fd->name, why.s);
 		else
 			note_found(f, p, fd->name);

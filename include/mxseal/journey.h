@@ -168,6 +168,35 @@ int  edit_undo(struct journey *j, int64_t id, bool again, struct str *said, stru
 /* Has all of it been carried to its hosts? */
 bool edit_is_pushed(struct journey *j, const struct wanted_edit *w);
 
+/* --- core/journey/drift.c: found against wanted, as the last reading saw it --- */
+enum drift_kind {
+	DRIFT_EDITED,             /* edited here and not pushed: no drift, only not done yet */
+	DRIFT_CHANGED,            /* changed on the host since the last push */
+	DRIFT_LEFT,               /* the same, and left so until it changes again */
+	DRIFT_FILE                /* a line or file that is ours was edited or deleted there by hand */
+};
+const char *drift_kind_name(enum drift_kind k);   /* "edited", "changed", "left", "file" */
+struct drift {
+	enum drift_kind kind;
+	int64_t vserver;          /* 0: of a file */
+	char *object;             /* "mx1/smtp"; of a file "mx1" */
+	char *name;               /* a setting, "certificate", or the path of a file */
+	char *wanted, *found;     /* in our words; found NULL: no word for it. Of a file: what was touched */
+	char *native, *source;    /* as found: lines of the mail system, and where they stand */
+	char *diff;               /* of a file, cleaned */
+};
+struct drift_list { struct drift *v; size_t n; };
+void drift_list_release(struct drift_list *l);
+int  drift_of_server(struct journey *j, int64_t server, struct drift_list *out, struct err *e);
+size_t drift_count(const struct drift_list *l);   /* changed there and not left so */
+/* Reads the host, stores what was found, makes the plan that would put everything back. As plan_make otherwise. */
+int64_t drift_look(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done,
+        void *arg, struct err *e);
+/* Two of the three ways out (the third is a push). fields: "all", "outbound.tls", "smtp/outbound.tls". What is found becomes
+ * what is wanted, as one edit; or it is left until it changes again. said gets a sentence. */
+int  drift_take(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+int  drift_leave(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+
 /* --- core/journey/queue.c --- */
 struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;

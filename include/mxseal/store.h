@@ -47,6 +47,10 @@ int store_wanted_set(struct store *st, const char *scope, int64_t owner, const c
 /* Effective settings of a virtual server: its own, its server's, the site's, the nearest wins. 0: the site's alone. */
 int store_wanted(struct store *st, int64_t vserver, struct wanted_list *out, struct err *e);
 
+/* The administrator's own rules of a server, in the order they were read; set replaces them. */
+int store_found_rules(struct store *st, int64_t server, struct found_rule_list *out, struct err *e);
+int store_found_rules_set(struct store *st, int64_t server, const struct found_rule_list *l, struct err *e);
+
 int store_requests(struct store *st, int64_t vserver, struct request_list *out, struct err *e);   /* 0: all; dropped ones too */
 int store_request_get(struct store *st, int64_t id, struct request *out, struct err *e);
 int store_request_save(struct store *st, struct request *r, struct err *e);

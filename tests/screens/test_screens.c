@@ -427,6 +427,7 @@ a_connector_by_smart_hosts(void **state)
 {
 	struct world *w = *state;
 	struct connector c = { .created_at = NOW };
+	char *draft = NULL;
 	struct err e;
 
 	c.name = xstrdup("relay");
@@ -441,6 +442,19 @@ a_connector_by_smart_hosts(void **state)
 	c.match = xstrdup("relay.test");
 	must(store_connector_save(w->app->st, &c, &e), &e);
 	walk(w->app, sheet_find("connector"), c.id, "relay", "-relay");
+	/* a password is dots while it is typed, and in no draft */
+	app_sheet(w->app, "connector", c.id, "relay", NULL);
+	app_key(w->app, K_ALT_0 + 5);
+	for (int i = 0; i < 3; i++)
+		app_key(w->app, K_TAB);
+	for (const char *p = "Kennwort"; *p != '\0'; p++)
+		app_key(w->app, *p);
+	shot(w->app, "sheet-connector-password");
+	app_key(w->app, K_TAB);
+	if (store_draft_get(w->app->st, "connector relay", &draft, NULL) == 0)
+		assert_null(strstr(draft, "Kennwort"));
+	free(draft);
+	close_all(w->app);
 	must(store_connector_delete(w->app->st, c.id, &e), &e);
 	connector_release(&c);
 }

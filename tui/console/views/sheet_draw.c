@@ -9,27 +9,27 @@
 
 /* --- steps and tabs --- */
 
-/* The title of another page than the current one is cut to so many letters. */
+/* The title of another page than the current one is cut to so many letters. gap: between two. */
 static void
-add_step(struct str *t, int number, const char *title, size_t letters, bool current)
+add_step(struct str *t, int number, const char *title, size_t letters, bool current, const char *gap)
 {
 	size_t n = strlen(title);
 
 	if (current)
-		str_addf(t, "[%d %s] ", number, title);
+		str_addf(t, "[%d %s]%s", number, title, gap);
 	else if (n <= letters)
-		str_addf(t, " %d %s  ", number, title);
+		str_addf(t, " %d %s %s", number, title, gap);
 	else if (letters > 0)
-		str_addf(t, " %d %.*s.  ", number, (int)letters - 1, title);
+		str_addf(t, " %d %.*s. %s", number, (int)letters - 1, title, gap);
 	else
-		str_addf(t, " %d  ", number);
+		str_addf(t, " %d %s", number, gap);
 }
 
-/* Whole titles where they fit, shorter ones where not. */
+/* Whole titles where they fit, closer together and then shorter ones where not. */
 static void
 draw_steps(const struct sheet_data *d, struct area a, int y)
 {
-	static const size_t letters[] = { SIZE_MAX, 14, 11, 9, 7, 6, 5, 4, 0 };
+	static const size_t letters[] = { SIZE_MAX, SIZE_MAX, 14, 11, 9, 7, 6, 5, 4, 0 };
 	const struct sheet *s = d->form->sheet;
 	size_t last = s->kind == SHEET_WIZARD ? d->pages : d->pages - 1;
 
@@ -38,7 +38,7 @@ draw_steps(const struct sheet_data *d, struct area a, int y)
 		for (size_t p = 0; p <= last; p++) {
 			int n = sheet_page_number(d, p);
 			if (n > 0)
-				add_step(&t, n, p < d->pages ? s->pages[p].title : "Review", letters[i], p == d->page);
+				add_step(&t, n, p < d->pages ? s->pages[p].title : "Review", letters[i], p == d->page, i == 0 ? " " : "");
 		}
 		if (draw_width(t.s) <= a.w || letters[i] == 0) {
 			draw_put(a, y, 0, 0, STYLE_TITLE, t.s);
