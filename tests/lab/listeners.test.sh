@@ -55,7 +55,7 @@ prove "the paused one answers 421" paused "$address" 2525
 prove "the others go on" greets "$address" 25
 prove "both need attention" is "$(mx check | grep -c -e 'submission is stopped' -e 'side is paused')" 2
 prove "a second push changes nothing" unchanged
-prove "its settings can be read and set while it is stopped" status_is 0 vs set mx1/submission inbound.protocol-min=tls1.2
+prove "its settings can be read and set while it is stopped" status_is 0 vs set mx1/submission inbound.protocol-min=tls1.2 --yes
 quiet vs start mx1/submission
 quiet vs start mx1/side
 show push mx1 --yes --no-shadow
