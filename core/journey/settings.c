@@ -13,7 +13,7 @@
 
 /* One edit: known, meant for this mail system, well formed. normal gets NULL for "remove". */
 static int
-edit_check(const struct mailsys *m, const char *name, const char *value, char **normal, struct err *e)
+edit_check(const struct mailsys *m, bool is_default, const char *name, const char *value, char **normal, struct err *e)
 {
 	const struct setting *s = setting_find(name);
 	const char *why;
@@ -23,12 +23,12 @@ edit_check(const struct mailsys *m, const char *name, const char *value, char **
 		err_set(e, RC_INVALID, "there is no setting \"%s\"", clean(name));
 		return err_hint(e, "mxseal vs set --help lists them");
 	}
-	why = m != NULL && m->declines != NULL ? m->declines(name) : NULL;
-	if (why != NULL)
-		return err_set(e, RC_INVALID, "%s: %s", name, why);
 	*normal = NULL;
 	if (*value == '\0')
 		return 0;
+	why = m != NULL && m->declines != NULL ? m->declines(name, is_default) : NULL;
+	if (why != NULL)
+		return err_set(e, RC_INVALID, "%s: %s", name, why);
 	if (setting_check(s, value, &text, e) == -1) {
 		str_release(&text);
 		return -1;
@@ -40,7 +40,7 @@ edit_check(const struct mailsys *m, const char *name, const char *value, char **
 int
 vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n, struct err *e)
 {
-	char **normal = xcalloc(n + 1, sizeof(char *)), *name = vserver_full_name(j, vserver);
+	char **normal = xcalloc(n + 1, sizeof(char *)), *name = vserver_full_name(j, vserver), *row;
 	struct vserver vs = { .id = 0 };
 	struct server sv = { .id = 0 };
 	struct str text = STR_INIT;
@@ -50,7 +50,7 @@ vserver_set(struct journey *j, int64_t vserver, const char *const *names, const 
 	if (store_vserver_get(j->store, vserver, &vs, e) == -1 || store_server_get(j->store, vs.server, &sv, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
-		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), names[i], values[i], &normal[i], e) == -1)
+		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), vs.is_default, names[i], values[i], &normal[i], e) == -1)
 			goto out;
 		str_addf(&text, "%s%s=%s", i ? " " : "", names[i], normal[i] ? normal[i] : "");
 	}
@@ -59,8 +59,10 @@ vserver_set(struct journey *j, int64_t vserver, const char *const *names, const 
 		goto out;
 	for (i = 0; i < n && rc == 0; i++)
 		rc = store_wanted_set(j->store, "vs", vserver, names[i], normal[i], e);
+	row = xasprintf("%s: %s", vs.name, text.s);
 	if (rc == 0)
-		rc = note_activity(j, sv.name, "settings", 0, e, text.s);
+		rc = note_activity(j, sv.name, "settings", 0, e, row);
+	free(row);
 	rc = store_edit_end(j->store, rc, e, "%s: %s", name, text.s);
 out:
 	for (i = 0; i < n; i++)
@@ -87,6 +89,25 @@ native_lines(struct journey *j, int64_t vserver, const char *setting, const char
 	}
 	vserver_release(&vs);
 	server_release(&sv);
+}
+
+bool
+setting_declined(struct journey *j, int64_t vserver, const char *setting, struct str *why)
+{
+	struct vserver vs = { .id = 0 };
+	struct server sv = { .id = 0 };
+	const struct mailsys *m;
+	const char *text = NULL;
+
+	if (store_vserver_get(j->store, vserver, &vs, NULL) == 0 && store_server_get(j->store, vs.server, &sv, NULL) == 0) {
+		m = mailsys_find(sv.mailsys ? sv.mailsys : "postfix");
+		text = m != NULL && m->declines != NULL ? m->declines(setting, vs.is_default) : NULL;
+		if (text != NULL)
+			str_add(why, text);
+	}
+	vserver_release(&vs);
+	server_release(&sv);
+	return text != NULL;
 }
 
 /* --- plan and push: one job struct for both --- */

@@ -69,21 +69,14 @@ complaint(const struct sections *s)
 	return text && *text ? text : NULL;
 }
 
-/* Postfix has a parameter for every row of the table. */
-static const char *
-declines(const char *setting)
-{
-	return map_find(setting) ? NULL : "Postfix knows nothing of this setting.";
-}
-
 static const char *const queue_argv[] = { "postqueue", "-j", NULL };
 
 const struct mailsys mailsys_postfix = {
 	.name = "postfix", .title = "Postfix",
 	.detect = detect, .look = look, .is_here = is_here, .complaint = complaint,
 	.more = files_more, .read = postfix_read,
-	.native = map_native_lines, .declines = declines,
+	.native = map_native_lines, .declines = map_declines,
 	.plan = postfix_plan, .touched = postfix_touched,
-	.queue_argv = queue_argv,
+	.queue_argv = queue_argv, .traffic = postfix_traffic_command,
 	.way = postfix_way, .dead = postfix_dead,
 };

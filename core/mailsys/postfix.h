@@ -56,18 +56,41 @@ int  service_port(const char *name, char *address, size_t size);
 
 /* --- postfix_map.c: our settings and Postfix's parameters --- */
 
-#define MAP_PARAMS 2
+#define MAP_PARAMS 3
+/* Whose a parameter is, and so where it is written for a virtual server. */
+enum map_where {
+	MAP_SERVER,                      /* smtpd(8): main.cf for the default virtual server, -o of its service for another */
+	MAP_OWN,                         /* smtpd(8), but main.cf would change more than this: always -o */
+	MAP_ACCESS,                      /* smtpd(8), with a table of ours */
+	MAP_CLIENT,                      /* smtp(8): main.cf; -o of its own client service */
+	MAP_HOST,                        /* qmgr(8), cleanup(8), ...: main.cf, default virtual server only */
+	MAP_TRANSPORT,                   /* qmgr(8), a parameter that begins with the name of the client service: main.cf */
+	MAP_SERVER_PROCS, MAP_CLIENT_PROCS      /* column maxproc of the service in master.cf */
+};
+enum map_kind {
+	MAP_WORDS, MAP_RANKED, MAP_PROTOCOL, MAP_TEXT, MAP_RELAY, MAP_SECONDS, MAP_HOURS, MAP_DAYS, MAP_NUMBER, MAP_REUSE, MAP_SIZE,
+	MAP_PORT, MAP_COLUMN, MAP_NETWORKS, MAP_DOMAINS,
+	MAP_ANONYMOUS, MAP_MAY_RELAY, MAP_NOTICE, MAP_FALLBACK, MAP_CLIENTS     /* edits of what is in force */
+};
 struct map_row {
 	const char *setting;
-	bool client;                     /* of the sending side: main.cf, default virtual server only */
+	enum map_where where;            /* of its first parameter; map_where tells of each */
 	const char *param[MAP_PARAMS];
 	const struct map_word *words;    /* the values, where they are words */
-	int kind;
+	enum map_kind kind;
 };
 const struct map_row *map_find(const char *setting);
 extern const struct map_row map_table[];     /* ended by a row without setting */
-/* The parameter's value for our value; NULL when this parameter plays no part in it (another virtual server). */
-char *map_native(const struct map_row *r, int param, const char *value, const int version[2]);
+enum map_where map_where(const struct map_row *r, int param);
+/* Why a setting means nothing here, or not on this virtual server; NULL: it does. */
+const char *map_declines(const char *setting, bool is_default);
+/* The parameter's value for our value; NULL: it has none. now: what is in force, as written; an edit is made from it, and
+ * where nothing is to change it comes back. */
+char *map_native(const struct map_row *r, int param, const char *value, const int version[2], const char *now);
+/* A parameter that is only changed where it would stand against the first one. */
+bool map_is_helper(const struct map_row *r, int param);
+/* Is the value an edit of what stands there? It is made as it is written, not expanded. */
+bool map_is_edit(const struct map_row *r);
 /* Do two native values of this parameter mean the same? */
 bool map_same(const struct map_row *r, int param, const char *a, const char *b);
 /* In our words, from the expanded native values; NULL: no word for it. Given away. */
@@ -75,6 +98,22 @@ char *map_ours(const struct map_row *r, char *const native[MAP_PARAMS]);
 /* Does Postfix understand this list of protocols, and does it leave one? */
 bool map_protocols_ok(const char *list);
 int  map_native_lines(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);
+
+/* --- postfix_lists.c: edits of lists that are the administrator's; each gives away the list as it is to be --- */
+
+bool  list_has(const char *list, const char *word);
+char *list_word(const char *list, const char *word, bool in);           /* with the word behind the others, or without it */
+/* Restrictions that end in "permit_sasl_authenticated, reject" let nobody else in. */
+bool  list_is_anonymous(const char *list);
+char *list_anonymous(const char *list, bool yes);
+/* permit_sasl_authenticated in front of the first restriction that rejects or defers, or nowhere. */
+char *list_may_relay(const char *list, bool yes);
+/* The table of clients: "ADDRESS REJECT" lines, "ADDRESS DUNNO" lines, and with those a REJECT for everybody else. */
+void  access_table(const char *only, const char *except, struct str *out);
+char *access_ours(const char *setting, const char *table);              /* back; NULL: not a table of ours */
+/* Where our table stands in smtpd_client_restrictions: the path, given away; NULL: it does not. */
+char *access_path(const char *list);
+char *access_put(const char *list, const char *path);                   /* in front; path NULL: taken out */
 
 /* --- postfix_files.c: files on the host that the configuration names --- */
 
@@ -101,6 +140,43 @@ int  postfix_read(struct sections *s, struct reading *out, struct err *e);
 /* Highest generation that main.cf or master.cf name, 0 none; and the highest number seen on the host at all. */
 int64_t generation_in_force(const struct view *v);
 int64_t generation_highest(const struct sections *s);
+
+/* --- postfix_settings.c: what is wanted of virtual servers, written --- */
+
+struct own_file {
+	char *path;
+	struct str text;
+	const struct certificate *certificate;
+	char *secret;                    /* shown in place of a text that nobody may see */
+};
+/* A plan that is being rendered: once with the generation in force to see whether anything differs, then with the next. */
+struct render {
+	const struct reading *have;
+	const struct file_list *files_read;
+	const struct wanted_host *want;
+	int64_t generation;
+	struct view v;                   /* edited */
+	struct view started;             /* the same while all that is stopped or paused runs */
+	struct own_file *files; size_t n_files;
+	struct plan *plan;               /* warnings go here */
+};
+/* A file of ours in this generation; takes the path. Valid until the next one. */
+struct own_file *own_file_add(struct render *r, char *path);
+/* "/etc/mxseal/3/chain-127.0.0.1_10025.pem" for "chain", name, ".pem": two names never meet in one file. Given away. */
+char *own_path(const struct render *r, const char *what, const char *name, const char *suffix);
+/* One parameter of a row where it belongs: main.cf, and there too where the service says otherwise for itself; or -o of the
+ * service. service NULL: main.cf only. */
+int  setting_on_main(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
+        struct err *e);
+int  setting_on_service(struct render *r, const struct master_service *service, const struct map_row *row, int param, const char *value,
+        struct err *e);
+/* All settings of the default virtual server, or of the others. Services must exist by now. */
+int  put_settings(struct render *r, bool defaults, struct err *e);
+/* The maxproc column; "-" is default_process_limit. */
+char *service_procs(const struct view *v, const struct master_service *s);
+int  master_cf_column(struct master_cf *m, const char *name, const char *type, int column, const char *value, struct err *e);
+/* What of the settings does not go together, as results of the plan. */
+void settings_judge(struct plan *p, const struct wanted_vs *vs, const struct view *after);
 
 /* --- postfix_route.c: connectors as rows of our maps --- */
 
@@ -171,7 +247,7 @@ bool service_paused(const struct master_service *s);
 const struct master_service *vs_client(const struct view *v, const char *vs);
 /* Is this service a client of a virtual server's own that we added? Its virtual server, given away; NULL: no. */
 char *client_of(const struct view *v, const struct master_service *s);
-/* Adds what is wanted and not there: listeners, client services with their outbound settings. v is started. */
+/* Adds what is wanted and not there: listeners, client services. v is started. */
 int  listeners_begin(struct view *v, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         struct plan *p, struct err *e);
 /* Takes out, stops and pauses, the last edit of all: as wanted, else as it was. */
@@ -235,5 +311,8 @@ void rules_judge(const struct view *v, struct found_rule_list *rules);
 
 /* --- postfix_watch.c: how mail fares, from the host's log --- */
 void watch_command(struct plan *p);
+
+/* --- postfix_traffic.c: who brought and took mail --- */
+void postfix_traffic_command(int days, struct command_list *out);
 
 #endif

@@ -231,7 +231,7 @@ judge_overrides(struct plan *p, const struct wanted_vs *vs, const struct view *a
 			continue;
 		for (row = map_table; row->setting; row++)
 			for (k = 0; k < MAP_PARAMS && row->param[k]; k++)
-				if (text_starts(row->param[k], "smtp_") && wanted_value(vs, row->setting)
+				if (map_where(row, k) == MAP_CLIENT && wanted_value(vs, row->setting)
 				    && master_cf_option(s, row->param[k]))
 					plan_warn(p, "the sending service %s keeps its own %s in master.cf", clean(s->name), row->param[k]);
 	}
@@ -296,7 +296,7 @@ judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *aft
 void
 plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after)
 {
-	size_t i, k;
+	size_t i;
 
 	judge_relay(p, after);
 	listeners_judge(p, want, after);
@@ -312,10 +312,7 @@ plan_judge(struct plan *p, const struct reading *have, const struct wanted_host 
 			judge_overrides(p, vs, after);
 			judge_times(p, vs, after);
 		}
-		for (k = 0; k < vs->settings.n && !vs->is_default && vs->client == NULL; k++)
-			if (text_eq(vs->settings.v[k].scope, "vs") && text_starts(vs->settings.v[k].name, "outbound."))
-				plan_warn(p, "%s: %s is left out: all mail of a Postfix host leaves by the default virtual server",
-				    clean(vs->name), clean(vs->settings.v[k].name));
+		settings_judge(p, vs, after);
 	}
 	if (!view_empty(after, NULL, "tls_server_sni_maps"))
 		plan_warn(p, "tls_server_sni_maps is set: clients that name a host in it get the certificate from that map, which "

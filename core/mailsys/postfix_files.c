@@ -123,15 +123,29 @@ add_maps(const struct view *v, const char *param, struct file_list *out)
 	free(list);
 }
 
+/* The table of connection control, when it is ours. */
+static void
+add_clients(const struct view *v, const struct master_service *s, struct file_list *out)
+{
+	char *path = access_path(view_raw(v, s, "smtpd_client_restrictions", NULL));
+
+	if (path)
+		file_add(out, FILE_MAP, path);
+	free(path);
+}
+
 void
 files_named(const struct view *v, struct file_list *out)
 {
 	size_t i;
 
 	add_service(v, NULL, out);
+	add_clients(v, NULL, out);
 	for (i = 0; i < v->master.n; i++)
-		if (service_is_server(&v->master.v[i]))
+		if (service_is_server(&v->master.v[i])) {
 			add_service(v, &v->master.v[i], out);
+			add_clients(v, &v->master.v[i], out);
+		}
 	add_maps(v, "transport_maps", out);
 	add_maps(v, "smtp_tls_policy_maps", out);
 	add_maps(v, "sender_dependent_relayhost_maps", out);

@@ -225,43 +225,6 @@ find_client(struct view *v, const struct wanted_vs *vs, struct err *e)
 	return err_hint(e, "give the virtual server another name");
 }
 
-/* One outbound setting to a client of its own, as far as it is the client's to decide: also where main.cf says the same
- * now, for it may say something else tomorrow. */
-static int
-client_setting(struct view *v, const struct wanted_vs *vs, const struct wanted *w, struct plan *p, struct err *e)
-{
-	const struct map_row *row = map_find(w->name);
-	const struct setting *s = setting_find(w->name);
-	struct str value = STR_INIT;
-	int i, rc = row && s ? setting_check(s, w->value, &value, e) : err_set(e, RC_INVALID, "\"%s\" is no setting", clean(w->name));
-
-	for (i = 0; rc == 0 && i < MAP_PARAMS && row->param[i]; i++) {
-		char *native = map_native(row, i, value.s, v->version);
-		const char *now = master_cf_option(master_cf_find(&v->master, vs->client, "unix"), row->param[i]);
-
-		if (!text_starts(row->param[i], "smtp_"))
-			plan_warn(p, "%s: %s counts for the whole host and is left out; it belongs to the default virtual server",
-			    clean(vs->name), w->name);
-		else if (native && (now == NULL || !map_same(row, i, now, native)))
-			rc = master_cf_set(&v->master, vs->client, "unix", row->param[i], native, e);
-		free(native);
-	}
-	str_release(&value);
-	return rc;
-}
-
-static int
-put_client(struct view *v, const struct wanted_vs *vs, struct plan *p, struct err *e)
-{
-	size_t i;
-	int rc = find_client(v, vs, e);
-
-	for (i = 0; rc == 0 && i < vs->settings.n; i++)
-		if (text_eq(vs->settings.v[i].scope, "vs") && text_starts(vs->settings.v[i].name, "outbound."))
-			rc = client_setting(v, vs, &vs->settings.v[i], p, e);
-	return rc;
-}
-
 /* Does a rule of the administrator's send mail by this service? */
 static bool
 used_by_others(const struct view *v, const struct reading *have, const struct file_list *files, const char *service)
@@ -325,7 +288,7 @@ listeners_begin(struct view *v, const struct reading *have, const struct file_li
 		if (text_eq(vs->ours, "added") && !text_empty(vs->listen) && !text_empty(vs->kind) && vs_service(v, vs) == NULL
 		    && add_listener(v, vs, p, e) != 0)
 			return -1;
-		if (vs->client && put_client(v, vs, p, e) != 0)
+		if (vs->client && find_client(v, vs, e) != 0)
 			return -1;
 	}
 	drop_clients(v, have, files, want, p);

@@ -11,24 +11,6 @@
 #include "mxseal/xalloc.h"
 #include "postfix.h"
 
-struct own_file {
-	char *path;
-	struct str text;
-	const struct certificate *certificate;
-	char *secret;                     /* shown in place of a text that nobody may see */
-};
-
-struct render {
-	const struct reading *have;
-	const struct file_list *files_read;
-	const struct wanted_host *want;
-	int64_t generation;
-	struct view v;                    /* edited */
-	struct view started;              /* the same while all that is stopped or paused runs */
-	struct own_file *files; size_t n_files;
-	struct plan *plan;                /* warnings go here */
-};
-
 static void
 render_release(struct render *r)
 {
@@ -48,7 +30,7 @@ render_release(struct render *r)
 	*r = (struct render){ 0 };
 }
 
-static struct own_file *
+struct own_file *
 own_file_add(struct render *r, char *path)
 {
 	ARRAY_GROW(r->files, r->n_files);
@@ -57,97 +39,10 @@ own_file_add(struct render *r, char *path)
 	return &r->files[r->n_files++];
 }
 
-/* --- settings --- */
-
-/* A parameter in main.cf; and where a service says otherwise for itself, there too, or it would change nothing. */
-static int
-put_main(struct render *r, const struct master_service *service, const struct map_row *row, int i,
-        const char *value, struct err *e)
-{
-	char *now = view_param(&r->v, NULL, row->param[i]), *here = view_param(&r->v, service, row->param[i]);
-	int rc = 0;
-
-	if (!map_same(row, i, now, value))
-		rc = main_cf_set(&r->v.main, row->param[i], value, e);
-	if (rc == 0 && service && master_cf_option(service, row->param[i]) && !map_same(row, i, here, value)) {
-		plan_warn(r->plan, "master.cf sets %s for the service %s %s itself: changed there as well", row->param[i],
-		    clean(service->name), clean(service->type));
-		rc = master_cf_set(&r->v.master, service->name, service->type, row->param[i], value, e);
-	}
-	free(now);
-	free(here);
-	return rc;
-}
-
-static int
-put_service(struct render *r, const struct master_service *service, const struct map_row *row, int i,
-        const char *value, struct err *e)
-{
-	char *now = view_param(&r->v, service, row->param[i]);
-	int rc = 0;
-
-	if (!map_same(row, i, now, value))
-		rc = master_cf_set(&r->v.master, service->name, service->type, row->param[i], value, e);
-	free(now);
-	return rc;
-}
-
-static int
-put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w, struct err *e)
-{
-	const struct map_row *row = map_find(w->name);
-	const struct setting *s = setting_find(w->name);
-	struct str value = STR_INIT;
-	int i, rc = -1;
-
-	if (row == NULL || s == NULL)
-		return err_set(e, RC_INVALID, "\"%s\" is no setting", clean(w->name));
-	if (setting_check(s, w->value, &value, e) != 0)
-		goto out;
-	for (i = 0; i < MAP_PARAMS && row->param[i]; i++) {
-		bool sends = row->client || text_starts(row->param[i], "smtp_");
-		const struct master_service *service;
-		char *native;
-
-		if (sends && !vs->is_default)
-			continue;
-		native = map_native(row, i, value.s, r->v.version);
-		service = sends ? master_cf_find(&r->v.master, CLIENT_SERVICE, "unix") : vs_service(&r->v, vs);
-		rc = native == NULL ? err_set(e, RC_BUG, "%s has no native form of \"%s\"", row->param[i], value.s)
-		    : vs->is_default ? put_main(r, service, row, i, native, e)
-		    : put_service(r, service, row, i, native, e);
-		free(native);
-		if (rc != 0)
-			goto out;
-	}
-	rc = 0;
-out:
-	str_release(&value);
-	return rc;
-}
-
-static int
-put_settings(struct render *r, bool defaults, struct err *e)
-{
-	size_t i, k;
-
-	for (i = 0; i < r->want->n_vs; i++) {
-		const struct wanted_vs *vs = &r->want->vs[i];
-
-		if (vs->is_default != defaults || (!vs->is_default && vs_service(&r->v, vs) == NULL))
-			continue;
-		for (k = 0; k < vs->settings.n; k++)
-			if (put_setting(r, vs, &vs->settings.v[k], e) != 0)
-				return -1;
-	}
-	return 0;
-}
-
 /* --- certificates --- */
 
-/* "/etc/mxseal/3/chain-127.0.0.1_10025.pem" */
-static char *
-chain_path(const struct render *r, const char *name)
+char *
+own_path(const struct render *r, const char *what, const char *name, const char *suffix)
 {
 	struct str file = STR_INIT;
 	char hash[65], *path;
@@ -165,7 +60,7 @@ chain_path(const struct render *r, const char *name)
 		str_cut(&file, file.len > 100 ? 100 : file.len);
 		str_addf(&file, "-%.8s", hash);
 	}
-	path = xasprintf(OURS_DIR "%lld/chain-%s.pem", (long long)r->generation, file.s);
+	path = xasprintf(OURS_DIR "%lld/%s-%s%s", (long long)r->generation, what, file.s, suffix);
 	str_release(&file);
 	return path;
 }
@@ -199,9 +94,9 @@ keep_others(struct render *r, const struct master_service *standard, struct err 
 static int
 bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
 {
-	static const struct map_row chain = { .setting = "certificate", .param = { "smtpd_tls_chain_files" } };
+	static const struct map_row chain = { .setting = "certificate", .param = { "smtpd_tls_chain_files" }, .kind = MAP_TEXT };
 	const struct master_service *s = vs_service(&r->v, vs);
-	struct own_file *f = own_file_add(r, chain_path(r, vs->name));
+	struct own_file *f = own_file_add(r, own_path(r, "chain", vs->name, ".pem"));
 	const char *key = vs->certificate->key_path;
 
 	f->certificate = vs->certificate;
@@ -212,10 +107,10 @@ bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
 		return err_set(e, RC_CERT, "%s: the certificate \"%s\" has no PEM text", clean(vs->name),
 		    clean(vs->certificate->name));
 	if (!vs->is_default)
-		return put_service(r, s, &chain, 0, f->path, e);
+		return setting_on_service(r, s, &chain, 0, f->path, e);
 	if (keep_others(r, s, e) != 0)
 		return -1;
-	return put_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
+	return setting_on_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
 }
 
 static void

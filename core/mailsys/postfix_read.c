@@ -71,32 +71,81 @@ service_listen(const struct view *v, const struct master_service *s, struct str 
 
 /* --- settings found --- */
 
-static void
-found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, const struct vserver *vs,
-        struct found_value *out)
+struct place { const struct master_service *server, *client; bool is_default, wrapper; };
+
+/* Connection control as its table, which has been read with the configuration; "" where there is none of ours, NULL where it
+ * cannot be read. */
+static char *
+clients_table(const struct file_list *files, const struct sections *s, const char *list)
 {
-	const struct master_service *client = vs_client(v, vs->name);
-	bool is_default = vs->is_default, wrapper = vs->implicit_tls;
-	char *native[MAP_PARAMS] = { NULL };
+	char *path = access_path(list);
+	const char *text = path ? file_text(files, s, FILE_MAP, path, "map") : "";
+	char *table = xstrdup(text);
+
+	free(path);
+	return table;
+}
+
+/* One parameter as it is in force; text and source are told. NULL: it is not this virtual server's. */
+static char *
+found_param(const struct view *v, const struct map_row *r, int i, const struct place *at, struct str *text, const char **source)
+{
+	enum map_where where = map_where(r, i);
+	const struct master_service *service = where == MAP_CLIENT ? at->client : where == MAP_SERVER || where == MAP_OWN
+	    || where == MAP_ACCESS ? at->server : NULL;
+	char *name = xstrdup(r->param[i]), *value;
+	const char *raw;
+
+	*source = "default";
+	if (where == MAP_SERVER_PROCS || where == MAP_CLIENT_PROCS) {
+		service = where == MAP_SERVER_PROCS ? at->server : at->client;
+		value = service_procs(v, service);
+		if (service && strcmp(service->column[MASTER_MAXPROC], "-") != 0)
+			*source = "master.cf";
+		else if (main_cf_get(&v->main, "default_process_limit"))
+			*source = "main.cf";
+		raw = value;
+	} else {
+		if (where == MAP_TRANSPORT && at->client && strcmp(at->client->name, CLIENT_SERVICE) != 0) {
+			free(name);
+			name = xasprintf("%s_destination_concurrency_limit", at->client->name);
+			if (main_cf_get(&v->main, name) == NULL) {
+				free(name);
+				name = xstrdup("default_destination_concurrency_limit");
+			}
+		}
+		raw = view_raw(v, service, name, source);
+		value = view_param(v, service, name);
+	}
+	str_addf(text, "%s%s =%s%s", text->len ? "\n" : "", name, *raw ? " " : "", raw);
+	free(name);
+	return value;
+}
+
+static void
+found_setting(const struct view *v, const struct map_row *r, const struct place *at, const struct file_list *files,
+        const struct sections *s, struct found_value *out)
+{
+	char *native[MAP_PARAMS] = { NULL }, *table;
 	struct str text = STR_INIT;
 	const char *from, *source = "default";
 	int i;
 
 	for (i = 0; i < MAP_PARAMS && r->param[i]; i++) {
-		bool sends = text_starts(r->param[i], "smtp_") || r->client;
-		const struct master_service *service = sends ? client : s;
-		const char *raw = view_raw(v, service, r->param[i], &from);
-
-		if (sends && !r->client && !is_default)           /* log.tls: the client's half belongs to the default */
-			continue;
-		native[i] = view_param(v, service, r->param[i]);
-		str_addf(&text, "%s%s =%s%s", text.len ? "\n" : "", r->param[i], *raw ? " " : "", raw);
+		if ((!at->is_default && map_where(r, i) != r->where) || map_is_helper(r, i))
+			continue;                        /* log.tls: the client's half belongs to the default */
+		native[i] = found_param(v, r, i, at, &text, &from);
 		if (strcmp(source, "master.cf") != 0 && strcmp(from, "default") != 0)
 			source = from;
 	}
+	if (r->kind == MAP_CLIENTS) {
+		table = clients_table(files, s, native[0]);
+		free(native[0]);
+		native[0] = table;
+	}
 	out->name = xstrdup(r->setting);
 	out->value = map_ours(r, native);
-	if (wrapper && strcmp(r->setting, "inbound.tls") == 0) {
+	if (at->wrapper && strcmp(r->setting, "inbound.tls") == 0) {
 		xset(&out->value, "require");
 		str_add(&text, "\nsmtpd_tls_wrappermode = yes");
 	}
@@ -223,6 +272,7 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
         const struct file_list *files)
 {
 	struct vserver *vs = vserver_list_add(&out->vservers);
+	struct place at = { s, NULL, is_default, false };
 	const struct map_row *r;
 	struct str listen = STR_INIT;
 
@@ -239,10 +289,12 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 		read_added(vs, v, s);
 	}
 	vs->listen = str_take(&listen);
+	at.wrapper = vs->implicit_tls;
+	at.client = vs_client(v, vs->name);
 	for (r = map_table; r->setting; r++) {
 		struct found_value *f = found_value_list_add(&vs->found);
 
-		found_setting(v, r, s, vs, f);
+		found_setting(v, r, &at, files, &out->sections, f);
 	}
 	read_certificate(vs, v, s, files, &out->sections);
 }
@@ -252,6 +304,7 @@ static void
 read_sender(struct reading *out, const struct view *v, const struct master_service *s, size_t listeners)
 {
 	char *owner = client_of(v, s);
+	struct place at = { NULL, s, false, false };
 	struct vserver *vs;
 	const struct map_row *r;
 	size_t i;
@@ -271,8 +324,8 @@ read_sender(struct reading *out, const struct view *v, const struct master_servi
 	vs->run = xstrdup("started");
 	vs->present = true;
 	for (r = map_table; r->setting; r++)
-		if (r->client && text_starts(r->param[0], "smtp_"))
-			found_setting(v, r, NULL, vs, found_value_list_add(&vs->found));
+		if (r->where == MAP_CLIENT || r->where == MAP_TRANSPORT || r->where == MAP_CLIENT_PROCS)
+			found_setting(v, r, &at, NULL, &out->sections, found_value_list_add(&vs->found));
 }
 
 static void

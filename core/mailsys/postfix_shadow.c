@@ -90,7 +90,8 @@ part_of(const struct master_service *s)
 }
 
 static const char client_words[] = " -o smtp_fallback_relay= -o smtp_tls_policy_maps=static:may -o smtp_tls_wrappermode=no";
-static const char server_words[] = " -o smtpd_milters= -o smtpd_upstream_proxy_protocol= -o smtpd_delay_reject=yes";
+/* Who looks at the trial run has no certificate of a client. */
+static const char server_words[] = " -o smtpd_milters= -o smtpd_upstream_proxy_protocol= -o smtpd_delay_reject=yes -o smtpd_tls_req_ccert=no";
 static const char screen_words[] = " -o postscreen_dnsbl_sites= -o postscreen_access_list=permit_mynetworks -o mynetworks=127.0.0.0/8"
     " -o postscreen_upstream_proxy_protocol= -o postscreen_cache_map=";
 

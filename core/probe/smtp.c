@@ -344,8 +344,8 @@ converse(struct look *l, const char *name)
 	} else {
 		if (greeting(l) != 0 || hello(l, true, &masked) != 0 || starttls(l, masked) != 0 || tls(l, name) != 0)
 			return;
-		/* a demand for a client certificate shows only at the first read (TLS 1.3) */
-		if (hello(l, false, &masked) != 0)
+		/* a demand for a client certificate shows only at the first read (TLS 1.3); its own has been shown by then */
+		if (hello(l, false, &masked) != 0 && !text_eq(l->class_name, "client-cert-required"))
 			return;
 	}
 	judge(l, name);

@@ -1,13 +1,16 @@
 /* Kinds of values: each kind checks a text, gives its normal form and says in words what it takes. A refused value
  * names the setting and what it takes, never more than a cleaned piece of what was typed. */
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "mxseal/clean.h"
 #include "mxseal/setting.h"
 
-#define VALUE_MAX 300
+#define VALUE_MAX 2000    /* a list of networks is the longest */
 
 const struct setting *
 setting_find(const char *name)
@@ -289,6 +292,194 @@ takes_host(const struct setting *s, struct str *out)
 	str_add(out, "none, a name such as relay.example.com, or [host] or [address], each with :port or without");
 }
 
+/* --- sizes --- */
+
+static const struct { char letter; long bytes; } size_units[] = {
+	{ 'g', 1024L * 1024 * 1024 }, { 'm', 1024L * 1024 }, { 'k', 1024L },
+};
+#define SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
+
+static void
+size_text(long bytes, struct str *out)
+{
+	size_t i;
+
+	for (i = 0; i < SIZE_UNITS; i++)
+		if (bytes && bytes % size_units[i].bytes == 0) {
+			str_addf(out, "%ld%c", bytes / size_units[i].bytes, toupper((unsigned char)size_units[i].letter));
+			return;
+		}
+	str_addf(out, "%ld", bytes);
+}
+
+static int
+check_size(const struct setting *s, const char *value, struct str *normal)
+{
+	long n;
+	const char *rest = digits(value, &n);
+	size_t i;
+
+	if (rest == NULL)
+		return -1;
+	for (i = 0; i < SIZE_UNITS && tolower((unsigned char)*rest) != size_units[i].letter; i++)
+		;
+	if (i < SIZE_UNITS) {
+		if (n > 2000000000L / size_units[i].bytes)
+			return -1;
+		n *= size_units[i].bytes;
+		rest++;
+	}
+	if (*rest || n > s->max || (n < s->min && n != 0) || (n == 0 && s->min < 0))
+		return -1;
+	size_text(n, normal);
+	return 0;
+}
+
+static void
+takes_size(const struct setting *s, struct str *out)
+{
+	str_add(out, "bytes, or with K, M or G, from ");
+	size_text(s->min, out);
+	str_add(out, " to ");
+	size_text(s->max, out);
+	str_add(out, "; 0: no limit");
+}
+
+/* --- lists --- */
+
+/* Each word by fn; one blank between them. "none" is a list of none. Twice the same word stands once. */
+static int
+check_words(const char *value, int (*fn)(const char *word, struct str *out), struct str *normal)
+{
+	char **words = words_split(value, ", \t", NULL);
+	struct str one = STR_INIT, seen = STR_INIT;
+	size_t i;
+	int rc = words[0] ? 0 : -1;
+
+	if (words[0] && !words[1] && strcasecmp(words[0], "none") == 0) {
+		str_add(normal, "none");
+		words_free(words);
+		return 0;
+	}
+	str_addc(&seen, ' ');
+	for (i = 0; words[i] && rc == 0; i++) {
+		str_reset(&one);
+		str_addc(&one, ' ');
+		rc = fn(words[i], &one);
+		str_addc(&one, ' ');
+		if (rc == 0 && strstr(seen.s, one.s) == NULL)
+			str_add(&seen, one.s + 1);
+	}
+	if (rc == 0)
+		str_addn(normal, seen.s + 1, seen.len - 2);
+	words_free(words);
+	str_release(&one);
+	str_release(&seen);
+	return rc;
+}
+
+/* "192.0.2.0/24", "2001:db8::1", "[2001:db8::]/32". Bits behind the prefix must be zero, as Postfix wants them. */
+static int
+add_network(const char *word, struct str *out)
+{
+	unsigned char addr[16];
+	char text[INET6_ADDRSTRLEN + 1], printed[INET6_ADDRSTRLEN];
+	bool brackets = *word == '[';
+	const char *start = word + brackets, *rest;
+	size_t len = strcspn(start, brackets ? "]" : "/");
+	int family = memchr(start, ':', len) ? AF_INET6 : AF_INET, width = family == AF_INET6 ? 128 : 32, i;
+	long prefix = width;
+
+	if (len == 0 || len >= sizeof(text) || (brackets && (start[len] != ']' || family != AF_INET6)))
+		return -1;
+	snprintf(text, sizeof(text), "%.*s", (int)len, start);
+	if (inet_pton(family, text, addr) != 1 || inet_ntop(family, addr, printed, sizeof(printed)) == NULL)
+		return -1;
+	rest = start + len + brackets;
+	if (*rest == '/') {
+		rest = digits(rest + 1, &prefix);
+		if (rest == NULL || prefix > width)
+			return -1;
+	}
+	if (*rest)
+		return -1;
+	for (i = (int)prefix; i < width; i++)
+		if (addr[i / 8] & 0x80 >> i % 8)
+			return -1;
+	str_add(out, printed);
+	if (prefix < width)
+		str_addf(out, "/%ld", prefix);
+	return 0;
+}
+
+static int
+check_networks(const struct setting *s, const char *value, struct str *normal)
+{
+	(void)s;
+	return check_words(value, add_network, normal);
+}
+
+static void
+takes_networks(const struct setting *s, struct str *out)
+{
+	(void)s;
+	str_add(out, "none, or addresses and networks such as 192.0.2.7 198.51.100.0/24 2001:db8::/32 (no bits set behind the /)");
+}
+
+static int
+add_domain(const char *word, struct str *out)
+{
+	return all_digits_and_dots(word, strlen(word)) ? -1 : add_name(word, strlen(word), out);
+}
+
+static int
+check_domains(const struct setting *s, const char *value, struct str *normal)
+{
+	(void)s;
+	return check_words(value, add_domain, normal);
+}
+
+static void
+takes_domains(const struct setting *s, struct str *out)
+{
+	(void)s;
+	str_add(out, "none, or mail domains such as example.com example.org");
+}
+
+/* --- mail addresses --- */
+
+/* A dot-atom (RFC 5322, section 3.2.3), with a domain or without; nothing quoted. */
+static int
+check_mail(const struct setting *s, const char *value, struct str *normal)
+{
+	const char *at = strchr(value, '@');
+	size_t len = at ? (size_t)(at - value) : strlen(value), i;
+
+	(void)s;
+	if (strcasecmp(value, "none") == 0) {
+		str_add(normal, "none");
+		return 0;
+	}
+	if (len == 0 || len > 64 || value[0] == '.' || value[0] == '-' || value[len - 1] == '.')
+		return -1;
+	for (i = 0; i < len; i++)
+		if ((unsigned char)value[i] >= 0x80 || (!isalnum((unsigned char)value[i]) && !strchr("!#%&'*+-/=?^_`{|}~.", value[i]))
+		    || (value[i] == '.' && value[i + 1] == '.'))
+			return -1;
+	str_addn(normal, value, len);
+	if (at == NULL)
+		return 0;
+	str_addc(normal, '@');
+	return add_domain(at + 1, normal);
+}
+
+static void
+takes_mail(const struct setting *s, struct str *out)
+{
+	(void)s;
+	str_add(out, "none, or one mail address such as postmaster@example.com");
+}
+
 /* --- the kinds --- */
 
 static const struct kind {
@@ -301,6 +492,10 @@ static const struct kind {
 	[SETTING_TIME]   = { check_time, takes_time },
 	[SETTING_HOST]   = { check_host, takes_host },
 	[SETTING_NAME]   = { check_name, takes_name },
+	[SETTING_SIZE]   = { check_size, takes_size },
+	[SETTING_NETWORKS] = { check_networks, takes_networks },
+	[SETTING_DOMAINS] = { check_domains, takes_domains },
+	[SETTING_MAIL]   = { check_mail, takes_mail },
 };
 
 int
@@ -325,4 +520,27 @@ void
 setting_takes(const struct setting *s, struct str *out)
 {
 	kinds[s->kind].takes(s, out);
+}
+
+/* Values in the order of the choices, weakest first; what is not known counts as what nobody said. */
+bool
+setting_stricter(const struct setting *s, const char *from, const char *to)
+{
+	const struct choice *c;
+	int i = 0, was = -1, is = -1, strict;
+
+	if (!s->warn_strict || s->kind != SETTING_CHOICE || to == NULL || *to == '\0')
+		return false;
+	if (from == NULL || *from == '\0')
+		from = s->initial;
+	for (c = s->choices; c->name; c++, i++) {
+		if (from && strcmp(c->name, from) == 0)
+			was = i;
+		if (strcmp(c->name, to) == 0)
+			is = i;
+	}
+	strict = s->strict_from;
+	if (s->lax && from && strcmp(from, s->lax) == 0)
+		was = strict - 1;
+	return is >= strict && is > was && !(s->lax && strcmp(to, s->lax) == 0);
 }

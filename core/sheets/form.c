@@ -36,6 +36,7 @@ form_open(struct form **out, const struct sheet *s, struct journey *j, int64_t o
 	f->value = xcalloc(n + 1, sizeof(char *));
 	f->was = xcalloc(n + 1, sizeof(char *));
 	f->note = xcalloc(n + 1, sizeof(char *));
+	f->lock = xcalloc(n + 1, sizeof(char *));
 	str_init(&f->result, 0);
 	for (i = 0; i < n; i++)
 		f->value[i] = xstrdup(s->fields[i].initial ? s->fields[i].initial : "");
@@ -63,10 +64,12 @@ form_close(struct form *f)
 		free(f->value[i]);
 		free(f->was[i]);
 		free(f->note[i]);
+		free(f->lock[i]);
 	}
 	free(f->value);
 	free(f->was);
 	free(f->note);
+	free(f->lock);
 	free(f->at);
 	free(f->object_name);
 	str_release(&f->result);
@@ -136,6 +139,21 @@ form_note(struct form *f, const char *name, const char *fmt, ...)
 	va_end(ap);
 }
 
+void
+form_lock(struct form *f, const char *name, const char *why)
+{
+	size_t i;
+
+	if (form_field(f, name, &i) != NULL)
+		xset(&f->lock[i], why);
+}
+
+const char *
+form_locked(const struct form *f, const struct field *fd)
+{
+	return f->lock[fd - f->sheet->fields];
+}
+
 bool
 form_edited(const struct form *f)
 {
@@ -184,6 +202,20 @@ field_help(const struct field *fd)
 	const struct setting *s = field_setting(fd);
 
 	return fd->help != NULL ? fd->help : s != NULL ? s->help : "";
+}
+
+void
+field_help_whole(const struct field *fd, struct str *out)
+{
+	const struct setting *s = field_setting(fd);
+
+	str_add(out, field_help(fd));
+	if (s == NULL)
+		return;
+	if (s->initial != NULL)
+		str_addf(out, " Default: %s.", s->initial);
+	if (s->affects != NULL)
+		str_addf(out, " Concerns %s.", s->affects);
 }
 
 void
@@ -305,6 +337,8 @@ form_check_field(struct form *f, const struct field *fd, struct err *e)
 	value = form_get(f, fd->name);
 	if (fd->kind == FIELD_NOTE)
 		return 0;
+	if (form_locked(f, fd) != NULL && strcmp(value, f->was[fd - f->sheet->fields]) != 0)
+		return err_set(e, RC_INVALID, "%s: %s", fd->name, form_locked(f, fd));
 	if (*value == '\0') {
 		if (fd->flags & FIELD_REQUIRED)
 			rc = err_set(e, RC_INVALID, "%s is needed", field_label(fd));

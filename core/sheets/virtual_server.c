@@ -1,18 +1,13 @@
-/* Properties of a virtual server: General, Access, Delivery. The fields are rows of the table of settings; beside them
- * stands what the mail system will get. */
+/* Properties of a virtual server: General, Access, Messages, Delivery, and what is to be read: Certificate, Raw, History
+ * (virtual_server_pages.c). The fields are rows of the table of settings; beside them stands what the mail system will get. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "private.h"
+#include "virtual_server.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-
-struct properties {
-	struct vserver vs;
-	bool has_certificate;    /* one that peers can use is assigned or in use */
-};
 
 static void
 properties_free(void *data)
@@ -20,6 +15,8 @@ properties_free(void *data)
 	struct properties *p = data;
 
 	vserver_release(&p->vs);
+	server_release(&p->server);
+	wanted_list_release(&p->wanted);
 	free(p);
 }
 
@@ -40,72 +37,155 @@ check_needs_certificate(const struct form *f, const char *value, struct str *not
 	return err_hint(e, "request one with the certificate wizard (c), or assign one");
 }
 
+/* Does the value ask more of peers than the host does now? A floor of TLS shuts nobody out while no TLS is offered. */
+static bool
+stricter(const struct form *f, const char *name, const char *value)
+{
+	const struct found_value *fv = found_of_vs(&of(f)->vs, name), *tls = found_of_vs(&of(f)->vs, "inbound.tls");
+
+	if (strcmp(name, "inbound.protocol-min") == 0 && (tls == NULL || text_eq(tls->value, "off")))
+		return false;
+	return setting_stricter(setting_find(name), fv ? fv->value : NULL, value);
+}
+
+/* With figures from the host's log. */
+static void
+note_strict(const struct form *f, const char *name, const char *value, struct str *note)
+{
+	if (stricter(f, name, value))
+		traffic_sentence(f->journey, &of(f)->server, name, value, note);
+}
+
 static int
-check_require(const struct form *f, const char *value, struct str *note, struct err *e)
+check_secure(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	if (check_needs_certificate(f, value, note, e) == -1)
 		return -1;
 	if (strcmp(value, "require") == 0 && of(f)->vs.port == 25)
-		str_add(note, "Servers without TLS cannot deliver to you any more (RFC 3207 advises against it on port 25).");
+		str_add(note, "Servers without TLS cannot deliver to you any more (RFC 3207 advises against it on port 25). ");
+	note_strict(f, "inbound.tls", value, note);
+	return 0;
+}
+
+static int
+check_protocol(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)e;
+	note_strict(f, "inbound.protocol-min", value, note);
+	return 0;
+}
+
+static int
+check_client_cert(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)e;
+	note_strict(f, "inbound.client-cert", value, note);
 	return 0;
 }
 
 static int
 check_outbound(const struct form *f, const char *value, struct str *note, struct err *e)
 {
-	(void)f;
 	(void)e;
 	if (strcmp(value, "none") != 0 && strcmp(value, "may") != 0 && strcmp(value, "dane") != 0)
 		str_add(note, "Mail to every destination that cannot do this will wait and then bounce; a connector makes "
-		    "exceptions.");
+		    "exceptions. ");
+	note_strict(f, "outbound.tls", value, note);
+	return 0;
+}
+
+static int
+check_anonymous(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)e;
+	if (strcmp(value, "no") == 0 && of(f)->vs.port == 25)
+		str_add(note, "Other mail servers do not log in: no mail from outside comes in by port 25 any more.");
+	return 0;
+}
+
+static int
+check_relay(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)f;
+	(void)e;
+	if (strcmp(value, "none") == 0)
+		str_add(note, "Programs on the host itself that send by SMTP may then not relay either: 127.0.0.0/8 and ::1 let them.");
 	return 0;
 }
 
 static const struct page pages[] = {
 	{ .name = "general", .title = "General" },
-	{ .name = "access", .title = "Access",
-	  .intro = "Certificate and Communication: what peers and clients that connect to it may and must do." },
-	{ .name = "delivery", .title = "Delivery", .intro = "Outbound security of all mail that no connector takes." },
+	{ .name = "access", .title = "Access" },
+	{ .name = "messages", .title = "Messages" },
+	{ .name = "delivery", .title = "Delivery" },
+	{ .name = "certificate", .title = "Certificate", .text = true },
+	{ .name = "raw", .title = "Raw", .text = true },
+	{ .name = "history", .title = "History", .text = true },
 	{ .name = NULL }
 };
-
-static bool
-is_default(const struct form *f)
-{
-	return of(f) == NULL || of(f)->vs.is_default;
-}
 
 #define SETTING(n, p, ...) { .name = n, .page = p, .kind = FIELD_SETTING, ##__VA_ARGS__ }
 
 static const struct field fields[] = {
 	{ .name = "listen", .page = "general", .label = "Listens on", .kind = FIELD_NOTE,
 	  .help = "Addresses and ports, from master.cf." },
-	{ .name = "greets", .page = "general", .label = "Name in EHLO", .kind = FIELD_NOTE,
-	  .help = "myhostname: the name peers see; the certificate should cover it." },
+	SETTING("inbound.name", "general"),
+	SETTING("inbound.connections", "general"),
+	SETTING("inbound.connections-per-client", "general"),
+	SETTING("inbound.timeout", "general"),
 	SETTING("log.tls", "general"),
+	SETTING("log.format", "general"),
 	{ .name = "certificate", .page = "access", .label = "Certificate", .kind = FIELD_NOTE,
-	  .help = "c opens the certificate wizard." },
-	SETTING("inbound.tls", "access", .check = check_require),
-	SETTING("inbound.protocol-min", "access"),
+	  .help = "What TLS is offered with; the page Certificate tells more, and c in the tree opens the wizard." },
+	SETTING("inbound.tls", "access", .check = check_secure),
+	SETTING("inbound.protocol-min", "access", .check = check_protocol),
 	SETTING("inbound.ciphers", "access"),
+	SETTING("inbound.client-cert", "access", .check = check_client_cert),
+	SETTING("inbound.anonymous", "access", .check = check_anonymous),
+	SETTING("inbound.auth", "access"),
 	SETTING("inbound.auth-needs-tls", "access"),
-	SETTING("inbound.client-cert", "access"),
-	SETTING("outbound.tls", "delivery", .check = check_outbound, .shown = is_default),
-	SETTING("outbound.protocol-min", "delivery", .shown = is_default),
-	SETTING("outbound.ciphers", "delivery", .shown = is_default),
-	SETTING("outbound.smart-host", "delivery", .shown = is_default),
-	SETTING("outbound.helo-name", "delivery", .shown = is_default),
-	SETTING("outbound.retry.first", "delivery", .shown = is_default),
-	SETTING("outbound.retry.max", "delivery", .shown = is_default),
-	SETTING("outbound.expire-after", "delivery", .shown = is_default),
-	SETTING("outbound.notify-after", "delivery", .shown = is_default),
-	{ .name = "sends", .page = "delivery", .label = "Outbound", .kind = FIELD_NOTE,
-	  .help = "Mail is sent by the client of the default virtual server." },
+	SETTING("inbound.auth-domain", "access"),
+	SETTING("inbound.auth-windows", "access"),
+	SETTING("inbound.clients.only", "access"),
+	SETTING("inbound.clients.except", "access"),
+	SETTING("inbound.relay.networks", "access", .check = check_relay),
+	SETTING("inbound.relay.authenticated", "access"),
+	SETTING("inbound.reverse-lookup", "access"),
+	SETTING("inbound.message-size", "messages"),
+	SETTING("inbound.session-size", "messages"),
+	SETTING("outbound.messages-per-connection", "messages"),
+	SETTING("inbound.recipients", "messages"),
+	SETTING("notices.copy-to", "messages"),
+	SETTING("notices.badmail", "messages"),
+	SETTING("inbound.unknown-recipients", "messages"),
+	SETTING("outbound.tls", "delivery", .check = check_outbound),
+	SETTING("outbound.protocol-min", "delivery"),
+	SETTING("outbound.ciphers", "delivery"),
+	SETTING("outbound.auth", "delivery"),
+	SETTING("outbound.retry.first", "delivery"),
+	SETTING("outbound.retry.second", "delivery"),
+	SETTING("outbound.retry.max", "delivery"),
+	SETTING("outbound.notify-after", "delivery"),
+	SETTING("outbound.expire-after", "delivery"),
+	SETTING("notices.expire-after", "delivery"),
+	SETTING("local.expire-after", "delivery"),
+	SETTING("outbound.connections", "delivery"),
+	SETTING("outbound.timeout.connect", "delivery"),
+	SETTING("outbound.timeout", "delivery"),
+	SETTING("outbound.connections-per-domain", "delivery"),
+	SETTING("outbound.port", "delivery"),
+	SETTING("outbound.hop-count", "delivery"),
+	SETTING("outbound.masquerade", "delivery"),
+	SETTING("outbound.helo-name", "delivery"),
+	SETTING("outbound.helo-only", "delivery"),
+	SETTING("outbound.smart-host", "delivery"),
+	SETTING("outbound.fallback-host", "delivery"),
+	SETTING("outbound.dns-servers", "delivery"),
 	{ .name = NULL }
 };
 
-static const struct found_value *
-found_find(const struct vserver *vs, const char *name)
+const struct found_value *
+found_of_vs(const struct vserver *vs, const char *name)
 {
 	size_t i;
 
@@ -143,43 +223,132 @@ load_certificate(struct form *f, struct properties *p)
 	certificate_release(&c);
 }
 
+static const struct wanted *
+wanted_of_vs(const struct properties *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->wanted.n; i++)
+		if (strcmp(p->wanted.v[i].name, name) == 0)
+			return &p->wanted.v[i];
+	return NULL;
+}
+
+/* What is on the host now, where that comes from, and where what is wanted was said when not here. */
+static void
+note_found(struct form *f, const struct properties *p, const char *name)
+{
+	const struct found_value *fv = found_of_vs(&p->vs, name);
+	const struct wanted *w = wanted_of_vs(p, name);
+	const char *text = fv ? fv->value ? fv->value : fv->native : NULL;
+	struct str s = STR_INIT;
+
+	if (text != NULL)
+		str_addf(&s, "on the host: %.*s (%s)", (int)strcspn(text, "\n"), text,
+		    w && text_eq(w->value, fv->value) && strcmp(fv->source, "default") != 0 ? "ours" : fv->source);
+	if (w != NULL && strcmp(w->scope, "vs") != 0)
+		str_addf(&s, "%swanted for the whole %s", s.len ? "; " : "", w->scope);
+	form_note(f, name, "%s", s.s);
+	str_release(&s);
+}
+
 static int
 load(struct form *f, struct err *e)
 {
 	struct properties *p = xcalloc(1, sizeof(*p));
-	struct wanted_list w = { NULL, 0 };
-	struct server sv = { .id = 0 };
+	struct str why = STR_INIT;
 	const struct field *fd;
 	size_t i;
 
 	f->data = p;
 	f->data_free = properties_free;
 	if (store_vserver_get(journey_store(f->journey), f->object, &p->vs, e) == -1 ||
-	    store_server_get(journey_store(f->journey), p->vs.server, &sv, e) == -1 ||
-	    store_wanted(journey_store(f->journey), f->object, &w, e) == -1) {
-		server_release(&sv);
+	    store_server_get(journey_store(f->journey), p->vs.server, &p->server, e) == -1 ||
+	    store_wanted(journey_store(f->journey), f->object, &p->wanted, e) == -1)
 		return -1;
-	}
 	(void)form_set(f, "listen", p->vs.listen ? p->vs.listen : "-", NULL);
-	(void)form_set(f, "greets", sv.host_name ? sv.host_name : "-", NULL);
-	(void)form_set(f, "sends", p->vs.is_default ? "this virtual server sends the host's mail"
-	    : "set on the default virtual server of the host", NULL);
-	for (i = 0; i < w.n; i++)
-		(void)form_set(f, w.v[i].name, w.v[i].value, NULL);
 	for (fd = f->sheet->fields; fd->name != NULL; fd++) {
-		const struct found_value *fv = found_find(&p->vs, fd->name);
-
-		if (fd->kind == FIELD_SETTING && fv != NULL)
-			form_note(f, fd->name, "on the host: %s (%s)", fv->value ? fv->value : fv->native, fv->source);
+		if (fd->kind != FIELD_SETTING)
+			continue;
+		str_reset(&why);
+		if (text_starts(fd->name, "inbound.") && (text_eq(p->vs.kind, "outbound") || text_eq(p->vs.listen_wanted, "")))
+			form_lock(f, fd->name, "it only sends");
+		else if (setting_declined(f->journey, f->object, fd->name, &why))
+			form_lock(f, fd->name, why.s);
+		else
+			note_found(f, p, fd->name);
+	}
+	for (i = 0; i < p->wanted.n; i++) {
+		fd = form_field(f, p->wanted.v[i].name, NULL);
+		if (fd != NULL && form_locked(f, fd) == NULL)
+			(void)form_set(f, fd->name, p->wanted.v[i].value, NULL);
 	}
 	load_certificate(f, p);
-	wanted_list_release(&w);
-	server_release(&sv);
+	str_release(&why);
 	return 0;
 }
 
+/* Without EHLO there is no TLS: the two do not go together, whichever is edited. */
+static int
+check(const struct form *f, const char **field, struct err *e)
+{
+	const struct found_value *tls = found_of_vs(&of(f)->vs, "outbound.tls"), *helo = found_of_vs(&of(f)->vs, "outbound.helo-only");
+	const char *level = form_get(f, "outbound.tls"), *only = form_get(f, "outbound.helo-only");
+
+	if (*level == '\0' && *only == '\0')
+		return 0;
+	if (*level == '\0')
+		level = tls && tls->value ? tls->value : "none";
+	if (*only == '\0')
+		only = helo && helo->value ? helo->value : "no";
+	if (strcmp(only, "yes") != 0 || strcmp(level, "none") == 0 || strcmp(level, "may") == 0)
+		return 0;
+	if (field != NULL)
+		*field = "outbound.helo-only";
+	err_set(e, RC_INVALID, "HELO instead of EHLO does not go together with outbound security %s: without EHLO there is no TLS", level);
+	return err_hint(e, "set outbound.helo-only=no, or outbound.tls=none");
+}
+
+/* Everything edited that asks more of peers, as one question. */
+static bool
+ask(const struct form *f, struct str *question)
+{
+	struct str names = STR_INIT;
+	size_t i;
+
+	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
+		const struct field *fd = &f->sheet->fields[i];
+
+		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !stricter(f, fd->name, f->value[i]))
+			continue;
+		str_addf(&names, "%s%s=%s", names.len ? " " : "", fd->name, f->value[i]);
+	}
+	if (names.len)
+		str_addf(question, "Shut out who cannot do that (%s)?", names.s);
+	str_release(&names);
+	return question->len > 0;
+}
+
+#define FIGURES_GOOD (24 * 3600)     /* the log is not read again within this time */
+#define FIGURES_DAYS 7
+
+/* Figures are read when somebody has chosen what needs them. */
+static int64_t
+look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
+{
+	struct traffic_taken t;
+	struct str question = STR_INIT;
+	bool needed = ask(f, &question);
+
+	(void)page;
+	str_release(&question);
+	if (!needed || (traffic_taken(f->journey, of(f)->vs.server, &t) && when_now() - t.at < FIGURES_GOOD))
+		return 0;
+	return traffic_read(f->journey, of(f)->vs.server, FIGURES_DAYS, done, arg, NULL);
+}
+
 static void
-preview(const struct form *f, const char *page, struct str *out)
+preview_fields(const struct form *f, const char *page, struct str *out)
 {
 	const struct field *fd;
 	struct str lines = STR_INIT;
@@ -195,6 +364,19 @@ preview(const struct form *f, const char *page, struct str *out)
 			str_addf(out, "%c %s\n", strcmp(f->value[i], f->was[i]) ? '*' : ' ', l);
 	}
 	str_release(&lines);
+}
+
+static void
+preview(const struct form *f, const char *page, struct str *out)
+{
+	if (text_eq(page, "certificate"))
+		vs_page_certificate(f, out);
+	else if (text_eq(page, "raw"))
+		vs_page_raw(f, out);
+	else if (text_eq(page, "history"))
+		vs_page_history(f, out);
+	else
+		preview_fields(f, page, out);
 }
 
 static void
@@ -240,5 +422,6 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 
 const struct sheet sheet_virtual_server = {
 	.name = "virtual-server", .title = "Properties", .kind = SHEET_TABS, .object = OBJECT_VSERVER, .pages = pages,
-	.fields = fields, .act = "Keep", .load = load, .preview = preview, .command = command, .start = start,
+	.fields = fields, .act = "Keep", .load = load, .check = check, .ask = ask,
+	.look = look, .preview = preview, .command = command, .start = start,
 };

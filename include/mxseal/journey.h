@@ -121,8 +121,18 @@ int64_t push_revert(struct journey *j, int64_t server, int64_t to, struct push_r
         void *arg, struct err *e);
 int64_t push_state(struct journey *j, int64_t server, struct push_status *out, journey_done_fn *done, void *arg,
         struct err *e);
+/* Does a setting mean nothing on this virtual server? why gets "not on Postfix: ..." with what there is instead. */
+bool setting_declined(struct journey *j, int64_t vserver, const char *setting, struct str *why);
 /* What the mail system would get for a setting's value, one native line each; "" where it has none. */
 void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
+
+/* --- core/journey/traffic.c: figures from the host's mail log --- */
+/* Reads the log of the last days and stores who brought and took mail, with TLS and without. */
+int64_t traffic_read(struct journey *j, int64_t server, int days, journey_done_fn *done, void *arg, struct err *e);
+struct traffic_taken { int64_t at, first_at; int days; bool cut, tls_seen; };    /* when; first line that counted, 0: none */
+bool traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out);   /* false: never read */
+/* Who would be shut out by this value, as far as the figures tell; or that there are none and how to get them. */
+void traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out);
 
 /* --- core/journey/vservers.c: virtual servers are added, taken away, started and stopped: what is wanted; a push does it --- */
 /* "192.0.2.5:2525", "[2001:db8::1]:587", "587" or "*:587" (all addresses), "none" (only sends) in normal form: "0.0.0.0:587"

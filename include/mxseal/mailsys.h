@@ -67,8 +67,8 @@ struct mailsys {
 	int (*more)(const struct sections *s, struct command_list *cmds, struct err *e);
 	int (*read)(struct sections *s, struct reading *out, struct err *e);     /* takes the sections */
 	native_fn *native;
-	/* Does this setting mean anything here? NULL, or the sentence why not. */
-	const char *(*declines)(const char *setting);
+	/* Does this setting mean anything here, on this kind of virtual server? NULL, or why not and what there is instead. */
+	const char *(*declines)(const char *setting, bool is_default);
 	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
 	        struct err *e);
 	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
@@ -79,6 +79,8 @@ struct mailsys {
 	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
 	/* Rows of its tables that no mail can reach, in the same rounds. */
 	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
+	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
+	void (*traffic)(int days, struct command_list *out);
 };
 
 extern const struct mailsys mailsys_postfix;

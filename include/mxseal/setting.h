@@ -15,7 +15,11 @@ enum setting_kind {
 	SETTING_NUMBER,           /* min..max, unit */
 	SETTING_TIME,             /* "30s" "5m" "2h" "5d" */
 	SETTING_HOST,             /* a host name, [address], optional :port */
-	SETTING_NAME              /* a host name */
+	SETTING_NAME,             /* a host name */
+	SETTING_SIZE,             /* bytes: "10M" "512K" "0" */
+	SETTING_NETWORKS,         /* "192.0.2.0/24 2001:db8::/32", blank between, or "none" */
+	SETTING_DOMAINS,          /* mail domains, blank between, or "none" */
+	SETTING_MAIL              /* one mail address, or "none" */
 };
 
 struct choice {
@@ -34,7 +38,10 @@ struct setting {
 	long min, max;
 	const char *unit;
 	const char *initial;      /* what the mail system does when nobody says anything, in our words */
-	bool warn_strict;         /* values "require"/"encrypt" and stronger strand peers: ask first */
+	const char *affects;      /* who notices: "clients that connect to it" */
+	bool warn_strict;         /* some values strand peers, ask first: those from the place strict_from of choices on ... */
+	int strict_from;
+	const char *lax;          /* ... but for this one */
 };
 
 extern const struct setting setting_table[];   /* ended by a row without name */
@@ -42,6 +49,8 @@ extern const struct setting setting_table[];   /* ended by a row without name */
 const struct setting *setting_find(const char *name);
 /* Checks a value and writes its normal form. RC_INVALID with a sentence naming the setting and what it takes. */
 int setting_check(const struct setting *s, const char *value, struct str *normal, struct err *e);
+/* Would going from one value to the other (NULL or "": not known, unset) shut out peers that get through now? */
+bool setting_stricter(const struct setting *s, const char *from, const char *to);
 /* What it takes, for --help: "off, offer, require". */
 void setting_takes(const struct setting *s, struct str *out);
 

@@ -51,6 +51,7 @@ struct field {
 struct page {
 	const char *name, *title, *intro;
 	bool (*shown)(const struct form *f);           /* branches; NULL: always */
+	bool text;                /* no fields: what preview says of it, to be read and scrolled */
 };
 
 enum sheet_kind { SHEET_DIALOG, SHEET_TABS, SHEET_WIZARD };
@@ -71,6 +72,9 @@ struct sheet {
 	int  (*load)(struct form *f, struct err *e);
 	/* Rules across fields. field (may be NULL) gets the name of the one to go to. */
 	int  (*check)(const struct form *f, const char **field, struct err *e);
+	/* What should be asked before start, one line; what speaks for and against it stands in the notes of the fields, after a
+	 * check. False: nothing. */
+	bool (*ask)(const struct form *f, struct str *question);
 	/* What will happen, or what the mail system will get: shown beside the fields; page NULL: the whole (review). */
 	void (*preview)(const struct form *f, const char *page, struct str *out);
 	/* The same as a command line. */
@@ -93,6 +97,7 @@ struct form {
 	char **value;             /* one per field; never NULL inside */
 	char **was;               /* as loaded: what differs is edited */
 	char **note;              /* remark per field, or NULL */
+	char **lock;              /* why a field cannot be edited here, or NULL: then it is only shown */
 	struct str result;        /* after start: what came out, for people, several lines */
 	int64_t result_id;        /* id of what was made */
 	void *data;               /* of the sheet */
@@ -107,15 +112,18 @@ const char *form_get(const struct form *f, const char *name);       /* "" when t
 bool form_yes(const struct form *f, const char *name);
 int  form_set(struct form *f, const char *name, const char *value, struct err *e);   /* RC_NOTFOUND; no check of the value */
 void form_note(struct form *f, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void form_lock(struct form *f, const char *name, const char *why);
+const char *form_locked(const struct form *f, const struct field *fd);          /* NULL: it can be edited */
 bool form_edited(const struct form *f);
 bool field_shown(const struct form *f, const struct field *fd);     /* itself and its page */
 bool page_shown(const struct form *f, const struct page *p);
 /* Checks one field, all of a page, or all (page NULL). field gets the first one that is refused. */
 int  form_check_field(struct form *f, const struct field *fd, struct err *e);
 int  form_check(struct form *f, const char *page, const char **field, struct err *e);
-/* Label, help, choices with setting_table looked up. */
+/* Label, help (whole: with the default and whom it concerns), choices, with setting_table looked up. */
 const char *field_label(const struct field *fd);
 const char *field_help(const struct field *fd);
+void field_help_whole(const struct field *fd, struct str *out);
 void field_choices(const struct form *f, const struct field *fd, struct choice_list *out);
 /* Draft: JSON object of the values that differ, without secrets. */
 void form_draft(const struct form *f, struct str *json);

@@ -91,6 +91,11 @@ int store_queue_note(struct store *st, int64_t server, const char *destination, 
 int store_queue_points(struct store *st, int64_t server, const char *destination, int64_t since, struct queue_point_list *out,
         struct err *e);
 
+/* Who took and who brought mail, from the log: all of a server at once. direction: "in" or "out"; those with most messages without
+ * TLS first. */
+int store_traffic_set(struct store *st, int64_t server, const struct traffic_list *l, struct err *e);
+int store_traffic(struct store *st, int64_t server, const char *direction, struct traffic_list *out, struct err *e);
+
 /* Drafts of open dialogs: one text (JSON) per key ("certificate mx1/smtp"). NULL removes. get: RC_NOTFOUND. */
 int store_draft_set(struct store *st, const char *key, const char *text, struct err *e);
 int store_draft_get(struct store *st, const char *key, char **out, struct err *e);

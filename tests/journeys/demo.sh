@@ -29,7 +29,7 @@ no_key_here() { ! grep -aq 'BEGIN.*PRIVATE KEY' "$MXSEAL_STORE"*; }
 prove "no private key stands in the store" no_key_here
 
 chapter "What the host shall do"
-show vs set mx1 inbound.tls=offer outbound.tls=encrypt
+show vs set mx1 inbound.tls=offer outbound.tls=encrypt --yes
 show plan mx1
 prove "the plan touched nothing" is "$(configuration mx1)" "$before"
 

@@ -156,7 +156,7 @@ good() {
 		{ sed 's/^/  | /' "$work/out" "$work/err" | tail -40; printf '%s\n' "${rows[@]}"; fail "$name: status $status"; }
 	greets || fail "$name: the service does not greet"
 }
-set_vs() { local vs=$1; shift; quiet vs set "$vs" "$@"; }
+set_vs() { local vs=$1; shift; quiet vs set "$vs" "$@" --yes; }
 own_certificate() { quiet cert request "$1" --cn "$host.lab.test" --authority ca; quiet vs set "$1" inbound.tls=offer; }
 again() { quiet server read "$host"; "$@"; }
 

@@ -10,7 +10,7 @@ kind() { mx --json drift mx1 --no-shadow > "$work/drift" 2> "$work/drift.err"; j
 
 chapter "as pushed"
 known_host mx1
-quiet vs set mx1 outbound.tls=encrypt outbound.retry.max=50m
+quiet vs set mx1 outbound.tls=encrypt outbound.retry.max=50m --yes
 quiet connector add bank --domain bank.test --tls none --via mx1
 prove "edited and not pushed is told as that" is "$(kind outbound.tls)" edited
 quiet push mx1 --yes --no-shadow

@@ -36,7 +36,7 @@ at_once() {
 }
 greeting() { # WORD: something to push, on all
 	local host
-	for host in "${hosts[@]}"; do quiet vs set "$host" "outbound.tls=$1"; done
+	for host in "${hosts[@]}"; do quiet vs set "$host" "outbound.tls=$1" --yes; done
 }
 
 chapter "eight hosts become known"

@@ -21,7 +21,7 @@ quiet vs set mx1 inbound.tls=offer
 show push mx1 --yes
 old=$(configuration mx1) old_served=$(served_inside)
 prove "a certificate is served" [ -n "$old_served" ]
-quiet vs set mx1 outbound.tls=encrypt
+quiet vs set mx1 outbound.tls=encrypt --yes
 show push mx1 --yes --no-keep --confirm-within 120
 prove "it waits, and the log is read" [ "$(json '"\(.state) \(.mail != null)"' status mx1)" = "waiting true" ]
 send_many notls.test 4
@@ -41,7 +41,7 @@ chapter "the network is cut"
 link() { "$lab" exec mx1 ip link set dev "$("$lab" exec mx1 sh -c 'ls /sys/class/net | grep -v "^lo$" | head -n 1')" "$1"; }
 is_back() { is "$(configuration mx1)" "$old" && is "$(served_inside)" "$old_served"; }
 for n in 1 2 3; do
-	quiet vs set mx1 "inbound.protocol-min=tls1.$((1 + n % 2))" outbound.tls=may "inbound.tls=$([ $((n % 2)) = 1 ] && echo require || echo offer)"
+	quiet vs set mx1 "inbound.protocol-min=tls1.$((1 + n % 2))" outbound.tls=may "inbound.tls=$([ $((n % 2)) = 1 ] && echo require || echo offer)" --yes
 	status_is 0 push mx1 --yes --no-keep --confirm-within 3 || fail "no push to cut"
 	pushed=$SECONDS
 	link down
@@ -52,7 +52,7 @@ for n in 1 2 3; do
 	prove "run $n: in this word" said undone
 	prove "run $n: and once: nothing new is nothing bad" status_is 0 status mx1
 done
-quiet vs set mx1 outbound.tls=encrypt
+quiet vs set mx1 outbound.tls=encrypt --yes
 status_is 0 push mx1 --yes --no-keep --confirm-within 3 || fail "no push to undo"
 prove "the host undoes it" until_true 10 is_back
 prove "undo, a moment too late, finds it undone" status_is 0 undo mx1

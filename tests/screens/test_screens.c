@@ -476,6 +476,52 @@ sheet_with_an_error(void **state)
 	close_all(w->app);
 }
 
+/* What shuts peers out is said with figures while it is chosen, and asked before it is kept. */
+static void
+sheet_that_asks(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct traffic_list l = { NULL, 0 };
+	struct wanted_list wanted = { NULL, 0 };
+	struct err e;
+	char *fact = xasprintf("traffic:%lld", (long long)w->mx1), *text = xasprintf("%lld 7 %lld 0 1", (long long)NOW - 7200,
+	    (long long)NOW - 600000);
+	static const struct { const char *peer; int64_t messages, clear; } peers[] = {
+		{ "old.example.org", 20, 20 }, { "bank.test", 40, 8 }, { "c.test", 3, 2 }, { "d.test", 1, 1 }, { "good.test", 1140, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		struct traffic *t = traffic_list_add(&l);
+
+		*t = (struct traffic){ .messages = peers[i].messages, .clear = peers[i].clear, .last_at = NOW - 60 };
+		t->direction = xstrdup("out");
+		t->peer = xstrdup(peers[i].peer);
+		t->oldest = peers[i].messages > peers[i].clear ? xstrdup("TLSv1.2") : NULL;
+	}
+	must(store_traffic_set(a->st, w->mx1, &l, &e), &e);
+	must(store_fact_set(a->st, fact, text, &e), &e);
+	app_sheet(a, "virtual-server", w->smtp, "mx1/smtp", NULL);
+	app_key(a, K_ALT_0 + 4);
+	for (int i = 0; i < 3; i++)
+		app_key(a, K_RIGHT);
+	shot(a, "sheet-strict");
+	app_key(a, K_BACKTAB);
+	app_key(a, K_ENTER);
+	shot(a, "sheet-strict-asked");
+	app_key(a, 'n');
+	must(store_wanted(a->st, w->smtp, &wanted, &e), &e);
+	for (size_t i = 0; i < wanted.n; i++)
+		assert_string_not_equal(wanted.v[i].value, "encrypt");
+	wanted_list_release(&wanted);
+	close_all(a);
+	must(store_draft_set(a->st, "virtual-server mx1/smtp", NULL, &e), &e);
+	must(store_fact_set(a->st, fact, NULL, &e), &e);
+	traffic_list_release(&l);
+	free(fact);
+	free(text);
+}
+
 static void
 texts(void **state)
 {
@@ -1130,6 +1176,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(sheets_of_the_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connector_by_smart_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheet_with_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sheet_that_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_host_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_known_passphrase, set_up, tear_down),

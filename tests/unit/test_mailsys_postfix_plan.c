@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/mailsys/cf.h"
 #include "mxseal/certificate.h"
 #include "mxseal/mailsys.h"
 #include "mxseal/xalloc.h"
@@ -20,7 +21,7 @@
 /* settings: "vs/name=value"; certificates "vs=name" (of a .pem here, with its key on the host) or "vs=" (unbound);
  * connectors: "name|domains|level|match". Among the settings also virtual servers: "vs|ours|listen|kind|run|client", "" for
  * NULL. Each list ends with NULL. */
-struct want { const char *settings[16], *certificates[4], *connectors[4]; };
+struct want { const char *settings[56], *certificates[4], *connectors[4]; };
 
 static const struct { const char *name, *recording; struct want want; } cases[] = {
 	{ "nothing", "debian", { { NULL }, { NULL }, { NULL } } },
@@ -36,6 +37,21 @@ static const struct { const char *name, *recording; struct want want; } cases[] 
 	    "smtp/outbound.helo-name=out.lab.test", "smtp/outbound.retry.first=1m", "smtp/outbound.retry.max=1h",
 	    "smtp/outbound.expire-after=2d", "smtp/outbound.notify-after=12h", "smtp/log.tls=detail" },
 	    { NULL }, { NULL } } },
+	{ "every-field", "debian", { { "smtp/inbound.name=in.lab.test", "smtp/inbound.connections=40",
+	    "smtp/inbound.connections-per-client=3", "smtp/inbound.timeout=30s", "smtp/inbound.anonymous=no", "smtp/inbound.auth=yes",
+	    "smtp/inbound.clients.only=198.51.100.0/24 ::1", "smtp/inbound.clients.except=198.51.100.9 2001:db8::/32",
+	    "smtp/inbound.relay.networks=127.0.0.0/8 ::1 198.51.100.7", "smtp/inbound.relay.authenticated=no",
+	    "smtp/inbound.reverse-lookup=no", "smtp/inbound.message-size=100M", "smtp/inbound.recipients=5",
+	    "smtp/inbound.unknown-recipients=[other.test]", "smtp/notices.copy-to=copies@lab.test", "smtp/notices.expire-after=1d",
+	    "smtp/outbound.messages-per-connection=2", "smtp/outbound.fallback-host=[fallback.test]:26", "smtp/outbound.helo-only=yes",
+	    "smtp/outbound.connections=7", "smtp/outbound.connections-per-domain=2", "smtp/outbound.timeout.connect=3s",
+	    "smtp/outbound.timeout=4s", "smtp/outbound.port=2525", "smtp/outbound.hop-count=5", "smtp/outbound.masquerade=lab.test",
+	    "smtp/outbound.retry.first=2s", "smtp/log.tls=summary" }, { NULL }, { NULL } } },
+	{ "fields-of-others", "services", { { "submission/inbound.name=sub.lab.test", "submission/inbound.connections=4",
+	    "submission/inbound.anonymous=no", "submission/inbound.clients.only=198.51.100.0/24", "submission/inbound.message-size=50M",
+	    "submission/inbound.relay.networks=none", "submission/inbound.relay.authenticated=yes", "submission/inbound.recipients=9",
+	    "smtps/inbound.clients.except=198.51.100.9", "smtps/inbound.connections-per-client=2",
+	    "smtp/inbound.clients.except=198.51.100.8", "submission/outbound.retry.first=1m" }, { NULL }, { NULL } } },
 	{ "services", "services", { { "smtp/inbound.tls=offer", "submission/inbound.protocol-min=tls1.2", "smtps/inbound.ciphers=high",
 	    "127.0.0.1:10025/inbound.tls=off", "submission/outbound.tls=may", "smtp/outbound.tls=encrypt" },
 	    { "smtp=smtp", "smtps=submission" },
@@ -301,6 +317,32 @@ apply(struct sections *s, const struct plan *p)
 	str_release(&numbers);
 }
 
+/* The host, read again, has what was wanted of it: the map's two ways agree. */
+static void
+found_is_wanted(const char *name, const struct reading *r, const struct wanted_host *want)
+{
+	size_t i, k, v;
+
+	for (i = 0; i < want->n_vs; i++)
+		for (v = 0; v < r->vservers.n; v++)
+			for (k = 0; k < want->vs[i].settings.n && strcmp(r->vservers.v[v].name, want->vs[i].name) == 0; k++) {
+				const struct wanted *w = &want->vs[i].settings.v[k];
+				const struct vserver *vs = &r->vservers.v[v];
+				struct str normal = STR_INIT;
+				size_t n = 0;
+
+				if (!vs->is_default && (mailsys_postfix.declines(w->name, false) || text_starts(w->name, "outbound.")))
+					continue;
+				assert_int_equal(setting_check(setting_find(w->name), w->value, &normal, NULL), 0);
+				while (n < vs->found.n && strcmp(vs->found.v[n].name, w->name) != 0)
+					n++;
+				if (n == vs->found.n || !text_eq(vs->found.v[n].value, normal.s))
+					fail_msg("%s: %s/%s: wanted %s, found %s", name, vs->name, w->name, normal.s,
+					    n < vs->found.n && vs->found.v[n].value ? vs->found.v[n].value : "nothing");
+				str_release(&normal);
+			}
+}
+
 static void
 plans_are_golden_and_idempotent(void **state)
 {
@@ -330,6 +372,7 @@ plans_are_golden_and_idempotent(void **state)
 		apply(&after, &p);
 		reading_release(&r);
 		read_sections(&after, &r);
+		found_is_wanted(cases[i].name, &r, &want);
 		if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &second, &e) != 0)
 			fail_msg("%s, second plan: %s", cases[i].name, e.text);
 		if (!plan_is_empty(&second)) {
@@ -343,6 +386,53 @@ plans_are_golden_and_idempotent(void **state)
 		reading_release(&r);
 		want_free(&want, certificates);
 	}
+}
+
+/* Outbound settings of another virtual server land on the client service that is its own. */
+static void
+a_client_service_of_its_own(void **state)
+{
+	static const struct want settings = { { "submission/outbound.tls=encrypt", "submission/outbound.helo-name=sub.lab.test",
+	    "submission/outbound.connections=4", "submission/outbound.connections-per-domain=3", "submission/outbound.timeout=1m",
+	    "submission/log.tls=detail", "submission/outbound.smart-host=relay.test" }, { NULL }, { NULL } };
+	static const char *const lines[] = { "\nsubmission-out_destination_concurrency_limit = 3\n", "-o smtp_helo_name=sub.lab.test\n",
+	    "-o smtp_rcpt_timeout=1m\n" };
+	struct certificate certificates[4];
+	struct wanted_host want;
+	struct sections s;
+	struct reading r;
+	struct plan p;
+	struct str text = STR_INIT;
+	struct master_cf m;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	load("services", &s);
+	read_sections(&s, &r);
+	want_make(&want, certificates, &r, &settings);
+	want.vs[0].client = xstrdup("submission-out");
+	if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e) != 0)
+		fail_msg("%s", e.text);
+	dump(&p, &text);
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (strstr(text.s, lines[i]) == NULL)
+			fail_msg("no \"%s\" in\n%s", lines[i], text.s);
+	assert_non_null(strstr(text.s, "submission: outbound.smart-host is left out: one for all mail of the host"));
+	for (i = 0; i < p.n_changes && strstr(p.changes[i].path, "master.cf") == NULL; i++)
+		;
+	assert_true(i < p.n_changes);
+	assert_int_equal(master_cf_read(&m, p.changes[i].after.s, p.changes[i].after.len, &e), 0);
+	assert_string_equal(master_cf_option(master_cf_find(&m, "submission-out", "unix"), "smtp_tls_security_level"), "encrypt");
+	assert_string_equal(master_cf_find(&m, "submission-out", "unix")->column[MASTER_MAXPROC], "4");
+	assert_string_equal(master_cf_option(master_cf_find(&m, "submission", "inet"), "smtpd_tls_loglevel"), "2");
+	assert_null(master_cf_option(master_cf_find(&m, "submission-out", "unix"), "smtp_tls_loglevel"));
+	assert_null(master_cf_option(master_cf_find(&m, "smtp", "unix"), "smtp_helo_name"));
+	master_cf_release(&m);
+	str_release(&text);
+	plan_release(&p);
+	reading_release(&r);
+	want_free(&want, certificates);
 }
 
 /* Everything of ours taken away again: the administrator's files are as they were, but for settings that were wanted.
@@ -667,7 +757,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(taken_away_nothing_is_left),
+		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(a_client_service_of_its_own), cmocka_unit_test(taken_away_nothing_is_left),
 		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(single_rules),
 		cmocka_unit_test(what_would_not_serve), cmocka_unit_test(listeners_come_and_go), cmocka_unit_test(listeners_are_judged),
 	};

@@ -138,6 +138,7 @@ an_end_before_our_word(void **state)
 	smtp_peer_start(&peer, PEER_CLIENT_CERT, CERT_GOOD);
 	assert_int_equal(probe_smtp(&late, "127.0.0.1", "127.0.0.1", peer.port, &o, &p, &e), 0);
 	assert_string_equal(p.class_name, "client-cert-required");
+	assert_int_equal(strlen(p.sha256), 64);      /* its own certificate was seen all the same */
 	assert_non_null(strstr(p.trouble, "asked for a client certificate"));
 	probe_host_release(&p);
 	smtp_peer_stop(&peer);

@@ -31,6 +31,21 @@ static const struct { const char *setting, *value, *normal; } good[] = {
 	{ "outbound.expire-after", "36H", "36h" },
 	{ "outbound.notify-after", "0h", "0s" },
 	{ "log.tls", "summary", "summary" },
+	{ "inbound.connections", "007", "7" },
+	{ "inbound.message-size", "10240000", "10000K" },
+	{ "inbound.message-size", "10m", "10M" },
+	{ "inbound.message-size", "1024k", "1M" },
+	{ "inbound.message-size", "2000001", "2000001" },
+	{ "inbound.message-size", "0", "0" },
+	{ "inbound.clients.only", "None", "none" },
+	{ "inbound.clients.only", "192.0.2.7,  198.51.100.0/24", "192.0.2.7 198.51.100.0/24" },
+	{ "inbound.clients.except", "[2001:DB8:0:0::]/32 ::1", "2001:db8::/32 ::1" },
+	{ "inbound.relay.networks", "127.0.0.0/8 127.0.0.0/8 10.0.0.0/8", "127.0.0.0/8 10.0.0.0/8" },
+	{ "inbound.relay.networks", "192.0.2.1/32", "192.0.2.1" },
+	{ "outbound.masquerade", "Example.COM example.org", "example.com example.org" },
+	{ "notices.copy-to", "Post.Master+x@Example.com", "Post.Master+x@example.com" },
+	{ "notices.copy-to", "root", "root" },
+	{ "notices.copy-to", "NONE", "none" },
 };
 
 static const struct { const char *setting, *value; } bad[] = {
@@ -47,6 +62,17 @@ static const struct { const char *setting, *value; } bad[] = {
 	{ "outbound.helo-name", "mail.example.com\r\nX" }, { "outbound.helo-name", "." },
 	{ "outbound.retry.first", "5" }, { "outbound.retry.first", "0s" }, { "outbound.retry.first", "-5m" },
 	{ "outbound.retry.first", "5mm" }, { "outbound.retry.first", "999999999999s" }, { "outbound.retry.first", "999999999w" },
+	{ "inbound.connections", "0" }, { "inbound.connections", "1e3" }, { "inbound.message-size", "1023" },
+	{ "inbound.message-size", "9G" }, { "inbound.message-size", "10MB" }, { "inbound.message-size", "-1" },
+	{ "inbound.clients.only", "" }, { "inbound.clients.only", "none 10.0.0.1" }, { "inbound.clients.only", "10.0.0.1/8" },
+	{ "inbound.clients.only", "10.0.0.0/33" }, { "inbound.clients.only", "10.0.0" }, { "inbound.clients.only", "mail.test" },
+	{ "inbound.clients.only", "2001:db8::1/32" }, { "inbound.clients.only", "10.0.0.1\n0.0.0.0/0 OK" },
+	{ "inbound.clients.only", "cidr:/etc/x" }, { "inbound.clients.only", "!10.0.0.1" }, { "inbound.clients.only", "[10.0.0.1]" },
+	{ "inbound.clients.only", "::1/129" }, { "inbound.clients.only", "[::1" }, { "inbound.clients.only", "1::2::3" },
+	{ "outbound.masquerade", "$mydomain" }, { "outbound.masquerade", "a..b" }, { "outbound.masquerade", "10.0.0.1" },
+	{ "notices.copy-to", "a b@c.test" }, { "notices.copy-to", "a@b@c.test" }, { "notices.copy-to", "@c.test" },
+	{ "notices.copy-to", "-f@c.test" }, { "notices.copy-to", "a@" }, { "notices.copy-to", "|cat@c.test\n" },
+	{ "notices.copy-to", "a,b@c.test" }, { "notices.copy-to", "$(x)@c.test" }, { "outbound.port", "65536" },
 	{ "outbound.expire-after", "101d" }, { "outbound.expire-after", " 5d" },
 };
 
@@ -123,6 +149,29 @@ the_table_is_whole(void **state)
 	assert_null(setting_find(NULL));
 }
 
+/* From which value to which peers are shut out. */
+static void
+strictness(void **state)
+{
+	static const struct { const char *setting, *from, *to; bool stricter; } cases[] = {
+		{ "inbound.tls", "offer", "require", true }, { "inbound.tls", "off", "require", true },
+		{ "inbound.tls", NULL, "require", true }, { "inbound.tls", "require", "require", false },
+		{ "inbound.tls", "off", "offer", false }, { "inbound.tls", "require", "", false }, { "inbound.tls", "offer", NULL, false },
+		{ "inbound.protocol-min", "tls1.0", "tls1.2", true }, { "inbound.protocol-min", "tls1.3", "tls1.2", false },
+		{ "inbound.protocol-min", "", "tls1.0", false }, { "inbound.client-cert", "none", "ask", false },
+		{ "inbound.client-cert", "ask", "require", true }, { "outbound.tls", "may", "encrypt", true },
+		{ "outbound.tls", "may", "dane", false }, { "outbound.tls", "dane", "encrypt", true },
+		{ "outbound.tls", "encrypt", "verify", true }, { "outbound.tls", "encrypt", "may", false },
+		{ "inbound.ciphers", "medium", "high", false }, { "inbound.recipients", "10", "1", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (setting_stricter(setting_find(cases[i].setting), cases[i].from, cases[i].to) != cases[i].stricter)
+			fail_msg("%s: %s -> %s", cases[i].setting, cases[i].from ? cases[i].from : "NULL", cases[i].to ? cases[i].to : "NULL");
+}
+
 static void
 what_it_takes_is_said(void **state)
 {
@@ -142,7 +191,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(good_values_get_their_normal_form),
-		cmocka_unit_test(bad_values_are_refused_with_a_sentence), cmocka_unit_test(what_it_takes_is_said),
+		cmocka_unit_test(bad_values_are_refused_with_a_sentence), cmocka_unit_test(strictness), cmocka_unit_test(what_it_takes_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,9 +77,29 @@ set_one(struct form *f, const char *word, bool unset, struct err *e)
 		err_set(e, RC_INVALID, "there is no setting \"%s\"", clean(key));
 		return err_hint(e, "mxseal vs show lists them all");
 	}
-	if (!field_shown(f, fd))
-		return err_set(e, RC_INVALID, "%s is set on the default virtual server of the host", key);
+	if (!unset && form_locked(f, fd) != NULL)
+		return err_set(e, RC_INVALID, "%s: %s", key, form_locked(f, fd));
 	return form_set(f, key, equals ? equals + 1 : "", e);
+}
+
+/* What shuts peers out is asked; what is known of them has been said with the remarks. */
+static int
+ask(struct cli *c, const struct form *f, bool yes, struct err *e)
+{
+	struct str question = STR_INIT;
+	int rc = 0;
+
+	if (f->sheet->ask == NULL || !f->sheet->ask(f, &question))
+		return 0;
+	if (!yes && c->no_input) {
+		err_set(e, RC_USAGE, "this shuts peers out and needs a yes");
+		rc = err_hint(e, "look at the figures above, then say --yes");
+	} else if (!yes && cli_confirm(c, &yes, e, "%s", question.s) == -1)
+		rc = -1;
+	else if (!yes)
+		rc = err_set(e, RC_CANCELLED, "nothing was edited");
+	str_release(&question);
+	return rc;
 }
 
 static int
@@ -99,6 +119,8 @@ change(struct cli *c, const struct args *a, bool unset, struct err *e)
 	for (i = 0; rc == 0 && f->sheet->fields[i].name != NULL; i++)
 		if (strcmp(f->value[i], f->was[i]) != 0 && f->note[i] != NULL && !text_starts(f->note[i], "on the host"))
 			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));
+	if (rc == 0)
+		rc = ask(c, f, args_has(a, "yes"), e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, vs.server, e);
 	if (rc == 0 && !c->json)
@@ -120,6 +142,24 @@ int
 cmd_vs_unset(struct cli *c, const struct args *a, struct err *e)
 {
 	return change(c, a, true, e);
+}
+
+void
+settings_help(struct str *out)
+{
+	const struct setting *s;
+	const char *tab = "";
+
+	for (s = setting_table; s->name != NULL; s++) {
+		if (strcmp(s->tab, tab) != 0)
+			str_addf(out, "\n%s\n", s->tab);
+		tab = s->tab;
+		str_addf(out, "  %-34s %s: ", s->name, s->label);
+		setting_takes(s, out);
+		if (s->initial != NULL)
+			str_addf(out, " (%s)", s->initial);
+		str_addc(out, '\n');
+	}
 }
 
 /* --- added, taken away, started, stopped --- */

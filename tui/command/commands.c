@@ -67,6 +67,9 @@ static const struct option check_options[] = {
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
+static const struct option traffic_options[] = {
+	{ "days", "N", "so many days back (7)", false },
+	{ "all", NULL, "every peer, not only the first", false }, { NULL, NULL, NULL, false } };
 static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
@@ -123,7 +126,8 @@ const struct cli_command commands[] = {
 	{ "authority crl", "NAME", "the list of revoked certificates", NULL, 1, 1, STORE, crl_options, NULL, cmd_authority_crl },
 	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
-	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_set },
+	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", "What shuts peers out is asked first, with figures from the host's\nmail log (mxseal traffic SERVER).",
+	  2, 64, STORE, yes_options, NULL, cmd_vs_set },
 	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
 	{ "vs add", "SERVER NAME", "one more virtual server; a push makes it", "--listen none: it only sends, for connectors that name it with "
 	  "--via.\nsubmission begins TLS with STARTTLS (587), submissions with the first byte (465).", 2, 2, STORE, NULL, "listener",
@@ -134,6 +138,8 @@ const struct cli_command commands[] = {
 	{ "vs stop", "VS", "do not listen any more; a push does it", "Its lines stay in master.cf, commented out.", 1, 1, STORE, yes_options,
 	  NULL, cmd_vs_stop },
 	{ "vs pause", "VS", "answer everybody with 421; a push does it", NULL, 1, 1, STORE, yes_options, NULL, cmd_vs_pause },
+	{ "traffic", "SERVER", "who brought and took mail without TLS, from the host's log", NULL, 1, 1, STORE, traffic_options, NULL,
+	  cmd_traffic },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
 	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },

@@ -5,7 +5,7 @@
 
 #include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
-#include "tui/command/command.h"
+#include "tui/command/families.h"
 
 const char *
 args_get(const struct args *a, const char *name)
@@ -211,6 +211,8 @@ command_help(const struct cli_command *c, struct str *out)
 		str_add(out, "\nOptions\n");
 	for (o = c->options; o != NULL && o->name != NULL; o++)
 		option_help(o->name, o->value, o->help, out);
+	if (strcmp(c->words, "vs set") == 0)
+		settings_help(out);
 	for (f = c->sheet ? sheet_find(c->sheet)->fields : NULL; f != NULL && f->name != NULL; f++)
 		if (f->kind != FIELD_NOTE && !(f->flags & FIELD_NO_OPTION))
 			option_help(f->name, f->kind == FIELD_CHECK ? NULL : "VALUE", field_help(f), out);

@@ -128,6 +128,21 @@ vserver_json(struct cli *c, const struct vserver *vs)
 	return o;
 }
 
+/* What means nothing on this mail system, and what there is instead. */
+static void
+declined_print(struct cli *c, const struct vserver *vs)
+{
+	const struct setting *s;
+	struct str why = STR_INIT;
+
+	for (s = setting_table; s->name != NULL; s++) {
+		str_reset(&why);
+		if (setting_declined(c->j, vs->id, s->name, &why))
+			printf("  %s: %s\n", s->name, why.s);
+	}
+	str_release(&why);
+}
+
 void
 vserver_print(struct cli *c, const struct vserver *vs)
 {
@@ -169,6 +184,7 @@ vserver_print(struct cli *c, const struct vserver *vs)
 		table_cell(&t, "%.*s", (int)strcspn(f->native ? f->native : "", "\n"), f->native ? f->native : "");
 	}
 	table_print(&t);
+	declined_print(c, vs);
 	wanted_list_release(&w);
 	certificate_release(&cert);
 }

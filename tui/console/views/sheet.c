@@ -39,7 +39,8 @@ sheet_is_choice(const struct form *f, const struct field *fd)
 {
 	const struct setting *s = fd->kind == FIELD_SETTING ? setting_find(fd->name) : NULL;
 
-	(void)f;
+	if (form_locked(f, fd) != NULL)
+		return false;
 	return fd->kind == FIELD_CHOICE || (s != NULL && (s->kind == SETTING_CHOICE || s->kind == SETTING_BOOL));
 }
 
@@ -47,7 +48,19 @@ bool
 sheet_is_text(const struct form *f, const struct field *fd)
 {
 	return fd->kind != FIELD_NOTE && fd->kind != FIELD_CHECK && (fd->flags & FIELD_READONLY) == 0
-	    && !sheet_is_choice(f, fd);
+	    && form_locked(f, fd) == NULL && !sheet_is_choice(f, fd);
+}
+
+bool
+sheet_is_note(const struct form *f, const struct field *fd)
+{
+	return fd->kind == FIELD_NOTE || form_locked(f, fd) != NULL;
+}
+
+bool
+sheet_on_text(const struct sheet_data *d)
+{
+	return d->page < d->pages && d->form->sheet->pages[d->page].text;
 }
 
 bool
@@ -255,7 +268,13 @@ static void
 look_end(struct task *t, struct view *v, int rc, const struct err *e)
 {
 	(void)t, (void)rc, (void)e;
-	if (v == NULL || !data_of(v)->look_again)
+	if (v == NULL)
+		return;
+	for (const struct field *fd = data_of(v)->form->sheet->fields; fd->name != NULL; fd++)   /* what was read may say more of them */
+		if (fd->kind == FIELD_SETTING && strcmp(form_get(data_of(v)->form, fd->name), data_of(v)->form->was[index_of(data_of(v),
+		    fd)]) != 0)
+			check_now(data_of(v), fd);
+	if (!data_of(v)->look_again)
 		return;
 	data_of(v)->look_again = false;
 	t->verb = "checked";                                /* this one is over: the next may begin */
@@ -335,7 +354,7 @@ go_page(struct view *v, size_t page)
 	d->n_items = 0;
 	err_clear(&d->last);
 	collect(d);
-	while (sheet_field(d, d->focus) != NULL && sheet_field(d, d->focus)->kind == FIELD_NOTE && d->focus + 1 < d->n_items)
+	while (sheet_field(d, d->focus) != NULL && sheet_is_note(d->form, sheet_field(d, d->focus)) && d->focus + 1 < d->n_items)
 		d->focus++;
 	load_edit(d);
 	look(v);
@@ -478,21 +497,42 @@ do_end(struct task *t, struct view *v, int rc, const struct err *e)
 }
 
 static void
-act_finish(struct view *v)
+carry_out(struct view *v)
 {
 	struct sheet_data *d = data_of(v);
 
-	if (task_of_view(v, "work") != NULL)
-		return;
-	leave_field(v);
-	if (!accept(v, NULL))
-		return;
 	d->draft_dirty = form_edited(d->form);
 	save_draft(v);
 	d->held->refs++;
 	struct task t = { .verb = "work", .view = v->serial, .start = do_start, .end = do_end, .data = d->held,
 	    .drop = unhold };
 	task_run(v->app, &t);
+}
+
+static void
+asked(struct app *a, struct view *v, int64_t arg, const char *text)
+{
+	(void)a, (void)arg;
+	if (v != NULL && text != NULL)
+		carry_out(v);
+}
+
+static void
+act_finish(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	struct str question = STR_INIT;
+
+	if (task_of_view(v, "work") != NULL)
+		return;
+	leave_field(v);
+	if (!accept(v, NULL))
+		return;
+	if (d->form->sheet->ask != NULL && d->form->sheet->ask(d->form, &question))
+		prompt_open(v->app, PROMPT_YESNO, v, 0, asked, "%s", question.s);
+	else
+		carry_out(v);
+	str_release(&question);
 }
 
 /* --- keys --- */
@@ -656,7 +696,7 @@ sheet_key(struct view *v, int key)
 		return true;
 	if (!text)
 		key = key_command(key);
-	if (sheet_on_review(d) && (key == K_DOWN || key == K_UP || key == 'j' || key == 'k' || key == K_PGDN || key == K_PGUP)
+	if ((sheet_on_review(d) || sheet_on_text(d)) && (key == K_DOWN || key == K_UP || key == 'j' || key == 'k' || key == K_PGDN || key == K_PGUP)
 	    && lines_key(&d->top, key, v->page))
 		return true;
 	return move_key(v, key);

@@ -32,6 +32,8 @@ struct sheet_data {
 const struct field *sheet_field(const struct sheet_data *d, size_t item);     /* NULL: the button */
 bool sheet_is_choice(const struct form *f, const struct field *fd);
 bool sheet_is_text(const struct form *f, const struct field *fd);
+bool sheet_is_note(const struct form *f, const struct field *fd);             /* only shown */
+bool sheet_on_text(const struct sheet_data *d);                               /* a page of text, not of fields */
 bool sheet_on_review(const struct sheet_data *d);
 /* Shown pages are numbered from 1; 0: this one is not shown. The review counts as the last. */
 int  sheet_page_number(const struct sheet_data *d, size_t page);

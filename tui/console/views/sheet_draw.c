@@ -9,27 +9,27 @@
 
 /* --- steps and tabs --- */
 
-/* The title of another page than the current one is cut to so many letters. */
+/* The title of another page than the current one is cut to so many letters. gap: between two. */
 static void
-add_step(struct str *t, int number, const char *title, size_t letters, bool current)
+add_step(struct str *t, int number, const char *title, size_t letters, bool current, const char *gap)
 {
 	size_t n = strlen(title);
 
 	if (current)
-		str_addf(t, "[%d %s] ", number, title);
+		str_addf(t, "[%d %s]%s", number, title, gap);
 	else if (n <= letters)
-		str_addf(t, " %d %s  ", number, title);
+		str_addf(t, " %d %s %s", number, title, gap);
 	else if (letters > 0)
-		str_addf(t, " %d %.*s.  ", number, (int)letters - 1, title);
+		str_addf(t, " %d %.*s. %s", number, (int)letters - 1, title, gap);
 	else
-		str_addf(t, " %d  ", number);
+		str_addf(t, " %d %s", number, gap);
 }
 
-/* Whole titles where they fit, shorter ones where not. */
+/* Whole titles where they fit, closer together and then shorter ones where not. */
 static void
 draw_steps(const struct sheet_data *d, struct area a, int y)
 {
-	static const size_t letters[] = { SIZE_MAX, 14, 11, 9, 7, 6, 5, 4, 0 };
+	static const size_t letters[] = { SIZE_MAX, SIZE_MAX, 14, 11, 9, 7, 6, 5, 4, 0 };
 	const struct sheet *s = d->form->sheet;
 	size_t last = s->kind == SHEET_WIZARD ? d->pages : d->pages - 1;
 
@@ -38,7 +38,7 @@ draw_steps(const struct sheet_data *d, struct area a, int y)
 		for (size_t p = 0; p <= last; p++) {
 			int n = sheet_page_number(d, p);
 			if (n > 0)
-				add_step(&t, n, p < d->pages ? s->pages[p].title : "Review", letters[i], p == d->page);
+				add_step(&t, n, p < d->pages ? s->pages[p].title : "Review", letters[i], p == d->page, i == 0 ? " " : "");
 		}
 		if (draw_width(t.s) <= a.w || letters[i] == 0) {
 			draw_put(a, y, 0, 0, STYLE_TITLE, t.s);
@@ -190,13 +190,14 @@ draw_remark(const struct page_draw *p, int y, const struct field *fd, size_t ind
 }
 
 static int
-draw_note(const struct page_draw *p, int y, const struct field *fd, size_t index)
+draw_note(const struct page_draw *p, int y, const struct field *fd, size_t index, bool focused)
 {
 	const struct form *f = p->d->form;
 	struct lines l = { NULL, 0 };
-	const char *text = f->note[index] != NULL && *f->note[index] != '\0' ? f->note[index] : f->value[index];
+	const char *text = f->lock[index] != NULL ? f->lock[index] : f->note[index] != NULL && *f->note[index] != '\0' ? f->note[index] : f->value[index];
 
-	lines_wrap(&l, STYLE_NORMAL, p->a.w - p->label, 0, *text != '\0' ? text : "-");
+	lines_wrap(&l, f->lock[index] != NULL ? STYLE_FAINT : STYLE_NORMAL, p->a.w - p->label, 0, *text != '\0' ? text : "-");
+	put(p, y, 0, 2, STYLE_KEY, focused ? "> " : "  ");
 	put(p, y, 2, p->label - 3, STYLE_LABEL, field_label(fd));
 	for (size_t i = 0; i < l.n; i++)
 		put(p, y + (int)i, p->label, 0, l.v[i].style, l.v[i].text);
@@ -221,8 +222,8 @@ draw_field(const struct page_draw *p, int y, size_t item)
 		str_release(&t);
 		return 2;
 	}
-	if (fd->kind == FIELD_NOTE)
-		return draw_note(p, y, fd, (size_t)d->items[item]);
+	if (sheet_is_note(d->form, fd))
+		return draw_note(p, y, fd, (size_t)d->items[item], focused);
 	put(p, y, 0, 2, STYLE_KEY, focused ? "> " : "  ");
 	put(p, y, 2, p->label - 3, focused ? STYLE_KEY : STYLE_LABEL, field_label(fd));
 	if (p->expand && choice_count(d->form, fd) <= 6 && sheet_is_choice(d->form, fd))
@@ -398,7 +399,7 @@ draw_help(struct view *v, struct area a)
 		lines_addf(&l, STYLE_UNKNOWN, "Working: %s  (Esc stops)", clean(t->text[0] != '\0' ? t->text : "..."));
 	else if (fd != NULL) {
 		struct str text = STR_INIT;
-		str_add(&text, field_help(fd));
+		field_help_whole(fd, &text);
 		if (fd->example != NULL)
 			str_addf(&text, " For example: %s", fd->example);
 		lines_wrap(&l, STYLE_NORMAL, a.w, 0, text.s);
@@ -440,6 +441,29 @@ draw_page(struct view *v, struct area a, bool preview_below)
 	}
 }
 
+/* A page that is read: its lines, then the button. */
+static void
+draw_text(struct view *v, struct area a)
+{
+	struct sheet_data *d = v->data;
+	struct lines l = { NULL, 0 };
+	struct area text = a, foot = a;
+	struct str b = STR_INIT;
+
+	preview_lines(d, d->form->sheet->pages[d->page].name, a.w, &l);
+	text.h = a.h > 2 ? a.h - 2 : 0;
+	lines_draw(&l, text, &d->top);
+	foot.y = a.y + a.h - 1;
+	foot.h = 1;
+	str_addf(&b, "[ %s ]", sheet_button(d));
+	draw_put(foot, 0, 0, 0, STYLE_KEY, "> ");
+	draw_put(foot, 0, 2, 0, STYLE_SELECTED, b.s);
+	if (d->top + (size_t)text.h < l.n)
+		draw_putf(foot, 0, 4 + draw_width(b.s), STYLE_FAINT, "(%zu more lines: arrows)", l.n - d->top - (size_t)text.h);
+	str_release(&b);
+	lines_release(&l);
+}
+
 void
 sheet_draw(struct view *v, struct area a)
 {
@@ -461,7 +485,7 @@ sheet_draw(struct view *v, struct area a)
 	else
 		snprintf(title, sizeof(title), "%s", s->pages[d->page].title != NULL ? s->pages[d->page].title : s->title);
 	v->page = box.h > 4 ? box.h - 4 : 1;
-	bool wide = a.w >= 110 && !d->done && !sheet_on_review(d);
+	bool wide = a.w >= 110 && !d->done && !sheet_on_review(d) && !sheet_on_text(d);
 	if (wide) {
 		preview_lines(d, s->pages[d->page].name, a.w * 2 / 5 - 6, &pre);
 		command_lines(d, a.w * 2 / 5 - 6, &pre);
@@ -481,6 +505,8 @@ sheet_draw(struct view *v, struct area a)
 		draw_result(v, in);
 	else if (sheet_on_review(d))
 		draw_review(v, in);
+	else if (sheet_on_text(d))
+		draw_text(v, in);
 	else
 		draw_page(v, in, !wide);
 }

@@ -1,0 +1,208 @@
+/* What would be shut out: figures from the host's own mail log for everything that requires more of peers than now. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "mxseal/clean.h"
+#include "mxseal/maillog.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+
+#define PEERS_NAMED 3        /* so many are named in a sentence */
+
+struct reading_log { int days; struct maillog *log; struct maillog_figures figures; };
+
+static void
+reading_log_free(void *data)
+{
+	struct reading_log *r = data;
+
+	maillog_free(r->log);
+	maillog_figures_release(&r->figures);
+	free(r);
+}
+
+static int
+feed(const char *mem, size_t len, void *log)
+{
+	maillog_feed(log, mem, len);
+	return 0;
+}
+
+static int
+read_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct reading_log *r = hj->data;
+	const struct mailsys *m = mailsys_find(hj->server.mailsys ? hj->server.mailsys : "postfix");
+	struct command_list commands = { NULL, 0 };
+	int status = 0, rc;
+
+	if (m == NULL || m->traffic == NULL)
+		return err_set(e, RC_NOMAIL, "%s has no mail log that mxseal can read", hj->server.name);
+	job_say(ctx, "reading the mail log");
+	m->traffic(r->days, &commands);
+	rc = host_stream(h, (const char *const *)commands.v[0].argv, feed, r->log, &status, e);
+	command_list_release(&commands);
+	if (rc == 0)
+		maillog_figures(r->log, &r->figures);
+	return rc;
+}
+
+static char *
+fact_name(int64_t server)
+{
+	return xasprintf("traffic:%lld", (long long)server);
+}
+
+/* The figures, and beside them when and of how many days, whether the log was cut, and whether it tells of TLS at all. */
+static int
+store_body(struct store *st, void *arg, struct err *e)
+{
+	struct host_job *hj = arg;
+	struct reading_log *r = hj->data;
+	char *fact = fact_name(hj->server.id);
+	char *text = xasprintf("%lld %d %lld %d %d", (long long)when_now(), r->days, (long long)r->figures.first_at, r->figures.cut,
+	    r->figures.tls_seen);
+	int rc = store_traffic_set(st, hj->server.id, &r->figures.traffic, e);
+
+	if (rc == 0)
+		rc = store_fact_set(st, fact, text, e);
+	free(fact);
+	free(text);
+	return rc;
+}
+
+static int
+read_finish(struct host_job *hj, int rc, struct err *e)
+{
+	return rc == 0 ? store_tx(hj->journey->store, store_body, hj, e) : rc;
+}
+
+int64_t
+traffic_read(struct journey *j, int64_t server, int days, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct host_job *hj = host_job_new(j, server, done, arg, e);
+	struct reading_log *r;
+
+	if (hj == NULL)
+		return -1;
+	r = xcalloc(1, sizeof(*r));
+	r->days = days;
+	r->log = maillog_new(when_now(), days);
+	hj->data = r;
+	hj->free_data = reading_log_free;
+	hj->work = read_work;
+	hj->finish = read_finish;
+	return host_job_start(hj, "read the mail log", e);
+}
+
+bool
+traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out)
+{
+	char *fact = fact_name(server), *text = NULL;
+	long long at = 0, first = 0;
+	int cut = 0, tls = 0;
+	bool known;
+
+	memset(out, 0, sizeof(*out));
+	known = store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL
+	    && sscanf(text, "%lld %d %lld %d %d", &at, &out->days, &first, &cut, &tls) == 5;
+	out->at = at;
+	out->first_at = first;
+	out->cut = cut != 0;
+	out->tls_seen = tls != 0;
+	free(fact);
+	free(text);
+	return known;
+}
+
+/* --- what it means for a value --- */
+
+struct sum { int64_t messages, peers, bad, bad_peers; struct str names; };
+
+/* Older than "tls1.2" asks for? oldest "TLSv1.1". */
+static bool
+too_old(const char *oldest, const char *value)
+{
+	static const char *const ours[] = { "tls1.0", "tls1.1", "tls1.2", "tls1.3", NULL };
+	static const char *const theirs[] = { "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL };
+	int want, have;
+
+	if (oldest == NULL)
+		return false;
+	for (want = 0; ours[want] && strcmp(ours[want], value) != 0; want++)
+		;
+	for (have = 0; theirs[have] && strcmp(theirs[have], oldest) != 0; have++)
+		;
+	return theirs[have] == NULL ? text_starts(oldest, "SSL") : have < want;
+}
+
+static void
+add_up(const struct traffic_list *l, const char *protocol, struct sum *s)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		const struct traffic *t = &l->v[i];
+		/* of a peer that was seen below the floor, it is not known how many of its messages were */
+		int64_t bad = protocol == NULL ? t->clear : too_old(t->oldest, protocol) ? t->messages - t->clear : 0;
+
+		s->messages += t->messages;
+		s->peers++;
+		if (bad == 0)
+			continue;
+		s->bad += bad;
+		if (s->bad_peers++ < PEERS_NAMED)
+			str_addf(&s->names, "%s%s (%lld)", s->names.len ? ", " : "", clean(t->peer), (long long)bad);
+	}
+}
+
+static void
+say_sum(const struct sum *s, const struct traffic_taken *t, bool in, const char *protocol, struct str *out)
+{
+	char ago[16];
+	const char *what = in ? "message" : "delivery", *many = in ? "messages" : "deliveries";
+
+	when_ago(ago, when_now() - t->at);
+	str_addf(out, "Of the last %d days' %lld %s %s %lld %s%s, ", t->days, (long long)s->messages, s->messages == 1 ? what : many,
+	    in ? "from" : "to", (long long)s->peers, in ? "client" : "domain", s->peers == 1 ? "" : "s");
+	if (s->bad == 0)
+		str_addf(out, "none %s", protocol ? "used an older protocol" : in ? "came without TLS" : "left without TLS");
+	else
+		str_addf(out, "%lld %s %lld of them %s: %s%s", (long long)s->bad, in ? "from" : "to", (long long)s->bad_peers,
+		    protocol ? "may have used an older protocol" : in ? "came without TLS" : "left without TLS", s->names.s,
+		    s->bad_peers > PEERS_NAMED ? ", ..." : "");
+	str_addf(out, " (log read %s ago%s).", ago, t->cut ? ", only in part: it is very long" : "");
+}
+
+void
+traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out)
+{
+	bool in = text_starts(setting, "inbound.");
+	const char *protocol = strcmp(setting, "inbound.protocol-min") == 0 ? value : NULL;
+	struct traffic_list l = { NULL, 0 };
+	struct traffic_taken t;
+	struct sum s = { .names = STR_INIT };
+
+	if (!traffic_taken(j, sv->id, &t)) {
+		str_addf(out, "There are no figures yet on who would be shut out: mxseal traffic %s reads the host's mail log.", sv->name);
+		return;
+	}
+	if (strcmp(setting, "inbound.client-cert") == 0) {
+		str_add(out, "The log does not say which clients have a certificate: most mail hosts have none.");
+		return;
+	}
+	if (store_traffic(j->store, sv->id, in ? "in" : "out", &l, NULL) == 0)
+		add_up(&l, protocol, &s);
+	if (s.messages == 0)
+		str_addf(out, "The log of the last %d days has no %s: it does not tell who would be shut out.", t.days,
+		    in ? "message from another host" : "delivery to another host");
+	else
+		say_sum(&s, &t, in, protocol, out);
+	if (s.messages > 0 && !t.tls_seen)
+		str_add(out, " No line of it tells of TLS: either nobody used it, or it was not offered, or it was not logged (log.tls); who could "
+		    "do TLS is then not known.");
+	str_release(&s.names);
+	traffic_list_release(&l);
+}

@@ -1,0 +1,245 @@
+/* Who brought and who took mail without TLS: lines of a real Postfix joined by process, both forms of time stamp, what must not
+ * count; and the script that reads a host's log, run here over rotated and packed files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "core/mailsys/postfix.h"
+#include "mxseal/maillog.h"
+#include "mxseal/xalloc.h"
+#include "support/fixture.h"
+
+#define NOW INT64_C(1795727361)      /* Thu Nov 26 21:09:21 UTC 2026 */
+#define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
+	"in 198.51.100.11 1 1 -; out notls.test 1 1 -; out refused.test 1 1 -"
+#define CLOCK "-- now 1795727361 2026 11 26 21 09 21\n"
+
+/* "in mx.a.test 2 1 TLSv1.2; out b.test 1 0 -": peer, messages, of them in clear, oldest. */
+static char *
+figures(const char *text, int days, size_t piece)
+{
+	struct maillog *m = maillog_new(NOW, days);
+	struct maillog_figures f;
+	struct str out = STR_INIT;
+	size_t i, len = strlen(text), n;
+
+	for (i = 0; i < len; i += n) {
+		n = piece && piece < len - i ? piece : len - i;
+		maillog_feed(m, text + i, n);
+	}
+	maillog_figures(m, &f);
+	for (i = 0; i < f.traffic.n; i++)
+		str_addf(&out, "%s%s %s %lld %lld %s", i ? "; " : "", f.traffic.v[i].direction, f.traffic.v[i].peer,
+		    (long long)f.traffic.v[i].messages, (long long)f.traffic.v[i].clear, f.traffic.v[i].oldest ? f.traffic.v[i].oldest : "-");
+	maillog_figures_release(&f);
+	maillog_free(m);
+	return str_take(&out);
+}
+
+static const struct { const char *what, *log, *figures; int days; } cases[] = {
+	{ "a client with TLS and one without", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[102]: connect from unknown[192.0.2.2]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: Anonymous TLS connection established from mx.a.test[192.0.2.1]: TLSv1.2 with cipher "
+	  "ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: 4E1A83F0B2: client=mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[102]: 4E1A83F0B3: client=unknown[192.0.2.2], sasl_method=PLAIN, sasl_username=x\n"
+	  "Nov 26 21:00:03 mx1 postfix/smtpd[101]: 4E1A83F0B4: client=mx.a.test[192.0.2.1]\n",
+	  "in 192.0.2.2 1 1 -; in mx.a.test 2 0 TLSv1.2", 7 },
+	{ "the next session of the same process has none", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: Trusted TLS connection established from mx.a.test[192.0.2.1] to mx1.test: TLSv1.3 with "
+	  "cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: 4E1A83F0B2: client=mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: disconnect from mx.a.test[192.0.2.1] ehlo=2 starttls=1 mail=1\n"
+	  "Nov 26 21:00:03 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:03 mx1 postfix/smtpd[101]: 4E1A83F0B5: client=mx.a.test[192.0.2.1]\n",
+	  "in mx.a.test 2 1 TLSv1.3", 7 },
+	{ "deliveries: with TLS, without, and a process that had it for another message", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: Untrusted TLS connection established to mx.b.test[192.0.2.9]:25: TLSv1.3 with cipher "
+	  "TLS_AES_256_GCM_SHA384 (256/256 bits)\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: 3A5C41: to=<x@B.test>, relay=mx.b.test[192.0.2.9]:25, delay=0.1, "
+	  "delays=0/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 1)\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: 3A5C41: to=<y@b.test>, relay=mx.b.test[192.0.2.9]:25, delay=0.1, "
+	  "delays=0/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 1)\n"
+	  "Nov 26 21:00:05 mx1 postfix/smtp[201]: 3A5C42: to=<x@b.test>, relay=mx.b.test[192.0.2.9]:25, delay=0.1, "
+	  "delays=0/0/0.1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 2)\n"
+	  "Nov 26 21:00:06 mx1 postfix/bank-out/smtp[202]: 3A5C43: to=<x@c.test>, orig_to=<z@d.test>, relay=mx.c.test[192.0.2.8]:25, "
+	  "delay=0.1, delays=0/0/0.1/0, dsn=2.0.0, status=sent (250 Ok)\n"
+	  "Nov 26 21:00:07 mx1 postfix/smtp[203]: 3A5C44: to=<x@e.test>, relay=none, delay=30, delays=0/0/30/0, dsn=4.4.1, "
+	  "status=deferred (connect to mx.e.test[192.0.2.7]:25: Connection timed out)\n",
+	  "out b.test 2 1 TLSv1.3; out c.test 1 1 -", 7 },
+	{ "a connection that is used again", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: Verified TLS connection reused to mx.b.test[2001:db8::1]:25: TLSv1.2 with cipher X (1/1)\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: 3A5C41: to=<x@b.test>, relay=mx.b.test[2001:db8::1]:25, conn_use=2, delay=0.1, "
+	  "status=sent (250 Ok)\n", "out b.test 1 0 TLSv1.2", 7 },
+	{ "stamps of RFC 3339 and of the journal; too old ones", CLOCK
+	  "2026-11-26T22:00:00.123456+01:00 mx1 postfix/smtpd[1]: 4E1A83F0B1: client=a.test[192.0.2.1]\n"
+	  "2026-11-26T20:00:00+0000 mx1 postfix/smtpd[1]: 4E1A83F0B2: client=b.test[192.0.2.1]\n"
+	  "2026-11-19T20:00:00Z mx1 postfix/smtpd[1]: 4E1A83F0B3: client=c.test[192.0.2.1]\n"
+	  "Nov 19 20:00:00 mx1 postfix/smtpd[1]: 4E1A83F0B4: client=d.test[192.0.2.1]\n"
+	  "Nov 27 20:00:00 mx1 postfix/smtpd[1]: 4E1A83F0B5: client=e.test[192.0.2.1]\n",
+	  "in a.test 1 1 -; in b.test 1 1 -; in e.test 1 1 -", 7 },
+	{ "a month that has not been yet was last year's", CLOCK
+	  "Dec  1 20:00:00 mx1 postfix/smtpd[1]: 4E1A83F0B4: client=d.test[192.0.2.1]\n", "", 7 },
+	{ "a client that writes into the log what it would like to read there", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: improper command pipelining after EHLO from mx.a.test[192.0.2.1]: x\\r\\nTrusted TLS "
+	  "connection established from mx.a.test[192.0.2.1]: TLSv1.3 with cipher\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: 4E1A83F0B2: client=mx.a.test[192.0.2.1]\n", "in mx.a.test 1 1 -", 7 },
+	{ "what is not Postfix, not ours to count, or not a line", CLOCK
+	  "Nov 26 21:00:01 mx1 sshd[1]: 4E1A83F0B4: client=d.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/mxseal-check/smtpd[1]: 4E1A83F0B4: client=d.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[1]: NOQUEUE: client=d.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[1]: 4E1A83F0B4: client=\x1b[31m[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/cleanup[1]: 4E1A83F0B4: client=d.test[192.0.2.1]\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtp[1]: 4E1A83F0B4: to=<>, relay=x[192.0.2.1]:25, status=sent (250)\n"
+	  "Nov 26 21:00:01 mx1 postfix/smtp[1]: 4E1A83F0B4: to=<a b@c d>, relay=x[192.0.2.1]:25, status=sent (250)\n"
+	  "Nov 26 21:00:01 mx1\nNov 26\n\n99999\n-- now x\nNov 31 99:99:99 x y[1]: z\n", "", 7 },
+};
+
+static void
+lines_are_joined(void **state)
+{
+	size_t i, piece;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (piece = 0; piece < 4; piece++) {        /* cut anywhere */
+			char *got = figures(cases[i].log, cases[i].days, piece);
+
+			if (strcmp(got, cases[i].figures) != 0)
+				fail_msg("%s: %s", cases[i].what, got);
+			free(got);
+		}
+}
+
+/* A log that a real Postfix wrote in the lab (3.7.11): tests/golden/maillog/. */
+static void
+a_real_log(void **state)
+{
+	struct str text = STR_INIT;
+	struct err e;
+	char *got;
+
+	(void)state;
+	if (str_read_file(&text, TEST_SOURCE_DIR "/tests/golden/maillog/postfix.log", 4 << 20, &e) != 0)
+		fail_msg("%s", e.text);
+	got = figures(text.s, 0, 0);
+	assert_string_equal(got, REAL_FIGURES);
+	free(got);
+	str_release(&text);
+}
+
+static void
+ceilings(void **state)
+{
+	struct maillog *m = maillog_new(NOW, 0);
+	struct maillog_figures f;
+	struct str line = STR_INIT;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 20100; i++) {
+		str_reset(&line);
+		str_addf(&line, "2026-11-26T20:00:00Z mx1 postfix/smtpd[%d]: 4E1A83F0B1: client=h%d.test[192.0.2.1]\n", i, i);
+		maillog_feed(m, line.s, line.len);
+	}
+	str_reset(&line);
+	for (i = 0; i < 20000; i++)
+		str_addc(&line, 'x');
+	str_add(&line, " postfix/smtpd[1]: 4E1A83F0B1: client=long.test[192.0.2.1]\n2026-11-26T20:00:00Z mx1 postfix/smtpd[1]: 4E1A83F0B1: "
+	    "client=h1.test[192.0.2.1]\n");
+	maillog_feed(m, line.s, line.len);
+	maillog_figures(m, &f);
+	assert_int_equal(f.traffic.n, 20001);
+	assert_string_equal(f.traffic.v[0].peer, MAILLOG_OTHERS);
+	assert_int_equal(f.traffic.v[0].messages, 100);
+	assert_string_equal(f.traffic.v[1].peer, "h1.test");
+	assert_int_equal(f.traffic.v[1].messages, 2);
+	assert_false(f.cut);
+	maillog_figures_release(&f);
+	maillog_free(m);
+	str_release(&line);
+}
+
+/* --- the script, over files as logrotate leaves them --- */
+
+static void
+put(const char *dir, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+
+	assert_int_equal(str_write_file(path, text, strlen(text), 0755, NULL), 0);
+	free(path);
+}
+
+static void
+the_script_reads_what_was_rotated(void **state)
+{
+	struct command_list l = { NULL, 0 };
+	char *dir = fixture_dir(), *text, *got, line[256], stamp[64], *command;
+	struct str out = STR_INIT;
+	time_t now = time(NULL) - 60;
+	struct tm tm;
+	FILE *p;
+	size_t i;
+
+	(void)state;
+	text = xasprintf("#!/bin/sh\necho %s/mail.log\n", dir);
+	put(dir, "postconf", text);
+	free(text);
+	localtime_r(&now, &tm);
+	strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
+	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=new.test[192.0.2.1]\n%s mx cron[1]: noise\n", stamp, stamp);
+	put(dir, "mail.log", line);
+	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=plain.test[192.0.2.1]\n", stamp);
+	put(dir, "mail.log.1", line);
+	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=packed.test[192.0.2.1]\n", stamp);
+	put(dir, "mail.log.2", line);
+	put(dir, "mail.log.3", "not read: too old\n");
+	command = xasprintf("gzip -f '%s/mail.log.2' && touch -d '30 days ago' '%s/mail.log.3'", dir, dir);
+	assert_int_equal(system(command), 0);
+	free(command);
+	postfix_traffic_command(7, &l);
+	assert_int_equal(l.n, 1);
+	/* as the host would run it: words, the script one of them */
+	str_addf(&out, "PATH='%s':\"$PATH\"", dir);
+	for (i = 0; l.v[0].argv[i]; i++) {
+		str_addc(&out, ' ');
+		str_add_word(&out, l.v[0].argv[i]);
+	}
+	p = popen(out.s, "r");
+	assert_non_null(p);
+	str_reset(&out);
+	while (fgets(line, sizeof(line), p))
+		str_add(&out, line);
+	assert_int_equal(pclose(p), 0);
+	assert_true(text_starts(out.s, "-- now "));
+	assert_null(strstr(out.s, "noise"));
+	assert_null(strstr(out.s, "too old"));
+	got = figures(out.s, 7, 0);
+	assert_string_equal(got, "in new.test 1 1 -; in packed.test 1 1 -; in plain.test 1 1 -");
+	free(got);
+	command_list_release(&l);
+	str_release(&out);
+	fixture_remove(dir);
+	free(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_are_joined), cmocka_unit_test(a_real_log), cmocka_unit_test(ceilings),
+		cmocka_unit_test(the_script_reads_what_was_rotated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
