@@ -25,7 +25,8 @@ enum stmt_id {
 	ST_REQUEST_LIST, ST_REQUEST_GET, ST_REQUEST_INSERT, ST_REQUEST_UPDATE,
 	ST_CERTIFICATE_LIST, ST_CERTIFICATE_GET, ST_CERTIFICATE_BY_SHA256, ST_CERTIFICATE_INSERT, ST_CERTIFICATE_UPDATE,
 	ST_AUTHORITY_LIST, ST_AUTHORITY_GET, ST_AUTHORITY_BY_NAME, ST_AUTHORITY_INSERT, ST_AUTHORITY_UPDATE,
-	ST_ISSUED_LIST, ST_ISSUED_INSERT,
+	ST_ISSUED_LIST, ST_ISSUED_BY_SERIAL, ST_ISSUED_INSERT, ST_ISSUED_REVOKE,
+	ST_SUBMISSION_LIST, ST_SUBMISSION_GET, ST_SUBMISSION_OF, ST_SUBMISSION_INSERT, ST_SUBMISSION_UPDATE,
 	ST_CONNECTOR_LIST, ST_CONNECTOR_GET, ST_CONNECTOR_BY_NAME, ST_CONNECTOR_INSERT, ST_CONNECTOR_UPDATE,
 	ST_CONNECTOR_DELETE,
 	ST_PUSH_LIST, ST_PUSH_GET, ST_PUSH_INSERT, ST_PUSH_UPDATE,
@@ -33,6 +34,12 @@ enum stmt_id {
 	ST_DRAFT_SET, ST_DRAFT_GET, ST_DRAFT_DELETE,
 	ST_ACTIVITY_LAST, ST_ACTIVITY_INSERT, ST_ACTIVITY_LIST, ST_ACTIVITY_WALK, ST_ACTIVITY_COUNT,
 	ST_FACT_SET, ST_FACT_GET, ST_FACT_DELETE,
+	ST_FOUND_RULE_LIST, ST_FOUND_RULE_CLEAR, ST_FOUND_RULE_INSERT,
+	ST_EDIT_LIST, ST_EDIT_GET, ST_EDIT_NEWEST, ST_EDIT_NEXT_AGAIN, ST_EDIT_SINCE, ST_EDIT_TOUCHES, ST_EDIT_INSERT, ST_EDIT_MARK,
+	ST_EDIT_PRUNE, ST_EDIT_ROWS, ST_EDIT_ROW_INSERT,
+	ST_EDIT_WANTED_KEY, ST_EDIT_WANTED_READ, ST_EDIT_WANTED_PUT, ST_EDIT_WANTED_DROP,
+	ST_EDIT_VSERVER_READ, ST_EDIT_VSERVER_PUT, ST_EDIT_VSERVER_DROP, ST_EDIT_VSERVER_TAKE_AWAY,
+	ST_EDIT_CONNECTOR_READ, ST_EDIT_CONNECTOR_PUT, ST_EDIT_CONNECTOR_DROP,
 	ST_COUNT
 };
 extern const char *const statement_table[ST_COUNT];
@@ -63,12 +70,18 @@ struct noun {
 };
 #define NOWHERE ((size_t)-1)
 
+/* What an open edit has noted (rows_edit.c). */
+enum edit_kind { EDIT_WANTED, EDIT_VSERVER, EDIT_CONNECTOR };
+struct edit_note { enum edit_kind kind; char *key, *before; };   /* before NULL: it was not there */
+struct edit_log { int depth; struct edit_note *v; size_t n; };
+
 struct store {
 	sqlite3 *db;
 	char *path;                       /* absolute, or ":memory:" */
 	char *who;                        /* "anna@adm1", found at the first activity */
 	sqlite3_stmt *stmts[ST_COUNT];
 	int depth;                        /* of store_tx */
+	struct edit_log edit;
 	int64_t version, seen_data, seen_changes;
 };
 
@@ -125,6 +138,18 @@ int migrations_newest(void);
 int migrations_check(struct store *st, struct err *e);
 /* Brings the store to version upto (tests stop early; store_open goes to the newest). */
 int migrations_run(struct store *st, int upto, struct err *e);
+
+/* The two ends of store_tx, for what cannot be one function. end takes what the body said and gives what became of it. */
+int db_tx_begin(struct store *st, struct err *e);
+int db_tx_end(struct store *st, int bad, struct err *e);
+
+/* --- rows_edit.c --- */
+/* Notes a row before it is written; nothing while no edit is open. new: one that was just inserted. */
+int  db_edit_note(struct store *st, enum edit_kind kind, const char *key, struct err *e);
+int  db_edit_note_id(struct store *st, enum edit_kind kind, int64_t id, struct err *e);
+int  db_edit_note_wanted(struct store *st, const char *scope, int64_t server, int64_t vserver, const char *name, struct err *e);
+void db_edit_new(struct store *st, enum edit_kind kind, int64_t id);
+void db_edit_release(struct edit_log *l);
 
 /* Opens without migrating; for tests. */
 int store_open_raw(struct store **out, const char *path, struct err *e);

@@ -215,6 +215,23 @@ const struct migration migration_table[] = {
 	"	PRIMARY KEY (edit, place)\n"
 	") STRICT, WITHOUT ROWID;\n"
 },
+{ 4, "an authority's office: submissions, revocations",
+	"ALTER TABLE issued ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE issued ADD COLUMN reason TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN crl_number INTEGER NOT NULL DEFAULT 0;\n"
+	"CREATE TABLE submission (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	rev INTEGER NOT NULL,\n"
+	"	authority INTEGER NOT NULL REFERENCES authority ON DELETE CASCADE,\n"
+	"	request INTEGER REFERENCES request ON DELETE SET NULL,\n"
+	"	at INTEGER NOT NULL, who TEXT NOT NULL,\n"
+	"	subject TEXT, san TEXT, spki_sha256 TEXT, pem TEXT NOT NULL,\n"
+	"	state TEXT NOT NULL CHECK (state IN ('pending', 'issued', 'denied')),\n"
+	"	why TEXT, decided_at INTEGER NOT NULL, issued INTEGER REFERENCES issued ON DELETE SET NULL\n"
+	") STRICT;\n"
+	"CREATE INDEX submission_authority ON submission (authority);\n"
+	"CREATE INDEX submission_request ON submission (request);\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -9,7 +9,7 @@
 static const struct column authority_columns[] = {
 	COL(id, COL_INT64), COL(rev, COL_INT64), COL(name, COL_TEXT), COL(kind, COL_TEXT), COL(subject, COL_TEXT),
 	COL(pem, COL_TEXT), COL(sealed_key, COL_TEXT), COL(policy, COL_TEXT), COL(days, COL_INT), COL(not_after, COL_INT64),
-	COL(created_at, COL_INT64), END
+	COL(created_at, COL_INT64), COL(crl_number, COL_INT64), END
 };
 
 static const struct noun authority_noun = {
@@ -55,10 +55,11 @@ store_authority_save(struct store *st, struct authority *r, struct err *e)
 
 static const struct column issued_columns[] = {
 	COL(id, COL_INT64), COL(authority, COL_REF), COL(serial, COL_TEXT), COL(subject, COL_TEXT), COL(not_after, COL_INT64),
-	COL(at, COL_INT64), COL(sha256, COL_TEXT), COL(pem, COL_TEXT), END
+	COL(at, COL_INT64), COL(sha256, COL_TEXT), COL(pem, COL_TEXT), COL(revoked_at, COL_INT64),
+	COL(reason, COL_TEXT), END
 };
 
-/* Only ever inserted: what was issued stays issued. */
+/* Only ever inserted: what was issued stays issued. It can be revoked, once. */
 static const struct noun issued_noun = {
 	.word = "issued certificate", .columns = issued_columns,
 	.id = offsetof(struct issued, id), .rev = NOWHERE, .name = offsetof(struct issued, serial),
@@ -76,4 +77,67 @@ store_issued_add(struct store *st, struct issued *r, struct err *e)
 {
 	r->id = 0;
 	return db_row_save(st, &issued_noun, r, e);
+}
+
+int
+store_issued_by_serial(struct store *st, int64_t authority, const char *serial, struct issued *out, struct err *e)
+{
+	int found;
+
+	memset(out, 0, sizeof(*out));
+	found = db_row_get(st, ST_ISSUED_BY_SERIAL, issued_columns, out, e, "it", authority, serial);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return db_no_such(e, "issued certificate", serial);
+}
+
+int
+store_issued_revoke(struct store *st, int64_t id, int64_t at, const char *reason, struct err *e)
+{
+	int64_t changed = 0;
+
+	if (db_run(st, ST_ISSUED_REVOKE, &changed, e, "iti", at, reason, id) < 0)
+		return -1;
+	return changed == 1 ? 0 : err_set(e, RC_INVALID, "it is revoked already");
+}
+
+#undef COL
+#define COL(field, kind) { #field, kind, offsetof(struct submission, field), NULL, 0 }
+
+static const struct column submission_columns[] = {
+	COL(id, COL_INT64), COL(rev, COL_INT64), COL(authority, COL_REF), COL(request, COL_REF), COL(at, COL_INT64),
+	COL(who, COL_TEXT), COL(subject, COL_TEXT), COL(san, COL_TEXT), COL(spki_sha256, COL_TEXT), COL(pem, COL_TEXT),
+	COL(state, COL_TEXT), COL(why, COL_TEXT), COL(decided_at, COL_INT64), COL(issued, COL_REF), END
+};
+
+static const struct noun submission_noun = {
+	.word = "submission", .columns = submission_columns,
+	.id = offsetof(struct submission, id), .rev = offsetof(struct submission, rev), .name = NOWHERE,
+	.get = ST_SUBMISSION_GET, .insert = ST_SUBMISSION_INSERT, .update = ST_SUBMISSION_UPDATE,
+};
+
+int
+store_submissions(struct store *st, int64_t authority, struct submission_list *out, struct err *e)
+{
+	FILL_LIST(submission, st, out, ST_SUBMISSION_LIST, submission_columns, e, "i", authority);
+}
+
+int
+store_submission_get(struct store *st, int64_t id, struct submission *out, struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	return db_got(db_row_get(st, ST_SUBMISSION_GET, submission_columns, out, e, "i", id), e, "submission", NULL, id);
+}
+
+int
+store_submission_of(struct store *st, int64_t request, struct submission *out, struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	return db_row_get(st, ST_SUBMISSION_OF, submission_columns, out, e, "i", request);
+}
+
+int
+store_submission_save(struct store *st, struct submission *r, struct err *e)
+{
+	return db_row_save(st, &submission_noun, r, e);
 }

@@ -48,15 +48,32 @@ store_connector_by_name(struct store *st, const char *name, struct connector *ou
 int
 store_connector_save(struct store *st, struct connector *r, struct err *e)
 {
-	return db_row_save(st, &connector_noun, r, e);
+	bool new = r->id == 0;
+	int rc = store_edit_begin(st, e);
+
+	if (rc < 0)
+		return -1;
+	if (!new)
+		rc = db_edit_note_id(st, EDIT_CONNECTOR, r->id, e);
+	if (rc == 0)
+		rc = db_row_save(st, &connector_noun, r, e);
+	if (rc == 0 && new)
+		db_edit_new(st, EDIT_CONNECTOR, r->id);
+	return store_edit_end(st, rc, e, "connector %s", r->name);
 }
 
 int
 store_connector_delete(struct store *st, int64_t id, struct err *e)
 {
 	int64_t changed = 0;
+	int rc;
 
-	if (db_run(st, ST_CONNECTOR_DELETE, &changed, e, "i", id) < 0)
+	if (store_edit_begin(st, e) < 0)
 		return -1;
-	return changed == 0 ? db_no_such_id(e, "connector", id) : 0;
+	rc = db_edit_note_id(st, EDIT_CONNECTOR, id, e);
+	if (rc == 0)
+		rc = db_run(st, ST_CONNECTOR_DELETE, &changed, e, "i", id);
+	if (rc == 0 && changed == 0)
+		rc = db_no_such_id(e, "connector", id);
+	return store_edit_end(st, rc, e, "connector #%lld removed", (long long)id);
 }

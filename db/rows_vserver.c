@@ -120,9 +120,14 @@ static int
 save_body(struct store *st, void *arg, struct err *e)
 {
 	struct vserver *r = arg;
+	bool new = r->id == 0;
 
+	if (!new && db_edit_note_id(st, EDIT_VSERVER, r->id, e) < 0)
+		return -1;
 	if (db_row_save(st, &vserver_noun, r, e) < 0 || db_run(st, ST_FOUND_CLEAR, NULL, e, "i", r->id) < 0)
 		return -1;
+	if (new)
+		db_edit_new(st, EDIT_VSERVER, r->id);
 	for (size_t i = 0; i < r->found.n; i++) {
 		const struct found_value *f = &r->found.v[i];
 
@@ -144,12 +149,27 @@ store_vserver_save(struct store *st, struct vserver *r, struct err *e)
 	return -1;
 }
 
+/* What is wanted of it goes with it: noted first, so that undoing has the virtual server before its settings. */
+static int
+note_settings(struct store *st, int64_t id, struct err *e)
+{
+	struct wanted_list l = { NULL, 0 };
+	int rc = store_wanted(st, id, &l, e);
+
+	for (size_t i = 0; i < l.n && rc == 0; i++)
+		if (strcmp(l.v[i].scope, "vs") == 0)
+			rc = db_edit_note_wanted(st, "vs", 0, id, l.v[i].name, e);
+	wanted_list_release(&l);
+	return rc;
+}
+
 int
 store_vserver_delete(struct store *st, int64_t id, struct err *e)
 {
 	int64_t changed = 0;
 
-	if (db_run(st, ST_VSERVER_DELETE, &changed, e, "i", id) < 0)
+	if (note_settings(st, id, e) < 0 || db_edit_note_id(st, EDIT_VSERVER, id, e) < 0 ||
+	    db_run(st, ST_VSERVER_DELETE, &changed, e, "i", id) < 0)
 		return -1;
 	return changed == 0 ? db_no_such_id(e, "virtual server", id) : 0;
 }
@@ -159,12 +179,18 @@ store_wanted_set(struct store *st, const char *scope, int64_t owner, const char 
 {
 	bool site = strcmp(scope, "site") == 0, vs = strcmp(scope, "vs") == 0;
 	int64_t server = site || vs ? 0 : owner, vserver = vs ? owner : 0;
+	int rc;
 
 	if (!site && !vs && strcmp(scope, "server") != 0)
 		return err_set(e, RC_BUG, "there is no scope \"%s\" for settings", clean(scope));
-	if (value == NULL)
-		return db_run(st, ST_WANTED_UNSET, NULL, e, "trrt", scope, server, vserver, name);
-	return db_run(st, ST_WANTED_SET, NULL, e, "trrtt", scope, server, vserver, name, value);
+	if (store_edit_begin(st, e) < 0)
+		return -1;
+	rc = db_edit_note_wanted(st, scope, server, vserver, name, e);
+	if (rc == 0 && value == NULL)
+		rc = db_run(st, ST_WANTED_UNSET, NULL, e, "trrt", scope, server, vserver, name);
+	else if (rc == 0)
+		rc = db_run(st, ST_WANTED_SET, NULL, e, "trrtt", scope, server, vserver, name, value);
+	return store_edit_end(st, rc, e, "%s = %s", name, value != NULL ? value : "");
 }
 
 int

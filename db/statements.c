@@ -18,7 +18,9 @@
 	"sha256, out_file, authority, state, created_at, certificate"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
 	"key_type, key_bits, key_server, key_path, pem, authority, request, created_at"
-#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at"
+#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number"
+#define ISSUED_COLUMNS "id, authority, serial, subject, not_after, at, sha256, pem, revoked_at, reason"
+#define SUBMISSION_COLUMNS "id, rev, authority, request, at, who, subject, san, spki_sha256, pem, state, why, decided_at, issued"
 #define CONNECTOR_COLUMNS "id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, delivery, via, tls, " \
 	"\"match\", reason, review, created_at"
 #define PUSH_COLUMNS "id, server, started_at, ended_at, generation, result, plan_text, steps"
@@ -112,14 +114,25 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_AUTHORITY_GET] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE id = ?",
 	[ST_AUTHORITY_BY_NAME] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE name = ?",
 	[ST_AUTHORITY_INSERT] = "INSERT INTO authority (rev, name, kind, subject, pem, sealed_key, policy, days, not_after, "
-		"created_at) VALUES (1, :name, :kind, :subject, :pem, :sealed_key, :policy, :days, :not_after, :created_at)",
+		"created_at, crl_number) VALUES (1, :name, :kind, :subject, :pem, :sealed_key, :policy, :days, :not_after, :created_at, "
+		":crl_number)",
 	[ST_AUTHORITY_UPDATE] = "UPDATE authority SET rev = rev + 1, name = :name, kind = :kind, subject = :subject, pem = :pem, "
-		"sealed_key = :sealed_key, policy = :policy, days = :days, not_after = :not_after, created_at = :created_at "
-		"WHERE id = :id AND rev = :rev",
-	[ST_ISSUED_LIST] = "SELECT id, authority, serial, subject, not_after, at, sha256, pem FROM issued "
-		"WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+		"sealed_key = :sealed_key, policy = :policy, days = :days, not_after = :not_after, created_at = :created_at, "
+		"crl_number = :crl_number WHERE id = :id AND rev = :rev",
+	[ST_ISSUED_LIST] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+	[ST_ISSUED_BY_SERIAL] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE authority = ? AND serial = ?",
+	[ST_ISSUED_REVOKE] = "UPDATE issued SET revoked_at = ?, reason = ? WHERE id = ? AND revoked_at = 0",
 	[ST_ISSUED_INSERT] = "INSERT INTO issued (authority, serial, subject, not_after, at, sha256, pem) VALUES (:authority, "
 		":serial, :subject, :not_after, :at, :sha256, :pem)",
+	[ST_SUBMISSION_LIST] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
+	[ST_SUBMISSION_GET] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE id = ?",
+	[ST_SUBMISSION_OF] = "SELECT " SUBMISSION_COLUMNS " FROM submission WHERE request = ? ORDER BY id DESC LIMIT 1",
+	[ST_SUBMISSION_INSERT] = "INSERT INTO submission (rev, authority, request, at, who, subject, san, spki_sha256, pem, state, "
+		"why, decided_at, issued) VALUES (1, :authority, :request, :at, :who, :subject, :san, :spki_sha256, :pem, :state, "
+		":why, :decided_at, :issued)",
+	[ST_SUBMISSION_UPDATE] = "UPDATE submission SET rev = rev + 1, authority = :authority, request = :request, at = :at, "
+		"who = :who, subject = :subject, san = :san, spki_sha256 = :spki_sha256, pem = :pem, state = :state, why = :why, "
+		"decided_at = :decided_at, issued = :issued WHERE id = :id AND rev = :rev",
 
 	[ST_CONNECTOR_LIST] = "SELECT " CONNECTOR_COLUMNS " FROM connector ORDER BY name",
 	[ST_CONNECTOR_GET] = "SELECT " CONNECTOR_COLUMNS " FROM connector WHERE id = ?",
@@ -161,6 +174,73 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_FACT_SET] = "INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	[ST_FACT_GET] = "SELECT value FROM fact WHERE name = ?",
 	[ST_FACT_DELETE] = "DELETE FROM fact WHERE name = ?",
+
+	[ST_FOUND_RULE_LIST] = "SELECT kind, source, \"key\", value, trouble FROM found_rule WHERE server = ? ORDER BY place",
+	[ST_FOUND_RULE_CLEAR] = "DELETE FROM found_rule WHERE server = ?",
+	[ST_FOUND_RULE_INSERT] = "INSERT INTO found_rule (server, place, kind, source, \"key\", value, trouble) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?)",
+
+	[ST_EDIT_LIST] = "SELECT id, at, who, text, undone FROM edit ORDER BY id DESC LIMIT ?",
+	[ST_EDIT_GET] = "SELECT id, at, who, text, undone FROM edit WHERE id = ?",
+	[ST_EDIT_NEWEST] = "SELECT id, at, who, text, undone FROM edit WHERE NOT undone ORDER BY id DESC LIMIT 1",
+	/* the one undone last: what is undone is undone from the newest on; a new edit ends that */
+	[ST_EDIT_NEXT_AGAIN] = "SELECT id, at, who, text, undone FROM edit WHERE undone AND id > ifnull((SELECT max(id) FROM edit WHERE "
+		"NOT undone), 0) ORDER BY id LIMIT 1",
+	[ST_EDIT_SINCE] = "SELECT id, at, who, text, undone FROM edit WHERE id > ? AND NOT undone AND EXISTS (SELECT 1 FROM "
+		"edit_row r WHERE r.edit = edit.id AND r.noun = ? AND r.\"key\" = ?) ORDER BY id DESC LIMIT 1",
+	[ST_EDIT_TOUCHES] = "SELECT count(*) FROM edit_row r JOIN server s ON s.id = ?2 WHERE r.edit = ?1 AND CASE r.noun WHEN "
+		"'wanted' THEN json_extract(r.\"key\", '$[0]') = 'site' OR json_extract(r.\"key\", '$[1]') IS s.id OR EXISTS "
+		"(SELECT 1 FROM vserver v WHERE v.id = json_extract(r.\"key\", '$[2]') AND v.server = s.id) WHEN 'vserver' "
+		"THEN json_extract(ifnull(r.after, r.before), '$.server') = s.id ELSE instr(replace(' ' || "
+		"ifnull(json_extract(r.before, '$.via'), '') || ' ' || ifnull(json_extract(r.after, '$.via'), '') || ' ', "
+		"'/', ' '), ' ' || s.name || ' ') > 0 END",
+	[ST_EDIT_INSERT] = "INSERT INTO edit (at, who, text) VALUES (?, ?, ?)",
+	[ST_EDIT_MARK] = "UPDATE edit SET undone = ?2 WHERE id = ?1",
+	[ST_EDIT_PRUNE] = "DELETE FROM edit WHERE id <= ?",
+	[ST_EDIT_ROWS] = "SELECT place, noun, \"key\", before, after FROM edit_row WHERE edit = ? ORDER BY place",
+	[ST_EDIT_ROW_INSERT] = "INSERT INTO edit_row (edit, place, noun, \"key\", before, after) VALUES (?, ?, ?, ?, ?, ?)",
+	/* the state of one row as JSON, the row put to such a state, and taken away; ?1 is its key */
+	[ST_EDIT_WANTED_KEY] = "SELECT json_array(?, ?, ?, ?)",
+	[ST_EDIT_WANTED_READ] = "SELECT json_object('value', value) FROM wanted WHERE scope = json_extract(?1, '$[0]') AND server IS "
+		"json_extract(?1, '$[1]') AND vserver IS json_extract(?1, '$[2]') AND name = json_extract(?1, '$[3]')",
+	[ST_EDIT_WANTED_PUT] = "INSERT INTO wanted (scope, server, vserver, name, value) VALUES (json_extract(?1, '$[0]'), "
+		"json_extract(?1, '$[1]'), json_extract(?1, '$[2]'), json_extract(?1, '$[3]'), json_extract(?2, "
+		"'$.value')) ON CONFLICT (scope, ifnull(server, 0), ifnull(vserver, 0), name) DO UPDATE SET value = "
+		"excluded.value",
+	[ST_EDIT_WANTED_DROP] = "DELETE FROM wanted WHERE scope = json_extract(?1, '$[0]') AND server IS json_extract(?1, '$[1]') AND "
+		"vserver IS json_extract(?1, '$[2]') AND name = json_extract(?1, '$[3]')",
+	[ST_EDIT_VSERVER_READ] = "SELECT json_object('server', server, 'name', name, 'kind', kind, 'ours', ours, 'listen_wanted', "
+		"listen_wanted, 'run_wanted', run_wanted, 'certificate', certificate, 'certificate_set', certificate_set) "
+		"FROM vserver WHERE id = CAST(?1 AS INTEGER)",
+	[ST_EDIT_VSERVER_PUT] = "INSERT INTO vserver (id, rev, port, is_default, implicit_tls, present, served_at, listen, title, "
+		"server, name, kind, ours, listen_wanted, run_wanted, certificate, certificate_set) VALUES (CAST(?1 AS INTEGER), 1, "
+		/* "0.0.0.0:587": the digits at the end */
+		"ifnull(CAST(substr(json_extract(?2, '$.listen_wanted'), length(rtrim(json_extract(?2, '$.listen_wanted'), '0123456789')) "
+		"+ 1) AS INTEGER), 0), 0, ifnull(json_extract(?2, '$.kind'), '') = 'submissions', 0, 0, json_extract(?2, '$.listen_wanted'), "
+		"'added: ' || json_extract(?2, '$.kind'), json_extract(?2, '$.server'), json_extract(?2, '$.name'), json_extract(?2, '$.kind'), "
+		"json_extract(?2, '$.ours'), json_extract(?2, '$.listen_wanted'), json_extract(?2, '$.run_wanted'), "
+		"json_extract(?2, '$.certificate'), json_extract(?2, '$.certificate_set')) ON CONFLICT (id) DO UPDATE SET "
+		"rev = rev + 1, kind = excluded.kind, ours = excluded.ours, listen_wanted = excluded.listen_wanted, "
+		"run_wanted = excluded.run_wanted, certificate = excluded.certificate, certificate_set = "
+		"excluded.certificate_set",
+	[ST_EDIT_VSERVER_DROP] = "DELETE FROM vserver WHERE id = CAST(?1 AS INTEGER)",
+	[ST_EDIT_VSERVER_TAKE_AWAY] = "UPDATE vserver SET rev = rev + 1, ours = 'removed' WHERE id = CAST(?1 AS INTEGER) AND present",
+	[ST_EDIT_CONNECTOR_READ] = "SELECT json_object('name', name, 'domains', domains, 'route', route, 'smart_hosts', smart_hosts, "
+		"'auth_user', auth_user, 'auth_sealed', auth_sealed, 'senders', senders, 'delivery', delivery, 'via', "
+		"via, 'tls', tls, 'match', \"match\", 'reason', reason, 'review', review, 'created_at', created_at) FROM "
+		"connector WHERE id = CAST(?1 AS INTEGER)",
+	[ST_EDIT_CONNECTOR_PUT] = "INSERT INTO connector (id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, "
+		"delivery, via, tls, \"match\", reason, review, created_at) VALUES (CAST(?1 AS INTEGER), 1, "
+		"json_extract(?2, '$.name'), json_extract(?2, '$.domains'), json_extract(?2, '$.route'), json_extract(?2, "
+		"'$.smart_hosts'), json_extract(?2, '$.auth_user'), json_extract(?2, '$.auth_sealed'), json_extract(?2, "
+		"'$.senders'), json_extract(?2, '$.delivery'), json_extract(?2, '$.via'), json_extract(?2, '$.tls'), "
+		"json_extract(?2, '$.match'), json_extract(?2, '$.reason'), json_extract(?2, '$.review'), "
+		"json_extract(?2, '$.created_at')) ON CONFLICT (id) DO UPDATE SET rev = rev + 1, name = excluded.name, "
+		"domains = excluded.domains, route = excluded.route, smart_hosts = excluded.smart_hosts, auth_user = "
+		"excluded.auth_user, auth_sealed = excluded.auth_sealed, senders = excluded.senders, delivery = "
+		"excluded.delivery, via = excluded.via, tls = excluded.tls, \"match\" = excluded.\"match\", reason = "
+		"excluded.reason, review = excluded.review, created_at = excluded.created_at",
+	[ST_EDIT_CONNECTOR_DROP] = "DELETE FROM connector WHERE id = CAST(?1 AS INTEGER)",
 };
 
 static sqlite3_stmt *

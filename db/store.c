@@ -320,6 +320,7 @@ store_close(struct store *st)
 	for (int i = 0; i < ST_COUNT; i++)
 		sqlite3_finalize(st->stmts[i]);
 	sqlite3_close(st->db);
+	db_edit_release(&st->edit);
 	free(st->who);
 	free(st->path);
 	free(st);
@@ -366,17 +367,27 @@ tx_end(struct store *st, bool outer, int bad, struct err *e)
 }
 
 int
-store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e)
+db_tx_begin(struct store *st, struct err *e)
 {
-	bool outer = st->depth == 0;
-	int bad;
-
-	if (db_run(st, outer ? ST_BEGIN : ST_SAVEPOINT, NULL, e, "") < 0)
+	if (db_run(st, st->depth == 0 ? ST_BEGIN : ST_SAVEPOINT, NULL, e, "") < 0)
 		return -1;
 	st->depth++;
-	bad = body(st, arg, e);
+	return 0;
+}
+
+int
+db_tx_end(struct store *st, int bad, struct err *e)
+{
 	st->depth--;
-	return tx_end(st, outer, bad, e);
+	return tx_end(st, st->depth == 0, bad, e);
+}
+
+int
+store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e)
+{
+	if (db_tx_begin(st, e) < 0)
+		return -1;
+	return db_tx_end(st, body(st, arg, e), e);
 }
 
 int64_t

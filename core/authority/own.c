@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mxseal/authority.h"
 #include "mxseal/clean.h"
-#include "mxseal/x509.h"
 #include "mxseal/xalloc.h"
+#include "private.h"
 
 #define DAY 86400
 #define BACKDATE 300             /* peers whose clock is a little behind must not see a certificate from the future */
@@ -356,9 +355,8 @@ fill_row(X509 *x, const struct authority *a, int64_t now, struct issued *row, st
 	return 0;
 }
 
-/* Both NULL on failure. */
-static int
-open_both(const struct authority *a, const struct secret *passphrase, int64_t now, X509 **issuer, EVP_PKEY **key, struct err *e)
+int
+authority_open(const struct authority *a, const struct secret *passphrase, int64_t now, X509 **issuer, EVP_PKEY **key, struct err *e)
 {
 	*key = NULL;
 	*issuer = open_certificate(a, now, e);
@@ -383,7 +381,7 @@ authority_opens(const struct authority *a, const struct secret *passphrase, int6
 	EVP_PKEY *key;
 	X509 *issuer;
 
-	if (open_both(a, passphrase, now, &issuer, &key, e) != 0)
+	if (authority_open(a, passphrase, now, &issuer, &key, e) != 0)
 		return -1;
 	X509_free(issuer);
 	EVP_PKEY_free(key);
@@ -403,7 +401,7 @@ authority_issue(const struct authority *a, const struct secret *passphrase, cons
 	/* the request first: who sends a bad one need not be asked for a passphrase */
 	if (wanted_subject(csr_pem, &request, &req, e) != 0)
 		goto out;
-	if (open_both(a, passphrase, now, &issuer, &issuer_key, e) != 0)
+	if (authority_open(a, passphrase, now, &issuer, &issuer_key, e) != 0)
 		goto out;
 	key = X509_REQ_get0_pubkey(req);
 	if (EVP_PKEY_eq(key, issuer_key) == 1) {

@@ -50,7 +50,12 @@ static const size_t authority_texts[] = {
 };
 
 static const size_t issued_texts[] = {
-	TEXT(issued, serial), TEXT(issued, subject), TEXT(issued, sha256), TEXT(issued, pem), END
+	TEXT(issued, serial), TEXT(issued, subject), TEXT(issued, sha256), TEXT(issued, pem), TEXT(issued, reason), END
+};
+
+static const size_t submission_texts[] = {
+	TEXT(submission, who), TEXT(submission, subject), TEXT(submission, san), TEXT(submission, spki_sha256),
+	TEXT(submission, pem), TEXT(submission, state), TEXT(submission, why), END
 };
 
 static const size_t connector_texts[] = {
@@ -139,6 +144,7 @@ RELEASE(request, subject_release(&r->subject))
 RELEASE(certificate, (void)0)
 RELEASE(authority, (void)0)
 RELEASE(issued, (void)0)
+RELEASE(submission, (void)0)
 RELEASE(connector, (void)0)
 RELEASE(found_rule, (void)0)
 RELEASE(traffic, (void)0)

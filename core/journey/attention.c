@@ -47,6 +47,26 @@ about_push(struct journey *j, const struct server *sv, struct attention_list *ou
 }
 
 static void
+about_drift(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	struct drift_list l = { NULL, 0 };
+	const struct drift *first = NULL;
+	size_t i, n;
+
+	if (drift_of_server(j, sv->id, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n && first == NULL; i++)
+		if (l.v[i].kind == DRIFT_CHANGED || l.v[i].kind == DRIFT_FILE)
+			first = &l.v[i];
+	n = drift_count(&l);
+	if (n > 1)
+		add(out, '!', sv->id, "drift", xasprintf("%s: %zu things were changed on the host since the last push", sv->name, n));
+	else if (n == 1)
+		add(out, '!', sv->id, "drift", xasprintf("%s: %s was changed on the host since the last push", sv->name, first->name));
+	drift_list_release(&l);
+}
+
+static void
 about_queue(struct journey *j, const struct server *sv, struct attention_list *out)
 {
 	char *fact = xasprintf("queue-tls:%lld", (long long)sv->id), *text = NULL;
@@ -69,7 +89,20 @@ about_server(struct journey *j, const struct server *sv, struct attention_list *
 	else if (sv->read_at == 0)
 		add(out, '?', sv->id, "read", xasprintf("%s: never read", sv->name));
 	about_push(j, sv, out);
+	about_drift(j, sv, out);
 	about_queue(j, sv, out);
+}
+
+/* Does this virtual server show a certificate that an authority of ours has revoked? */
+static void
+about_revoked(const struct issued_list *issued, const struct server *sv, const struct vserver *vs, struct attention_list *out)
+{
+	size_t i;
+
+	for (i = 0; i < issued->n && vs->served_sha256 != NULL; i++)
+		if (issued->v[i].revoked_at != 0 && text_ieq(issued->v[i].sha256, vs->served_sha256))
+			add(out, '!', sv->id, "certificate", xasprintf("%s/%s serves a certificate that was revoked (%s)", sv->name,
+			    vs->name, issued->v[i].reason))->vserver = vs->id;
 }
 
 static void
@@ -94,10 +127,32 @@ about_certificate(const struct server *sv, const struct vserver *vs, struct atte
 	certificate_release(&c);
 }
 
+/* A virtual server that takes no mail in is always in sight: stopping is easily forgotten. */
+static void
+about_listener(struct journey *j, const struct server *sv, const struct vserver *vs, struct attention_list *out)
+{
+	char *fact = run_fact(vs->id), *since = NULL, date[16] = "";
+	long long at = 0;
+
+	if (!vs->present || vs->run == NULL || strcmp(vs->run, "started") == 0) {
+		if (vs->present && vs->served_trouble != NULL && strstr(vs->served_trouble, " is held by ") != NULL)
+			add(out, '!', sv->id, "read", xasprintf("%s/%s: %s", sv->name, vs->name, vs->served_trouble))->vserver = vs->id;
+		free(fact);
+		return;
+	}
+	if (store_fact_get(j->store, fact, &since, NULL) == 0 && sscanf(since, "%*s %lld", &at) == 1)
+		when_date(date, at);
+	add(out, '!', sv->id, "start", xasprintf("%s/%s is %s%s%s: mail to it is %s", sv->name, vs->name, vs->run,
+	    *date ? " since " : "", date, strcmp(vs->run, "paused") == 0 ? "put off with 421" : "refused"))->vserver = vs->id;
+	free(fact);
+	free(since);
+}
+
 static void
 about_requests(struct journey *j, struct attention_list *out)
 {
 	struct request_list l = { NULL, 0 };
+	struct submission s;
 	char date[16];
 	size_t i;
 
@@ -109,12 +164,43 @@ about_requests(struct journey *j, struct attention_list *out)
 		if (!text_eq(l.v[i].state, "pending"))
 			continue;
 		when_date(date, l.v[i].created_at);
-		a = add(out, '?', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s waits for its answer since %s",
-		    (long long)l.v[i].id, l.v[i].subject.cn, date));
+		memset(&s, 0, sizeof(s));
+		if (store_submission_of(j->store, l.v[i].id, &s, NULL) == 1 && text_eq(s.state, "denied"))
+			a = add(out, '!', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s was denied%s%s",
+			    (long long)l.v[i].id, l.v[i].subject.cn, s.why ? ": " : "", s.why ? s.why : ""));
+		else
+			a = add(out, '?', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s waits for its answer since %s",
+			    (long long)l.v[i].id, l.v[i].subject.cn, date));
+		submission_release(&s);
 		a->vserver = l.v[i].vserver;
 		a->request = l.v[i].id;
 	}
 	request_list_release(&l);
+}
+
+static void
+about_authorities(struct journey *j, struct attention_list *out)
+{
+	struct authority_list l = { NULL, 0 };
+	struct submission_list s;
+	size_t i, k, n;
+
+	if (store_authorities(j->store, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++) {
+		n = 0;
+		if (store_submissions(j->store, l.v[i].id, &s, NULL) == 0) {
+			for (k = 0; k < s.n; k++)
+				n += text_eq(s.v[k].state, "pending");
+			submission_list_release(&s);
+		}
+		if (n > 0)
+			add(out, '?', 0, "approve", xasprintf("%s: %zu request%s for approval", l.v[i].name, n, n == 1 ? " waits" : "s wait"))->authority = l.v[i].id;
+		if (l.v[i].not_after - when_now() < SOON)
+			add(out, '!', 0, "authority", xasprintf("the authority %s %s: nothing it signed is trusted after that", l.v[i].name,
+			    l.v[i].not_after <= when_now() ? "has expired" : "ends soon"))->authority = l.v[i].id;
+	}
+	authority_list_release(&l);
 }
 
 static void
@@ -145,20 +231,27 @@ int
 attention(struct journey *j, struct attention_list *out, struct err *e)
 {
 	struct server_list l = { NULL, 0 };
+	struct issued_list issued = { NULL, 0 };
 	struct vserver_list v;
 	size_t i, k;
 
 	if (store_servers(j->store, &l, e) == -1)
 		return -1;
+	(void)store_issued(j->store, 0, &issued, NULL);
 	for (i = 0; i < l.n; i++) {
 		about_server(j, &l.v[i], out);
 		memset(&v, 0, sizeof(v));
 		if (store_vservers(j->store, l.v[i].id, &v, NULL) == 0)
-			for (k = 0; k < v.n; k++)
+			for (k = 0; k < v.n; k++) {
+				about_listener(j, &l.v[i], &v.v[k], out);
 				about_certificate(&l.v[i], &v.v[k], out);
+				about_revoked(&issued, &l.v[i], &v.v[k], out);
+			}
 		vserver_list_release(&v);
 	}
+	issued_list_release(&issued);
 	about_requests(j, out);
+	about_authorities(j, out);
 	about_rest(j, out);
 	if (out->n > 1)
 		qsort(out->v, out->n, sizeof(*out->v), worse);

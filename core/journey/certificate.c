@@ -165,6 +165,13 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 		}
 		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
 		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, digest);
+	} else if (text_eq(a.policy, "ask")) {
+		if (authority_submit(j, a.id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e) == -1) {
+			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
+			goto note;
+		}
+		str_addf(&text, "Request #%lld for %s waits at %s for approval, as submission #%lld there.\n", (long long)m->r.id,
+		    m->r.subject.cn, a.name, (long long)id);
 	} else {
 		if (authority_sign(j, a.id, m->r.pem, &pem, e) == -1 ||
 		    certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, true, &text, &id, e) == -1) {
@@ -224,7 +231,7 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	struct make *m;
 	size_t i;
 
-	if (now && authority_ready(j, form_get(f, "authority"), e) == -1)
+	if (now && !authority_asks(j, form_get(f, "authority")) && authority_ready(j, form_get(f, "authority"), e) == -1)
 		return -1;
 	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
 		return -1;
@@ -367,6 +374,7 @@ process_body(struct store *st, void *arg, struct err *e)
 	struct process *p = arg;
 	struct vserver vs = { .id = 0 };
 	struct certificate old = { .id = 0 };
+	char *name;
 	int rc = -1;
 
 	if (store_certificate_by_sha256(st, p->c->sha256, &old, NULL) == 0) {
@@ -381,7 +389,13 @@ process_body(struct store *st, void *arg, struct err *e)
 		goto out;
 	vs.certificate = p->c->id;
 	vs.certificate_set = true;
+	if (store_edit_begin(st, e) == -1)
+		goto out;
 	rc = store_vserver_save(st, &vs, e);
+	name = vserver_full_name(p->j, vs.id);
+	rc = store_edit_end(st, rc, e, "%s: certificate #%lld %s, the answer to request #%lld", name, (long long)p->c->id,
+	    p->c->cn ? p->c->cn : "-", (long long)p->r->id);
+	free(name);
 out:
 	certificate_release(&old);
 	vserver_release(&vs);
@@ -454,15 +468,24 @@ static int
 bind(struct journey *j, int64_t vserver, int64_t certificate, const char *verb, const char *text, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
-	int rc = -1;
+	char *name = vserver_full_name(j, vserver);
+	int rc = store_edit_begin(j->store, e);
 
-	if (store_vserver_get(j->store, vserver, &vs, e) == 0) {
+	if (rc == -1)
+		goto out;
+	rc = store_vserver_get(j->store, vserver, &vs, e);
+	if (rc == 0) {
 		vs.certificate = certificate;
 		vs.certificate_set = true;
 		rc = store_vserver_save(j->store, &vs, e);
 	}
+	if (rc == 0)
+		rc = note_activity(j, NULL, verb, 0, e, text);
+	rc = store_edit_end(j->store, rc, e, "%s: %s", name, certificate != 0 ? text : "no certificate of ours any more");
+out:
 	vserver_release(&vs);
-	return rc == 0 ? note_activity(j, NULL, verb, 0, e, text) : -1;
+	free(name);
+	return rc;
 }
 
 int

@@ -94,9 +94,12 @@ connector_save(struct journey *j, struct connector *c, struct err *e)
 		c->created_at = when_now();
 	str_addf(&text, "%s: %s for %s%s%s by %s", c->name, c->tls, c->domains, c->smart_hosts ? " to " : "",
 	    c->smart_hosts ? c->smart_hosts : "", c->via);
+	if (store_edit_begin(j->store, e) == -1)
+		goto out;
 	rc = store_connector_save(j->store, c, e);
 	if (rc == 0)
 		rc = note_activity(j, NULL, "connector", 0, e, text.s);
+	rc = store_edit_end(j->store, rc, e, "connector %s", text.s);
 out:
 	connector_release(&other);
 	str_release(&text);
@@ -107,10 +110,16 @@ int
 connector_remove(struct journey *j, int64_t id, struct err *e)
 {
 	struct connector c = { .id = 0 };
-	int rc = -1;
+	int rc = store_edit_begin(j->store, e);
 
-	if (store_connector_get(j->store, id, &c, e) == 0 && store_connector_delete(j->store, id, e) == 0)
+	if (rc == -1)
+		return -1;
+	rc = store_connector_get(j->store, id, &c, e);
+	if (rc == 0)
+		rc = store_connector_delete(j->store, id, e);
+	if (rc == 0)
 		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
+	rc = store_edit_end(j->store, rc, e, "connector %s removed", c.name != NULL ? c.name : "");
 	connector_release(&c);
 	return rc;
 }
@@ -161,9 +170,10 @@ connector_passwords(struct journey *j, struct wanted_host *w, struct err *e)
 
 /* --- what keeps mail from it --- */
 
-/* The name of a server that both send from, or NULL. Given away. */
+/* The first virtual server of each host sends; the one that both name for the same host, or only the host. NULL: they share
+ * no host. same (may be NULL): is it the same virtual server? Given away. */
 static char *
-common_server(const struct connector *a, const struct connector *b)
+common_server(const struct connector *a, const struct connector *b, bool *same)
 {
 	char **x = words_split(a->via ? a->via : "", " ", NULL), **y = words_split(b->via ? b->via : "", " ", NULL), *name = NULL;
 	size_t i, k;
@@ -172,12 +182,62 @@ common_server(const struct connector *a, const struct connector *b)
 		for (k = 0; y[k] != NULL && name == NULL; k++) {
 			size_t n = strcspn(x[i], "/");
 
-			if (n == strcspn(y[k], "/") && strncmp(x[i], y[k], n) == 0)
-				name = xstrndup(x[i], n);
+			if (n != strcspn(y[k], "/") || strncmp(x[i], y[k], n) != 0)
+				continue;
+			name = xstrndup(x[i], n);
+			if (same != NULL)
+				*same = strcmp(x[i], y[k]) == 0;
 		}
 	words_free(x);
 	words_free(y);
 	return name;
+}
+
+/* What a connector's TLS rules are written under: its smart hosts, or its domains. */
+static char **
+next_hops(const struct connector *c)
+{
+	struct str keys = STR_INIT;
+	char **w, **out;
+	struct address_space s;
+	size_t i;
+
+	if (connector_by_smart_host(c))
+		return words_split(c->smart_hosts ? c->smart_hosts : "", " ", NULL);
+	w = words_split(c->domains ? c->domains : "", " ", NULL);
+	for (i = 0; w[i] != NULL; i++) {
+		if (address_space_parse(w[i], &s, NULL) == 0)
+			str_addf(&keys, "%s%s%s", keys.len ? " " : "", s.below ? "." : "", s.domain);
+		address_space_release(&s);
+	}
+	words_free(w);
+	out = words_split(keys.s, " ", NULL);
+	str_release(&keys);
+	return out;
+}
+
+/* Two levels under one next hop: a push would be refused. */
+static void
+say_conflict(const struct connector *a, const struct connector *b, const char *server, struct str *out)
+{
+	char **x, **y;
+	const char *both = NULL;
+	size_t i, k;
+
+	/* of two by DNS the one with the lower cost has the domain: no conflict */
+	if ((text_eq(a->tls, b->tls) && text_eq(a->match, b->match)) || (!connector_by_smart_host(a) && !connector_by_smart_host(b)))
+		return;
+	x = next_hops(a);
+	y = next_hops(b);
+	for (i = 0; x[i] != NULL && both == NULL; i++)
+		for (k = 0; y[k] != NULL && both == NULL; k++)
+			if (strcmp(x[i], y[k]) == 0)
+				both = x[i];
+	if (both != NULL)
+		str_addf(out, "%s: the connector %s sends there from %s too, with another outbound security; give both the same, or one of "
+		    "them another virtual server\n", both, b->name, server);
+	words_free(x);
+	words_free(y);
 }
 
 /* Does the other connector have this address space too, and before us? The planner decides the same way. */
@@ -213,7 +273,7 @@ connector_troubles(struct journey *j, const struct connector *c, struct str *out
 		int rc = address_space_parse(w[i], &s, NULL);
 
 		for (k = 0; rc == 0 && k < all.n; k++) {
-			char *server = all.v[k].id != c->id && loses_to(c, &s, &all.v[k]) ? common_server(c, &all.v[k]) : NULL;
+			char *server = all.v[k].id != c->id && loses_to(c, &s, &all.v[k]) ? common_server(c, &all.v[k], NULL) : NULL;
 
 			if (server != NULL)
 				str_addf(out, "%.*s: on %s the connector %s has it, with a lower cost or the same and before in the alphabet\n",
@@ -221,6 +281,14 @@ connector_troubles(struct journey *j, const struct connector *c, struct str *out
 			free(server);
 		}
 		address_space_release(&s);
+	}
+	for (k = 0; k < all.n; k++) {
+		bool same = false;
+		char *server = all.v[k].id != c->id ? common_server(c, &all.v[k], &same) : NULL;
+
+		if (same)
+			say_conflict(c, &all.v[k], server, out);
+		free(server);
 	}
 	words_free(w);
 	connector_list_release(&all);
@@ -246,6 +314,30 @@ hosts_free(void *arg)
 	free(l);
 }
 
+static bool
+is_name(const struct next_hop *h)
+{
+	return strspn(h->host, "0123456789.") != strlen(h->host) && strchr(h->host, ':') == NULL;
+}
+
+/* Only names that can be looked up; the rest is complained about by the check of the field. */
+static bool
+some_name(const char *hosts)
+{
+	char **w = words_split(hosts, " ", NULL);
+	struct next_hop h;
+	bool yes = false;
+	size_t i;
+
+	for (i = 0; w[i] != NULL; i++) {
+		if (next_hop_parse(w[i], &h, NULL) == 0 && is_name(&h))
+			yes = true;
+		next_hop_release(&h);
+	}
+	words_free(w);
+	return yes;
+}
+
 /* A name without brackets is looked up as a mail domain, one in brackets as a host. */
 static void
 look_at_hop(const struct next_hop *h, struct str *remark)
@@ -254,7 +346,7 @@ look_at_hop(const struct next_hop *h, struct str *remark)
 	struct mx_list mx = { .n = 0 };
 	size_t n = 0;
 
-	if (strspn(h->host, "0123456789.") == strlen(h->host) || strchr(h->host, ':') != NULL)
+	if (!is_name(h))
 		return;
 	if (h->mx && dns_mx(h->host, &mx, NULL) == 0 && !mx.implicit && mx.n > 0)
 		str_addf(remark, "%s: MX %s; ", h->text, clean(mx.v[0].name));
@@ -304,7 +396,7 @@ connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, v
 	struct hosts_look *l;
 	struct job job = { .title = "smart hosts in DNS", .work = hosts_work, .done = hosts_done, .drop = hosts_free };
 
-	if (*form_get(f, "smart-host") == '\0' || strcmp(form_get(f, "route"), "smart-host") != 0)
+	if (strcmp(form_get(f, "route"), "smart-host") != 0 || !some_name(form_get(f, "smart-host")))
 		return 0;
 	l = xcalloc(1, sizeof(*l));
 	l->form = f;

@@ -85,6 +85,9 @@ int look_at_host(struct host *h, const char *system, bool serve, struct job_ctx 
 /* Stores it (main thread). */
 int looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e);
 
+/* The name of the fact that says since when a virtual server runs as it does: "stopped 1790000000". Given away. */
+char *run_fact(int64_t vserver);
+
 /* --- wanted.c --- */
 /* What the store asks of a server. */
 int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);
@@ -92,6 +95,21 @@ void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_
 /* Hash over the connectors that a server sends for: what was pushed last is kept as a fact. */
 void connectors_hash(const struct connector_list *l, char out[65]);
 char *connectors_fact(int64_t server);
+
+/* --- drift.c --- */
+struct drift_facts;
+struct drift_facts *drift_facts_get(struct journey *j, const struct server *sv);
+void drift_facts_free(struct drift_facts *f);
+/* Why does this differ? wanted and found in our words; of "certificate" their SHA-256. */
+enum drift_kind drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, const char *wanted, const char *found);
+/* The fact of what a push carried there; given away. Made of all that was wanted, before drift_leave_out. */
+char *pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before);
+int  pushed_store(struct journey *j, int64_t server, const char *text, struct err *e);    /* NULL: forgets it */
+int  touched_store(struct journey *j, const struct server *sv, const struct looked *l, struct err *e);
+/* What the plan puts back over somebody's changes, as warnings (worker). */
+void drift_warn(const struct drift_facts *f, const struct mailsys *m, const struct reading *r, const struct wanted_host *w, struct plan *p);
+void drift_leave_out(const struct drift_facts *f, const struct vserver_list *found, struct wanted_host *w);
+bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
 
 /* --- sealed.c --- */
 /* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with
@@ -102,6 +120,10 @@ void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it w
 /* --- connector.c --- */
 /* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
 int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);
+
+/* --- edits.c --- */
+/* "mx1/smtp"; given away, never NULL. */
+char *vserver_full_name(struct journey *j, int64_t id);
 
 /* --- authority.c --- */
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */

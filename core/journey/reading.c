@@ -128,7 +128,7 @@ look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct
 		struct probe_host p = { .host = NULL };
 		char *address = listen_address(vs->listen ? vs->listen : "");
 
-		if (address == NULL || vs->port == 0) {
+		if (address == NULL || vs->port == 0 || (vs->run != NULL && strcmp(vs->run, "started") != 0) || vs->served_trouble != NULL) {
 			free(address);
 			continue;
 		}
@@ -185,6 +185,46 @@ served_of(const struct looked *l, const char *name)
 	return NULL;
 }
 
+static void
+keep_wanted(struct vserver *fresh, const struct vserver *old)
+{
+	fresh->id = old->id;
+	fresh->rev = old->rev;
+	fresh->certificate = old->certificate;
+	fresh->certificate_set = old->certificate_set;
+	if (old->ours != NULL) {                 /* else: as the host says */
+		xset(&fresh->ours, old->ours);
+		xset(&fresh->listen_wanted, old->listen_wanted);
+		xset(&fresh->kind, old->kind);
+	}
+	xset(&fresh->run_wanted, old->run_wanted);
+}
+
+char *
+run_fact(int64_t vserver)
+{
+	return xasprintf("run:%lld", (long long)vserver);
+}
+
+/* Since when it is stopped or paused: since it was first seen so. */
+static int
+note_run(struct journey *j, const struct vserver *vs, struct err *e)
+{
+	char *fact = run_fact(vs->id), *was = NULL, *now;
+	const char *run = vs->run ? vs->run : "started";
+	int rc = 0;
+
+	(void)store_fact_get(j->store, fact, &was, NULL);
+	if (was != NULL ? !text_starts(was, run) : strcmp(run, "started") != 0) {
+		now = xasprintf("%s %lld", run, (long long)when_now());
+		rc = store_fact_set(j->store, fact, now, e);
+		free(now);
+	}
+	free(fact);
+	free(was);
+	return rc;
+}
+
 /* Moves what was found into the stored record, keeping its identity and what is wanted. */
 static int
 vserver_store(struct journey *j, int64_t server, struct vserver *fresh, const struct vserver_list *old, const struct looked *l,
@@ -196,23 +236,60 @@ vserver_store(struct journey *j, int64_t server, struct vserver *fresh, const st
 	fresh->server = server;
 	fresh->present = true;
 	for (i = 0; i < old->n; i++)
-		if (text_eq(old->v[i].name, fresh->name)) {
-			fresh->id = old->v[i].id;
-			fresh->rev = old->v[i].rev;
-			fresh->certificate = old->v[i].certificate;
-			fresh->certificate_set = old->v[i].certificate_set;
-		}
+		if (text_eq(old->v[i].name, fresh->name))
+			keep_wanted(fresh, &old->v[i]);
 	xset(&fresh->served_pem, s ? s->pem : NULL);
 	xset(&fresh->served_sha256, s ? s->sha256 : NULL);
-	xset(&fresh->served_trouble, s ? s->trouble : NULL);
+	if (s != NULL)                           /* else: what the reading itself says of it, that another program is there */
+		xset(&fresh->served_trouble, s->trouble);
 	fresh->served_at = s ? when_now() : 0;
-	return store_vserver_save(j->store, fresh, e);
+	if (store_vserver_save(j->store, fresh, e) == -1)
+		return -1;
+	return note_run(j, fresh, e);
 }
 
-/* A virtual server that is gone from master.cf stays while something is wanted for it, marked as absent. */
-static int
-vservers_gone(struct journey *j, const struct vserver_list *old, const struct reading *r, struct err *e)
+/* The one that listens there and is not the default one; NULL. */
+static struct vserver *
+listens_on(const struct reading *r, const char *listen)
 {
+	size_t i, n = strlen(listen);
+
+	for (i = 0; i < r->vservers.n; i++) {
+		const struct vserver *vs = &r->vservers.v[i];
+
+		if (!vs->is_default && vs->listen && strncmp(vs->listen, listen, n) == 0 && (vs->listen[n] == '\0' || vs->listen[n] == ' '))
+			return &r->vservers.v[i];
+	}
+	return NULL;
+}
+
+/* An added one whose name the host does not know any more is known by its address. */
+static void
+name_added(const struct reading *r, const struct vserver_list *old)
+{
+	size_t i, k;
+
+	for (i = 0; i < old->n; i++) {
+		const struct vserver *vs = &old->v[i];
+		struct vserver *there = NULL;
+
+		if (text_eq(vs->ours, "added") && !text_empty(vs->listen_wanted))
+			there = listens_on(r, vs->listen_wanted);
+		for (k = 0; k < r->vservers.n && there != NULL; k++)
+			if (text_eq(r->vservers.v[k].name, vs->name))
+				there = NULL;
+		if (there != NULL)
+			xset(&there->name, vs->name);
+	}
+}
+
+/* A virtual server that is gone from master.cf stays while something is wanted for it, marked as absent; one that a push took
+ * away until that push is kept. */
+static int
+vservers_gone(struct journey *j, const struct vserver_list *old, const struct looked *l, struct err *e)
+{
+	const struct reading *r = &l->reading;
+	bool settled = l->push_state == NULL || strcmp(l->push_state, "idle") == 0, stays;
 	size_t i, k;
 
 	for (i = 0; i < old->n; i++) {
@@ -222,10 +299,12 @@ vservers_gone(struct journey *j, const struct vserver_list *old, const struct re
 			;
 		if (k < r->vservers.n)
 			continue;
-		if (!vs->certificate_set && store_vserver_delete(j->store, vs->id, e) == -1)
+		stays = text_eq(vs->ours, "removed") ? !settled : vs->ours != NULL || vs->certificate_set;
+		if (!stays && store_vserver_delete(j->store, vs->id, e) == -1)
 			return -1;
 		vs->present = false;
-		if (vs->certificate_set && store_vserver_save(j->store, vs, e) == -1)
+		xset(&vs->run, NULL);
+		if (stays && store_vserver_save(j->store, vs, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -257,10 +336,13 @@ store_body(struct store *st, void *arg, struct err *e)
 	sv.read_at = when_now();
 	if (store_server_save(st, &sv, e) == -1)
 		goto out;
+	name_added(r, &old);
 	for (i = 0; i < r->vservers.n; i++)
 		if (vserver_store(a->j, a->server, &r->vservers.v[i], &old, a->l, e) == -1)
 			goto out;
-	rc = vservers_gone(a->j, &old, r, e);
+	rc = store_found_rules_set(st, a->server, &r->rules, e);
+	if (rc == 0)
+		rc = vservers_gone(a->j, &old, a->l, e);
 out:
 	server_release(&sv);
 	vserver_list_release(&old);
@@ -271,11 +353,21 @@ int
 looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e)
 {
 	struct store_arg a = { j, server, l };
-	char *fact = xasprintf("push-state:%lld", (long long)server);
+	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server);
+	const char *said = section_text(&l->reading.sections, "addresses");
+	struct server sv = { .id = 0 };
 	int rc = store_tx(j->store, store_body, &a, e);
 
 	if (rc == 0)
 		rc = store_fact_set(j->store, fact, l->push_state, e);
+	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
+		rc = store_fact_set(j->store, addresses, said, e);
+	if (rc == 0)
+		rc = store_server_get(j->store, server, &sv, e);
+	if (rc == 0)
+		rc = touched_store(j, &sv, l, e);
+	server_release(&sv);
 	free(fact);
+	free(addresses);
 	return rc;
 }

@@ -11,20 +11,6 @@
 
 /* --- what is wanted --- */
 
-struct edits { int64_t vserver; const char *const *names, *const *values; char **normal; size_t n; };
-
-static int
-edits_body(struct store *st, void *arg, struct err *e)
-{
-	const struct edits *x = arg;
-	size_t i;
-
-	for (i = 0; i < x->n; i++)
-		if (store_wanted_set(st, "vs", x->vserver, x->names[i], x->normal[i], e) == -1)
-			return -1;
-	return 0;
-}
-
 /* One edit: known, meant for this mail system, well formed. normal gets NULL for "remove". */
 static int
 edit_check(const struct mailsys *m, const char *name, const char *value, char **normal, struct err *e)
@@ -54,7 +40,7 @@ edit_check(const struct mailsys *m, const char *name, const char *value, char **
 int
 vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n, struct err *e)
 {
-	struct edits x = { vserver, names, values, xcalloc(n + 1, sizeof(char *)), n };
+	char **normal = xcalloc(n + 1, sizeof(char *)), *name = vserver_full_name(j, vserver);
 	struct vserver vs = { .id = 0 };
 	struct server sv = { .id = 0 };
 	struct str text = STR_INIT;
@@ -64,17 +50,23 @@ vserver_set(struct journey *j, int64_t vserver, const char *const *names, const 
 	if (store_vserver_get(j->store, vserver, &vs, e) == -1 || store_server_get(j->store, vs.server, &sv, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
-		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), names[i], values[i], &x.normal[i], e) == -1)
+		if (edit_check(mailsys_find(sv.mailsys ? sv.mailsys : "postfix"), names[i], values[i], &normal[i], e) == -1)
 			goto out;
-		str_addf(&text, "%s%s=%s", i ? " " : "", names[i], x.normal[i] ? x.normal[i] : "");
+		str_addf(&text, "%s%s=%s", i ? " " : "", names[i], normal[i] ? normal[i] : "");
 	}
-	rc = store_tx(j->store, edits_body, &x, e);
+	rc = store_edit_begin(j->store, e);
+	if (rc == -1)
+		goto out;
+	for (i = 0; i < n && rc == 0; i++)
+		rc = store_wanted_set(j->store, "vs", vserver, names[i], normal[i], e);
 	if (rc == 0)
 		rc = note_activity(j, sv.name, "settings", 0, e, text.s);
+	rc = store_edit_end(j->store, rc, e, "%s: %s", name, text.s);
 out:
 	for (i = 0; i < n; i++)
-		free(x.normal[i]);
-	free(x.normal);
+		free(normal[i]);
+	free(normal);
+	free(name);
 	vserver_release(&vs);
 	server_release(&sv);
 	str_release(&text);
@@ -103,10 +95,14 @@ struct pushing {
 	struct wanted_host wanted;
 	char *roots;                     /* authorities of our own: the proof may trust them */
 	char connectors[65];
+	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
+	char *pushed;                    /* what this push carried there */
+	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
 	struct looked looked;            /* before; after a push: how the host is now */
 	struct plan plan;
 	bool have_plan;
-	char *shown_base;                /* the plan must still be made from this */
+	char *shown_base;                /* the plan must still be made from this ... */
+	char *shown_sum;                 /* ... and change the same */
 	struct push_options options;
 	struct push_report report;
 	struct push_record record;
@@ -124,6 +120,9 @@ pushing_free(void *data)
 	struct pushing *p = data;
 
 	wanted_free(&p->wanted);
+	wanted_free(&p->asked);
+	drift_facts_free(p->facts);
+	free(p->pushed);
 	looked_release(&p->looked);
 	plan_release(&p->plan);
 	push_report_release(&p->report);
@@ -131,6 +130,7 @@ pushing_free(void *data)
 	push_status_release(&p->status);
 	free(p->roots);
 	free(p->shown_base);
+	free(p->shown_sum);
 	free(p);
 }
 
@@ -170,6 +170,7 @@ make_plan(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	if (look_at_host(h, hj->server.system, false, ctx, &p->looked, e) == -1 ||
 	    p->looked.mailsys->plan(&p->looked.reading, &p->wanted, &p->options.plan, &p->plan, e) == -1)
 		return -1;
+	drift_warn(p->facts, p->looked.mailsys, &p->looked.reading, &p->wanted, &p->plan);
 	p->plan.server = hj->server.id;
 	xset(&p->plan.server_name, hj->server.name);
 	for (i = 0; i < p->plan.n_wants; i++)
@@ -194,16 +195,21 @@ plan_finish(struct host_job *hj, int rc, struct err *e)
 static struct host_job *
 planned_job(struct host_job *hj, struct err *e)
 {
+	struct vserver_list found = { NULL, 0 };
 	struct pushing *p;
 
 	if (pushing_new(hj) == NULL)
 		return NULL;
 	p = hj->data;
-	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 ||
-	    connector_passwords(hj->journey, &p->wanted, e) == -1) {
+	p->facts = drift_facts_get(hj->journey, &hj->server);
+	if (wanted_build(hj->journey, hj->server.id, &p->wanted, e) == -1 || wanted_build(hj->journey, hj->server.id, &p->asked, e) == -1 ||
+	    connector_passwords(hj->journey, &p->wanted, e) == -1 ||
+	    store_vservers(hj->journey->store, hj->server.id, &found, e) == -1) {
 		host_job_discard(hj);
 		return NULL;
 	}
+	drift_leave_out(p->facts, &found, &p->wanted);
+	vserver_list_release(&found);
 	connectors_hash(&p->wanted.connectors, p->connectors);
 	return hj;
 }
@@ -236,6 +242,85 @@ look_again(struct host_job *hj, struct host *h, struct job_ctx *ctx)
 		looked_release(&p->looked);
 }
 
+/* The same with a look at the listeners: what was found is stored, too. */
+static int
+drift_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	int rc = make_plan(hj, h, ctx, e);
+
+	if (rc == 0)
+		look_again(hj, h, ctx);
+	return rc;
+}
+
+static int
+drift_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct pushing *p = hj->data;
+
+	rc = plan_finish(hj, rc, e);
+	if (rc == 0 && p->looked.mailsys != NULL)
+		rc = looked_store(hj->journey, hj->server.id, &p->looked, e);
+	return rc;
+}
+
+int64_t
+drift_look(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
+    struct err *e)
+{
+	struct host_job *hj = planned_job(host_job_new(j, server, done, arg, e), e);
+	struct pushing *p;
+
+	if (hj == NULL)
+		return -1;
+	p = hj->data;
+	p->options.plan = *o;
+	p->plan_out = out;
+	hj->work = drift_work;
+	hj->finish = drift_finish;
+	return host_job_start(hj, "drift", e);
+}
+
+/* What a plan would change, as a digest: what is wanted may be edited after the plan was shown, and from elsewhere. */
+static char *
+plan_sum(const struct plan *p)
+{
+	struct str all = STR_INIT;
+	char hex[65];
+	size_t i;
+
+	for (i = 0; i < p->n_changes; i++) {
+		sha256_hex(p->changes[i].after.s, p->changes[i].after.len, hex);
+		str_addf(&all, "%d %s %s %s\n", (int)p->changes[i].action, p->changes[i].path, hex,
+		    p->changes[i].key_path != NULL ? p->changes[i].key_path : "-");
+	}
+	sha256_hex(all.s, all.len, hex);
+	str_release(&all);
+	return xstrdup(hex);
+}
+
+/* Is it the plan that was shown? */
+static int
+as_shown(const struct pushing *p, const char *server, struct err *e)
+{
+	char *sum;
+	bool same;
+
+	if (p->shown_base == NULL)
+		return 0;
+	if (!text_eq(p->shown_base, p->plan.base)) {
+		err_set(e, RC_CONFLICT, "%s has changed since the plan was shown; nothing was touched", server);
+		return err_hint(e, "look at the plan again");
+	}
+	sum = plan_sum(&p->plan);
+	same = text_eq(sum, p->shown_sum);
+	free(sum);
+	if (same)
+		return 0;
+	err_set(e, RC_CONFLICT, "what is wanted of %s was edited since the plan was shown; nothing was touched", server);
+	return err_hint(e, "look at the plan again");
+}
+
 static int
 push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -249,12 +334,8 @@ push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 		    hj->server.name);
 		return err_hint(e, "mxseal keep %s, or mxseal undo %s", hj->server.name, hj->server.name);
 	}
-	if (make_plan(hj, h, ctx, e) == -1)
+	if (make_plan(hj, h, ctx, e) == -1 || as_shown(p, hj->server.name, e) == -1)
 		return -1;
-	if (p->shown_base != NULL && !text_eq(p->shown_base, p->plan.base)) {
-		err_set(e, RC_CONFLICT, "%s has changed since the plan was shown; nothing was touched", hj->server.name);
-		return err_hint(e, "look at the plan again");
-	}
 	if (plan_is_refused(&p->plan)) {
 		size_t i = 0;
 
@@ -299,8 +380,11 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 	}
 	(void)store_push_save(j->store, &p->record, &own);
 	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
-	if (rc == 0)
+	if (rc == 0) {
 		(void)store_fact_set(j->store, fact, p->connectors, &own);
+		p->pushed = pushed_make(&p->asked, &p->plan, p->report.generation, p->facts);
+		(void)pushed_store(j, hj->server.id, p->pushed, &own);
+	}
 	if (p->looked.mailsys != NULL)
 		(void)looked_store(j, hj->server.id, &p->looked, &own);
 	str_reset(&text);
@@ -327,7 +411,10 @@ push_start(struct journey *j, int64_t server, const struct plan *shown, const st
 	if (hj == NULL)
 		return -1;
 	p = hj->data;
-	p->shown_base = shown != NULL ? xstrdup(shown->base) : NULL;
+	if (shown != NULL) {
+		p->shown_base = xstrdup(shown->base);
+		p->shown_sum = plan_sum(shown);
+	}
 	p->options = *o;
 	p->report_out = report;
 	p->record.server = server;
@@ -428,8 +515,10 @@ undo_finish(struct host_job *hj, int rc, struct err *e)
 	char *fact = connectors_fact(hj->server.id);
 
 	/* the host has older files now than those pushed last: its connectors count as not pushed */
-	if (rc == 0)
+	if (rc == 0) {
 		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
+		(void)pushed_store(hj->journey, hj->server.id, NULL, NULL);
+	}
 	free(fact);
 	return after_finish(hj, rc, e, "undo", "undone");
 }

@@ -20,8 +20,7 @@ via_server(const struct connector *c, const char *server)
 	return yes;
 }
 
-/* Those of the virtual servers in the list that are this server's, without its name; "-" where only the server was named: the
- * default one. */
+/* Those of the virtual servers in the list that are this server's. */
 static void
 via_here(struct connector *c, const char *server)
 {
@@ -31,7 +30,7 @@ via_here(struct connector *c, const char *server)
 
 	for (i = 0; w[i] != NULL; i++)
 		if (strncmp(w[i], server, n) == 0 && (w[i][n] == '\0' || w[i][n] == '/'))
-			str_addf(&here, "%s%s", here.len ? " " : "", w[i][n] == '/' ? w[i] + n + 1 : "-");
+			str_addf(&here, "%s%s", here.len ? " " : "", w[i]);
 	xset(&c->via, here.s);
 	words_free(w);
 	str_release(&here);
@@ -80,6 +79,61 @@ wanted_free(struct wanted_host *w)
 	wanted_host_release(w);
 }
 
+/* Is this virtual server, "mx1/notls", one that a connector is sent by? */
+static bool
+sends_for(const struct connector_list *l, const char *server, const char *name)
+{
+	char *word = xasprintf("%s/%s", server, name);
+	bool yes = false;
+	size_t i, k;
+
+	for (i = 0; i < l->n && !yes; i++) {
+		char **w = words_split(l->v[i].via ? l->v[i].via : "", " ", NULL);
+
+		for (k = 0; w[k] != NULL; k++)
+			yes = yes || strcmp(w[k], word) == 0;
+		words_free(w);
+	}
+	free(word);
+	return yes;
+}
+
+/* Does it need a client of its own: because it only sends, a connector is sent by it, or it sends otherwise than the host? */
+static bool
+sends_itself(const struct vserver *vs, const char *server, const struct wanted_host *w, const struct wanted_vs *of)
+{
+	size_t i;
+
+	if (vs->is_default || text_eq(vs->ours, "removed") || (vs->ours == NULL && !vs->present))
+		return false;
+	if (text_eq(vs->kind, "outbound") || sends_for(&w->connectors, server, vs->name))
+		return true;
+	for (i = 0; i < of->settings.n; i++)
+		if (text_eq(of->settings.v[i].scope, "vs") && text_starts(of->settings.v[i].name, "outbound."))
+			return true;
+	return false;
+}
+
+static int
+wanted_one(struct journey *j, const char *server, const struct vserver *vs, struct wanted_host *out, struct err *e)
+{
+	struct wanted_vs *w = &out->vs[out->n_vs++];
+
+	w->name = xstrdup(vs->name);
+	w->is_default = vs->is_default;
+	w->ours = xstrdup(vs->ours);
+	w->listen = xstrdup(vs->listen_wanted);
+	w->kind = xstrdup(vs->kind);
+	w->run = xstrdup(vs->run_wanted);
+	if (text_eq(vs->ours, "removed"))
+		return 0;
+	if (store_wanted(j->store, vs->id, &w->settings, e) == -1 || wanted_certificate(j, vs, w, e) == -1)
+		return -1;
+	if (sends_itself(vs, server, out, w))
+		w->client = wanted_client_name(vs->name);
+	return 0;
+}
+
 int
 wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e)
 {
@@ -92,14 +146,9 @@ wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct 
 	    connectors_of(j, sv.name, &out->connectors, e) == -1)
 		goto out;
 	out->vs = xcalloc(l.n + 1, sizeof(*out->vs));
-	for (i = 0; i < l.n; i++) {
-		struct wanted_vs *w = &out->vs[out->n_vs++];
-
-		w->name = xstrdup(l.v[i].name);
-		w->is_default = l.v[i].is_default;
-		if (store_wanted(j->store, l.v[i].id, &w->settings, e) == -1 || wanted_certificate(j, &l.v[i], w, e) == -1)
+	for (i = 0; i < l.n; i++)
+		if (wanted_one(j, sv.name, &l.v[i], out, e) == -1)
 			goto out;
-	}
 	rc = 0;
 out:
 	server_release(&sv);
@@ -116,10 +165,11 @@ connectors_hash(const struct connector_list *l, char out[65])
 
 	for (i = 0; i < l->n; i++) {
 		const struct connector *c = &l->v[i];
+		const char *slash = c->via ? strchr(c->via, '/') : NULL;
 		const char *const more[] = { c->smart_hosts, c->auth_user, c->auth_sealed, c->senders, c->delivery };
 
 		str_addf(&s, "%s|%s|%s|%s\n", c->domains, c->route, c->tls, c->match ? c->match : "");
-		if (c->via != NULL && strcmp(c->via, "smtp") != 0 && strcmp(c->via, "-") != 0)
+		if (slash != NULL && strcmp(slash, "/smtp") != 0)
 			str_addf(&s, "via %s\n", c->via);
 		for (k = 0; k < sizeof(more) / sizeof(more[0]); k++)
 			if (!text_empty(more[k]) && strcmp(more[k], "always") != 0)
@@ -147,7 +197,7 @@ found_of(const struct vserver *vs, const char *name)
 }
 
 static size_t
-pending_settings(const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+pending_settings(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
 {
 	size_t i, n = 0;
 
@@ -157,6 +207,8 @@ pending_settings(const struct vserver *vs, const char *name, const struct wanted
 
 		if (f != NULL && text_eq(f->value, s->value))
 			continue;
+		if (drift_kind_of(facts, w->name, s->name, s->value, f != NULL ? f->value : NULL) != DRIFT_EDITED)
+			continue;                      /* it was changed there: no edit of ours */
 		n++;
 		if (out != NULL)
 			str_addf(out, "%s/%s: %s = %s (on the host: %s)\n", name, w->name, s->name, s->value,
@@ -165,14 +217,14 @@ pending_settings(const struct vserver *vs, const char *name, const struct wanted
 	return n;
 }
 
-static size_t
-pending_certificate(const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+bool
+wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w)
 {
 	struct certificate in_use = { .id = 0 };
 	bool same = false;
 
 	if (!w->certificate_set)
-		return 0;
+		return false;
 	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &in_use, NULL) == 0)
 		same = w->certificate != NULL && text_eq(in_use.sha256, w->certificate->sha256) && vs->cert_trouble == NULL;
 	else
@@ -180,12 +232,52 @@ pending_certificate(const struct vserver *vs, const char *name, const struct wan
 	if (w->certificate == NULL && !text_starts(vs->cert_file, "/etc/mxseal/"))
 		same = true;                           /* unbound: what is configured by hand is not ours */
 	certificate_release(&in_use);
-	if (!same && out != NULL && w->certificate != NULL)
+	return !same;
+}
+
+static size_t
+pending_certificate(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+{
+	if (!wanted_certificate_waits(vs, w) || drift_kind_of(facts, w->name, "certificate", w->certificate != NULL ?
+	    w->certificate->sha256 : "", NULL) != DRIFT_EDITED)
+		return 0;
+	if (out != NULL && w->certificate != NULL)
 		str_addf(out, "%s/%s: certificate #%lld %s\n", name, w->name, (long long)w->certificate->id,
 		    w->certificate->cn ? w->certificate->cn : "");
-	else if (!same && out != NULL)
+	else if (out != NULL)
 		str_addf(out, "%s/%s: no certificate of ours any more\n", name, w->name);
-	return same ? 0 : 1;
+	return 1;
+}
+
+/* The virtual server itself: added, removed, started, stopped. */
+static size_t
+pending_vserver(const struct vserver *vs, const char *name, struct str *out)
+{
+	const char *run = vs->run ? vs->run : "started";
+
+	if (text_eq(vs->ours, "removed")) {
+		if (!vs->present)
+			return 0;
+		if (out != NULL)
+			str_addf(out, "%s/%s: removed\n", name, vs->name);
+		return 1;
+	}
+	if (text_eq(vs->ours, "added") && !vs->present) {
+		if (out != NULL && text_empty(vs->listen_wanted))
+			str_addf(out, "%s: new virtual server %s, which only sends\n", name, vs->name);
+		else if (out != NULL)
+			str_addf(out, "%s: new virtual server %s on %s\n", name, vs->name, vs->listen_wanted);
+		if (out != NULL && vs->run_wanted != NULL && !text_eq(vs->run_wanted, "started")) {
+			str_cut(out, out->len - 1);
+			str_addf(out, ", %s\n", vs->run_wanted);
+		}
+		return 1;
+	}
+	if (vs->run_wanted == NULL || text_eq(vs->run_wanted, run))
+		return 0;
+	if (out != NULL)
+		str_addf(out, "%s/%s: %s (on the host: %s)\n", name, vs->name, vs->run_wanted, run);
+	return 1;
 }
 
 static size_t
@@ -212,14 +304,17 @@ pending_server(struct journey *j, const struct server *sv, struct str *out)
 {
 	struct wanted_host w = { .vs = NULL };
 	struct vserver_list l = { NULL, 0 };
+	struct drift_facts *facts = drift_facts_get(j, sv);
 	size_t i, n = 0;
 
 	if (sv->read_at == 0 || wanted_build(j, sv->id, &w, NULL) == -1 || store_vservers(j->store, sv->id, &l, NULL) == -1)
 		goto out;
 	for (i = 0; i < l.n && i < w.n_vs; i++)
-		n += pending_settings(&l.v[i], sv->name, &w.vs[i], out) + pending_certificate(&l.v[i], sv->name, &w.vs[i], out);
+		n += pending_vserver(&l.v[i], sv->name, out) + pending_settings(facts, &l.v[i], sv->name, &w.vs[i], out)
+		    + pending_certificate(facts, &l.v[i], sv->name, &w.vs[i], out);
 	n += pending_connectors(j, sv, &w, out);
 out:
+	drift_facts_free(facts);
 	wanted_free(&w);
 	vserver_list_release(&l);
 	return n;

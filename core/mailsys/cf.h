@@ -51,6 +51,8 @@ const char *main_cf_get(const struct main_cf *m, const char *name);      /* the 
  * or value that would not stay one value. */
 int  main_cf_set(struct main_cf *m, const char *name, const char *value, struct err *e);
 void main_cf_remove(struct main_cf *m, const char *name);                /* every assignment of it */
+/* Does the assignment that counts stand under our comment? */
+bool main_cf_is_ours(const struct main_cf *m, const char *name);
 void main_cf_remove_ours(struct main_cf *m, const char *name);           /* only where it stands under our comment */
 /* A list of maps: ours is the element that starts with prefix and ends in suffix. put: replaces it where it is, or goes
  * in front; drop: takes it out so that the rest is as it was before put. */
@@ -81,5 +83,30 @@ const char *master_cf_option(const struct master_service *s, const char *param);
 int  master_cf_set(struct master_cf *m, const char *name, const char *type, const char *param, const char *value,
         struct err *e);
 void master_cf_unset(struct master_cf *m, const char *name, const char *type, const char *param);
+/* After the text was changed: the services anew. */
+int  master_cf_again(struct master_cf *m, struct err *e);
+
+/* --- master_services.c: whole services; each edit and the reverse one give the same bytes --- */
+
+/* In front of a service that we added, with the name of the virtual server behind it. */
+#define MASTER_CF_ADDED "# Added by mxseal: virtual server "
+/* In front of each line of a service that we stopped. */
+#define MASTER_CF_STOPPED "# stopped by mxseal: "
+
+/* A service at the end of the file, below our comment. text: its lines, each ended by a newline; it is one service, and no
+ * other is touched by it, or RC_INVALID. */
+int  master_cf_add(struct master_cf *m, const char *owner, const char *text, struct err *e);
+/* All its lines, and our comment in front of it. */
+void master_cf_remove(struct master_cf *m, const char *name, const char *type);
+/* The virtual server that a service was added for, from our comment in front of it. Given away; NULL: not ours. */
+char *master_cf_owner(const struct master_cf *m, const struct master_service *s);
+/* Comments a service out. RC_NOTFOUND. */
+int  master_cf_stop(struct master_cf *m, const char *name, const char *type, struct err *e);
+/* Brings back the first service that we stopped, from offset *from of the file on; moves *from on. Its name and type are
+ * given away. false: there is none. What would not be one service again, or is there already, stays a comment. */
+bool master_cf_start(struct master_cf *m, size_t *from, char **name, char **type);
+/* Text just behind the last word of a service, and out again. */
+int  master_cf_put(struct master_cf *m, const char *name, const char *type, const char *text, struct err *e);
+bool master_cf_drop(struct master_cf *m, const char *name, const char *type, const char *text);
 
 #endif

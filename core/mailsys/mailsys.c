@@ -1,4 +1,5 @@
 /* The list of mail systems that mxseal knows, and what belongs to none of them. A new driver is one line here. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,12 +31,27 @@ reading_release(struct reading *r)
 	free(r->os);
 	free(r->base);
 	vserver_list_release(&r->vservers);
+	found_rule_list_release(&r->rules);
 	str_release(&r->main_cf);
 	str_release(&r->master_cf);
 	str_release(&r->our_files);
 	str_release(&r->warnings);
 	sections_release(&r->sections);
 	memset(r, 0, sizeof(*r));
+}
+
+void
+touched_list_release(struct touched_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].what);
+		free(l->v[i].diff);
+	}
+	free(l->v);
+	memset(l, 0, sizeof(*l));
 }
 
 void
@@ -58,4 +74,15 @@ wanted_host_release(struct wanted_host *w)
 	free(w->passwords);
 	connector_list_release(&w->connectors);
 	memset(w, 0, sizeof(*w));
+}
+
+char *
+wanted_client_name(const char *vs)
+{
+	struct str out = STR_INIT;
+
+	for (; *vs && out.len < 60; vs++)
+		str_addc(&out, isalnum((unsigned char)*vs) ? (char)tolower((unsigned char)*vs) : '-');
+	str_add(&out, "-out");
+	return str_take(&out);
 }

@@ -172,6 +172,14 @@ in_block(const struct main_cf *m, const struct main_entry *v)
 	return find_block(m, &mark, &end) && at > mark && at < end;
 }
 
+bool
+main_cf_is_ours(const struct main_cf *m, const char *name)
+{
+	const struct main_entry *v = find(m, name);
+
+	return v != NULL && in_block(m, v);
+}
+
 static void
 drop_empty_block(struct main_cf *m)
 {

@@ -1,6 +1,6 @@
-/* master.cf: services of eight fields and their "-o name=value" settings, also in the form "{ name = value }". Only
- * settings of a service are edited, never the eight fields. Follows how Postfix splits a line into words: white space
- * outside of braces. */
+/* master.cf: services of eight fields and their "-o name=value" settings, also in the form "{ name = value }". Settings
+ * of a service are edited here, whole services in master_services.c, the eight fields never. Follows how Postfix splits a
+ * line into words: white space outside of braces. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +148,8 @@ read_service(struct master_cf *m, size_t line, struct err *e)
 	return 0;
 }
 
-static int
-read_services(struct master_cf *m, struct err *e)
+int
+master_cf_again(struct master_cf *m, struct err *e)
 {
 	size_t i;
 
@@ -166,7 +166,7 @@ master_cf_read(struct master_cf *out, const char *mem, size_t len, struct err *e
 	memset(out, 0, sizeof(*out));
 	if (cf_read(&out->t, mem, len, "master.cf", e) != 0)
 		return -1;
-	return read_services(out, e);
+	return master_cf_again(out, e);
 }
 
 void
@@ -276,13 +276,13 @@ master_cf_set(struct master_cf *m, const char *service, const char *service_type
 		str_addf(&line, "\n  -o %s", text.s);
 		cf_insert(&m->t, cf_after(&m->t.lines[s->line], s->n ? s->v[s->n - 1].to : s->command_end), line.s);
 	}
-	rc = read_services(m, e);
+	rc = master_cf_again(m, e);
 	s = master_cf_find(m, name, type);
 	now = everything_else(m, name, type, param);
 	if (rc == 0 && (s == NULL || !text_eq(master_cf_option(s, param), value) || strcmp(others, now) != 0)) {
 		str_reset(&m->t.text);
 		cf_insert(&m->t, 0, before.s);
-		read_services(m, NULL);
+		master_cf_again(m, NULL);
 		rc = err_set(e, RC_PARSE, "master.cf: the settings of \"%s %s\" cannot be edited: is a brace left open?", clean(name),
 		    clean(type));
 	}
@@ -338,7 +338,7 @@ master_cf_unset(struct master_cf *m, const char *service, const char *service_ty
 			cf_replace(&m->t, line, flag_end - 1, flag_end, "");
 		else
 			cut_word(&m->t, line, flag, flag_end);
-		read_services(m, NULL);
+		master_cf_again(m, NULL);
 	}
 	free(name);
 	free(type);

@@ -11,6 +11,11 @@
 
 #define VERSION { "version", SH("postconf -h mail_version 2>/dev/null") }
 
+/* A file of the configuration as the last push that was kept, or waits, left it: from the host's own record. */
+#define PUSHED(file) SH("f=$(readlink -f \"$(postconf -h config_directory 2>/dev/null)/" file "\"); cd /var/lib/mxseal 2>/dev/null && " \
+    "for n in $(awk '{ s[$2] = $3 } END { for (n in s) if (s[n] == \"kept\" || s[n] == \"switched\") print n }' journal 2>/dev/null | sort -rn); do " \
+    "for e in \"$n\"/f/*; do if [ -f \"$e/new\" ] && [ \"$(head -n 1 \"$e/live\")\" = \"$f\" ]; then cat \"$e/new\"; exit 0; fi; done; done; true")
+
 static const struct host_cmd detect[] = {
 	VERSION,
 	{ "complaint", SH("postconf -h mail_version 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p'") },
@@ -30,11 +35,15 @@ static const struct host_cmd look[] = {
 	{ "os", ARGV("cat", "/etc/os-release") },
 	{ "resolv", ARGV("cat", "/etc/resolv.conf") },
 	{ "tools", SH("for t in openssl awk bash setpriv; do command -v $t; done; true") },
+	{ "addresses", ARGV("hostname", "-I") },
+	{ "sockets", SH("ss -H -ltnp 2>/dev/null") },
 	{ "now", ARGV("date", "+%s") },
 	{ "units", ARGV("systemctl", "show", "-p", "Id", "-p", "SubState", "postfix@-.service", "postfix.service") },
 	{ "ca", SH("for f in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem "
 	    "/etc/ssl/cert.pem; do if [ -s $f ]; then echo $f; fi; done") },
 	{ "ours", SH("find /etc/mxseal -type f -exec sha256sum {} + 2>/dev/null") },
+	{ "pushed.main.cf", PUSHED("main.cf") },
+	{ "pushed.master.cf", PUSHED("master.cf") },
 	{ "generations", SH("ls -1 /etc/mxseal /var/lib/mxseal 2>/dev/null") },
 	{ "keys", SH("for f in /var/lib/mxseal/keys/*; do if [ -f \"$f\" ]; then echo \"key $f\"; "
 	    "openssl pkey -in \"$f\" -pubout -passin pass: 2>/dev/null; fi; done") },
@@ -74,7 +83,7 @@ const struct mailsys mailsys_postfix = {
 	.detect = detect, .look = look, .is_here = is_here, .complaint = complaint,
 	.more = files_more, .read = postfix_read,
 	.native = map_native_lines, .declines = declines,
-	.plan = postfix_plan,
+	.plan = postfix_plan, .touched = postfix_touched,
 	.queue_argv = queue_argv,
 	.way = postfix_way, .dead = postfix_dead,
 };

@@ -20,10 +20,15 @@ struct view {
 	struct pairs expanded;           /* postconf -x of those that are computed when nobody sets them */
 	int version[2];                  /* 3, 7 */
 	bool settled;                    /* expanded has every parameter as Postfix computes it: it stands over main.cf */
+	/* after view_start: */
+	char *standard;                  /* service of the default virtual server, also when it is stopped later; NULL: none */
+	struct pairs run;                /* services that were not started: "587" "stopped" or "paused" */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */
 int  view_load(struct view *v, const struct sections *s, struct err *e);
 void view_release(struct view *v);
+/* The same configuration once more. */
+int  view_copy(struct view *to, const struct view *from, struct err *e);
 /* "name = value" lines, sorted by name. */
 void pairs_read(struct pairs *p, const char *text);
 const char *pairs_get(const struct pairs *p, const char *name);
@@ -73,11 +78,11 @@ int  map_native_lines(const char *setting, const char *value, bool is_default, s
 
 /* --- postfix_files.c: files on the host that the configuration names --- */
 
-enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP };
+enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP, FILE_PATTERNS };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
 /* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of
- * a plan this is the configuration as it was read, never the edited one. */
+ * a plan this is the configuration as it was read and started (view_start), never the edited one. */
 void files_named(const struct view *v, struct file_list *out);
 void file_list_release(struct file_list *l);
 int  files_more(const struct sections *s, struct command_list *cmds, struct err *e);
@@ -145,9 +150,43 @@ void their_all_report(const struct view *v, const struct their_rows *transport, 
 
 int  connector_params(struct view *v, const struct reading *have, const struct map_files *m, struct plan *p, struct err *e);
 
+/* --- postfix_listener.c: virtual servers as services of master.cf --- */
+
+/* All that we stopped or paused runs again in v, so that it is read and edited as it will be; v->run says what was. */
+void view_start(struct view *v);
+/* "started", "paused", "stopped": as it was before view_start. */
+const char *view_run(const struct view *v, const struct master_service *s);
+/* The name of a virtual server: the one it was added with, else the service's own. Given away. */
+char *service_vs(const struct view *v, const struct master_service *s);
+/* "192.0.2.5:2525" as wanted to the name of a service; "0.0.0.0:587" is "587": every address that Postfix has. Given away. */
+char *service_name(const char *listen);
+/* Does it greet with 421 as this text stands? */
+bool service_paused(const struct master_service *s);
+/* The client that a virtual server sends with: its own, else the default one; NULL: none. */
+const struct master_service *vs_client(const struct view *v, const char *vs);
+/* Is this service a client of a virtual server's own that we added? Its virtual server, given away; NULL: no. */
+char *client_of(const struct view *v, const struct master_service *s);
+/* Adds what is wanted and not there: listeners, client services with their outbound settings. v is started. */
+int  listeners_begin(struct view *v, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
+        struct plan *p, struct err *e);
+/* Takes out, stops and pauses, the last edit of all: as wanted, else as it was. */
+int  listeners_end(struct view *v, const struct wanted_host *want, struct err *e);
+/* Two services that listen on one address would share its connections by chance. NULL, or a sentence; given away. */
+char *listeners_meet(const struct view *v, const struct master_service *a, const struct master_service *b);
+/* What an added one must have before its first push. */
+void listeners_judge(struct plan *p, const struct wanted_host *want, const struct view *started);
+/* Listeners that this plan takes away must not answer any more. before: as it runs now. */
+void listeners_proof(struct plan *p, const struct view *before, const struct view *after);
+
 /* --- postfix_plan.c --- */
 int  postfix_plan(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
         struct err *e);
+
+/* --- postfix_rules.c: the administrator's own rules --- */
+void postfix_rules(const struct view *v, const struct file_list *files, const struct sections *s, struct found_rule_list *out);
+
+/* --- postfix_touched.c --- */
+void postfix_touched(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 
 /* --- postfix_check.c: what surrounds the changes of a plan --- */
 
@@ -177,6 +216,9 @@ void command_word(struct command *c, char *word);       /* taken over */
 /* The listeners to be proved. */
 void plan_listeners(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         const struct view *after);
+/* One address of them: "0.0.0.0:25", proved as model says. */
+void proof_add(struct plan *p, const struct proof_want *model, const char *listen);
+/* The listener of a virtual server; NULL: it has none (now). */
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
 

@@ -283,7 +283,7 @@ judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *aft
 {
 	char *text;
 
-	if (vs->is_default || vs_service(after, vs) || (vs->settings.n == 0 && !vs->certificate_set))
+	if (vs->is_default || text_eq(vs->kind, "outbound") || vs_service(after, vs) || (vs->settings.n == 0 && !vs->certificate_set))
 		return;
 	text = xasprintf("master.cf has no service \"%s inet\" any more; what is wanted of it is left out", clean(vs->name));
 	if (vs->certificate)
@@ -299,6 +299,7 @@ plan_judge(struct plan *p, const struct reading *have, const struct wanted_host 
 	size_t i, k;
 
 	judge_relay(p, after);
+	listeners_judge(p, want, after);
 	for (i = 0; i < want->n_vs; i++) {
 		const struct wanted_vs *vs = &want->vs[i];
 
@@ -311,7 +312,7 @@ plan_judge(struct plan *p, const struct reading *have, const struct wanted_host 
 			judge_overrides(p, vs, after);
 			judge_times(p, vs, after);
 		}
-		for (k = 0; k < vs->settings.n && !vs->is_default; k++)
+		for (k = 0; k < vs->settings.n && !vs->is_default && vs->client == NULL; k++)
 			if (text_eq(vs->settings.v[k].scope, "vs") && text_starts(vs->settings.v[k].name, "outbound."))
 				plan_warn(p, "%s: %s is left out: all mail of a Postfix host leaves by the default virtual server",
 				    clean(vs->name), clean(vs->settings.v[k].name));
@@ -441,8 +442,8 @@ expected(const struct reading *have, const struct file_list *files, const struct
 	return found;
 }
 
-static void
-want_add(struct plan *p, const struct proof_want *model, const char *listen)
+void
+proof_add(struct plan *p, const struct proof_want *model, const char *listen)
 {
 	const char *colon = strrchr(listen, ':');
 	struct proof_want w = *model;
@@ -464,16 +465,17 @@ want_add(struct plan *p, const struct proof_want *model, const char *listen)
 static bool
 broken_before(const struct reading *have, const struct view *after, const struct master_service *s)
 {
-	char *cert, *key;
+	char *cert, *key, *title = xasprintf("%s %s", s->name, s->type);
 	bool broken = false;
 	size_t i;
 
 	service_cert_files(after, s, &cert, &key);
 	for (i = 0; i < have->vservers.n; i++)
-		if (text_eq(have->vservers.v[i].name, s->name) && text_eq(have->vservers.v[i].cert_file, cert))
+		if (text_eq(have->vservers.v[i].title, title) && text_eq(have->vservers.v[i].cert_file, cert))
 			broken = have->vservers.v[i].cert_trouble && !strstr(have->vservers.v[i].cert_trouble, "by everybody");
 	free(cert);
 	free(key);
+	free(title);
 	return broken;
 }
 
@@ -491,6 +493,10 @@ service_wants(struct plan *p, const struct reading *have, const struct file_list
 
 	model.want_tls = !off && has_certificate(after, s) && !broken_before(have, after, s);
 	model.forbid_tls = off;
+	if (service_paused(s)) {
+		model.state = PROOF_PAUSED;
+		model.want_tls = model.forbid_tls = false;
+	}
 	if (!model.want_tls)
 		model.sha256[0] = '\0';
 	if (c && model.want_tls && view_empty(after, NULL, "tls_server_sni_maps"))
@@ -500,7 +506,7 @@ service_wants(struct plan *p, const struct reading *have, const struct file_list
 	for (i = 0; words && words[i]; i++)
 		/* the IPv6 twin of "everywhere" may not exist on the host, and is the same service */
 		if (i == 0 || (!text_starts(words[i], "[::]:") && !text_starts(words[i], "[::1]:")))
-			want_add(p, &model, words[i]);
+			proof_add(p, &model, words[i]);
 	words_free(words);
 	str_release(&listen);
 	free(level);

@@ -543,10 +543,17 @@ rules_judge(const struct view *v, struct found_rule_list *rules)
 {
 	struct verdict *d = xcalloc(rules->n + 1, sizeof(*d));
 	struct words listed = { NULL, 0 };
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i < rules->n; i++)
-		words_put(&listed, rules->v[i].source);
+	for (i = 0; i < rules->n; i++) {
+		if (i > 0 && strcmp(rules->v[i].source, rules->v[i - 1].source) == 0)
+			continue;
+		for (k = 0; k < rules->n; k++)       /* a row without a key says that the table holds more than is known */
+			if (strcmp(rules->v[k].source, rules->v[i].source) == 0 && *rules->v[k].key == '\0')
+				break;
+		if (k == rules->n)
+			(void)words_put(&listed, rules->v[i].source);
+	}
 	rules_verdicts(v, rules, &listed, d);
 	for (i = 0; i < rules->n; i++) {
 		free(rules->v[i].trouble);

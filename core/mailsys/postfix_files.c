@@ -100,6 +100,7 @@ add_service(const struct view *v, const struct master_service *s, struct file_li
 /* --- maps whose source is text --- */
 
 static const char *const map_types[] = { "texthash:", "hash:", "btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", NULL };
+static const char *const pattern_types[] = { "pcre:", "regexp:", "cidr:", NULL };
 
 static void
 add_maps(const struct view *v, const char *param, struct file_list *out)
@@ -114,6 +115,9 @@ add_maps(const struct view *v, const char *param, struct file_list *out)
 		for (k = 0; map_types[k]; k++)
 			if (text_starts(word, map_types[k]))
 				file_add(out, FILE_MAP, word + strlen(map_types[k]));
+		for (k = 0; pattern_types[k]; k++)
+			if (text_starts(word, pattern_types[k]))
+				file_add(out, FILE_PATTERNS, word + strlen(pattern_types[k]));
 	}
 	words_free(words);
 	free(list);
@@ -130,6 +134,9 @@ files_named(const struct view *v, struct file_list *out)
 			add_service(v, &v->master.v[i], out);
 	add_maps(v, "transport_maps", out);
 	add_maps(v, "smtp_tls_policy_maps", out);
+	add_maps(v, "sender_dependent_relayhost_maps", out);
+	add_maps(v, "sender_dependent_default_transport_maps", out);
+	add_maps(v, "tls_server_sni_maps", out);
 }
 
 /* --- the second look --- */
@@ -137,6 +144,11 @@ files_named(const struct view *v, struct file_list *out)
 /* For sed(1): certificate blocks; ends at a key that stands where a block was left open. */
 static const char only_certificates[] =
     "/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/{ /PRIVATE KEY/q; p; }";
+
+/* The rows of a map of which only the compiled file is there. */
+static const char list_compiled[] = "[ -e \"$1\" ] && exit 1; for t in lmdb cdb hash; do case $t in hash) f=$1.db;; *) f=$1.$t;; esac; "
+    "if [ -e \"$f\" ]; then { postmap -s \"$t:$1\" || [ $t != hash ] || postmap -s \"btree:$1\"; } 2>/dev/null | head -c 1048576; exit 0; fi; "
+    "done; exit 1";
 
 int
 files_more(const struct sections *s, struct command_list *cmds, struct err *e)
@@ -147,8 +159,10 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 	size_t i;
 	int rc = view_load(&v, s, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		view_start(&v);
 		files_named(&v, &l);
+	}
 	for (i = 0; i < l.n; i++) {
 		const char *path = l.v[i].path;
 
@@ -166,6 +180,12 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 			command_add(cmds, name, "stat", "-L", "-c", "%a %U:%G", "--", path, (char *)NULL);
 			break;
 		case FILE_MAP:
+			snprintf(name, sizeof(name), "map.%zu", i);
+			command_add(cmds, name, "head", "-c", "1048576", "--", path, (char *)NULL);
+			snprintf(name, sizeof(name), "maplist.%zu", i);
+			command_add(cmds, name, "sh", "-c", list_compiled, "sh", path, (char *)NULL);
+			break;
+		case FILE_PATTERNS:
 			snprintf(name, sizeof(name), "map.%zu", i);
 			command_add(cmds, name, "head", "-c", "1048576", "--", path, (char *)NULL);
 			break;

@@ -24,6 +24,7 @@ struct render {
 	const struct wanted_host *want;
 	int64_t generation;
 	struct view v;                    /* edited */
+	struct view started;              /* the same while all that is stopped or paused runs */
 	struct own_file *files; size_t n_files;
 	struct plan *plan;                /* warnings go here */
 };
@@ -43,6 +44,7 @@ render_release(struct render *r)
 	}
 	free(r->files);
 	view_release(&r->v);
+	view_release(&r->started);
 	*r = (struct render){ 0 };
 }
 
@@ -53,14 +55,6 @@ own_file_add(struct render *r, char *path)
 	r->files[r->n_files] = (struct own_file){ .path = path };
 	str_init(&r->files[r->n_files].text, 0);
 	return &r->files[r->n_files++];
-}
-
-const struct master_service *
-vs_service(const struct view *v, const struct wanted_vs *vs)
-{
-	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
-
-	return s && service_is_server(s) ? s : NULL;
 }
 
 /* --- settings --- */
@@ -375,10 +369,13 @@ render(struct render *r, const struct reading *have, const struct file_list *fil
 {
 	render_release(r);
 	*r = (struct render){ .have = have, .files_read = files, .want = want, .generation = generation, .plan = plan };
-	if (view_load(&r->v, &have->sections, e) != 0 || put_settings(r, true, e) != 0 || put_settings(r, false, e) != 0
-	    || put_certificates(r, e) != 0)
+	if (view_load(&r->v, &have->sections, e) != 0)
 		return -1;
-	return put_connectors(r, e);
+	view_start(&r->v);
+	if (listeners_begin(&r->v, have, files, want, plan, e) != 0 || put_settings(r, true, e) != 0
+	    || put_settings(r, false, e) != 0 || put_certificates(r, e) != 0 || put_connectors(r, e) != 0)
+		return -1;
+	return view_copy(&r->started, &r->v, e) != 0 ? -1 : listeners_end(&r->v, want, e);
 }
 
 /* Is this file of ours on the host as it should be? Of one with a key: the same certificates, and the key that fits. */
@@ -477,16 +474,18 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 	struct plan scratch;
 	struct render r = { 0 };
 	struct file_list files = { 0 };
-	struct view before;
+	struct view before, started;
 	bool empty = false;
 	int rc = -1;
 
 	plan_init(out);
 	out->options = *o;
 	plan_init(&scratch);
-	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0)
+	memset(&started, 0, sizeof(started));
+	if (view_load(&before, &have->sections, e) != 0 || start_plan(out, have, e) != 0 || view_copy(&started, &before, e) != 0)
 		goto out;
-	files_named(&before, &files);
+	view_start(&started);
+	files_named(&started, &files);
 	out->generation = have->generation;
 	if (render(&r, have, &files, want, have->generation, &scratch, e) != 0)
 		goto out;
@@ -502,15 +501,17 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 		scratch.warnings = NULL;
 		scratch.n_warnings = 0;
 	}
-	plan_judge(out, have, want, &r.v);
+	plan_judge(out, have, want, &r.started);
 	plan_verdicts(out, have, &before, &r.v);
 	plan_listeners(out, have, &files, want, &r.v);
+	listeners_proof(out, &before, &r.v);
 	plan_commands(out, have, &before, &r.v);
 	rc = 0;
 out:
 	render_release(&r);
 	file_list_release(&files);
 	view_release(&before);
+	view_release(&started);
 	plan_release(&scratch);
 	if (rc != 0)
 		plan_release(out);

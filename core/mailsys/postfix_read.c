@@ -1,5 +1,6 @@
 /* A host's Postfix as records: its virtual servers with settings found, certificates and what is wrong with them. Every
  * section may be missing, cut off or garbage: what cannot be read is said in one sentence, or left unknown. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -71,10 +72,11 @@ service_listen(const struct view *v, const struct master_service *s, struct str 
 /* --- settings found --- */
 
 static void
-found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, bool is_default,
-        bool wrapper, struct found_value *out)
+found_setting(const struct view *v, const struct map_row *r, const struct master_service *s, const struct vserver *vs,
+        struct found_value *out)
 {
-	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
+	const struct master_service *client = vs_client(v, vs->name);
+	bool is_default = vs->is_default, wrapper = vs->implicit_tls;
 	char *native[MAP_PARAMS] = { NULL };
 	struct str text = STR_INIT;
 	const char *from, *source = "default";
@@ -160,6 +162,62 @@ read_certificate(struct vserver *vs, const struct view *v, const struct master_s
 
 /* --- virtual servers --- */
 
+/* Who holds one of these addresses, when it is not Postfix: "port 25 is held by exim4, not by Postfix". From ss(8), whose
+ * lines are "LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:((\"master\",pid=375,fd=13))". NULL: nobody, or not known. */
+static char *
+held(const struct sections *s, const char *listen)
+{
+	const struct section *sockets = section_find(s, "sockets");
+	char **words = words_split(listen, " ", NULL), *text = NULL;
+	const char *line, *end;
+	size_t i;
+
+	for (line = sockets ? sockets->text.s : ""; *line && !text; line = *end ? end + 1 : end) {
+		char at[128], program[64];
+
+		end = line + strcspn(line, "\n");
+		if (strstr(line, "\"master\"") && strstr(line, "\"master\"") < end)
+			continue;
+		if (sscanf(line, "LISTEN %*d %*d %127s %*s users:((\"%63[^\"\n]", at, program) != 2)
+			continue;
+		for (i = 0; words && words[i] && !text; i++)
+			if (strcmp(words[i], at) == 0 || (at[0] == '*' && text_eq(strrchr(words[i], ':'), at + 1)))
+				text = xasprintf("%s is held by the program %s, not by Postfix", clean(at), clean(program));
+	}
+	words_free(words);
+	return text;
+}
+
+/* The name of a virtual server; a second one of a name keeps that of its service. */
+static char *
+name_for(const struct reading *out, const struct view *v, const struct master_service *s)
+{
+	char *name = s ? service_vs(v, s) : xstrdup("smtp");
+	size_t i;
+
+	for (i = 0; s && i + 1 < out->vservers.n; i++)
+		if (text_eq(out->vservers.v[i].name, name)) {
+			xset(&name, s->name);
+			break;
+		}
+	return name;
+}
+
+/* One that we added is so again for a store that does not know it: after an undo, or from another desk. */
+static void
+read_added(struct vserver *vs, const struct view *v, const struct master_service *s)
+{
+	char *owner = master_cf_owner(&v->master, s);
+
+	if (text_eq(owner, vs->name)) {
+		vs->ours = xstrdup("added");
+		vs->listen_wanted = strchr(s->name, ':') ? xstrdup(s->name) : xasprintf("0.0.0.0:%s", s->name);
+		vs->kind = xstrdup(vs->implicit_tls ? "submissions"
+		    : text_eq(master_cf_option(s, "milter_macro_daemon_name"), "ORIGINATING") ? "submission" : "smtp");
+	}
+	free(owner);
+}
+
 static void
 read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
         const struct file_list *files)
@@ -168,7 +226,7 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 	const struct map_row *r;
 	struct str listen = STR_INIT;
 
-	vs->name = xstrdup(s ? s->name : "smtp");
+	vs->name = name_for(out, v, s);
 	vs->title = s ? xasprintf("%s %s", s->name, s->type) : xstrdup("main.cf");
 	vs->is_default = is_default;
 	vs->present = true;
@@ -176,14 +234,45 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 		service_listen(v, s, &listen);
 		vs->port = service_port(s->name, NULL, 0);
 		vs->implicit_tls = view_yes(v, s, "smtpd_tls_wrappermode");
+		vs->run = xstrdup(view_run(v, s));
+		vs->served_trouble = held(&out->sections, listen.s);
+		read_added(vs, v, s);
 	}
 	vs->listen = str_take(&listen);
 	for (r = map_table; r->setting; r++) {
 		struct found_value *f = found_value_list_add(&vs->found);
 
-		found_setting(v, r, s, is_default, vs->implicit_tls, f);
+		found_setting(v, r, s, vs, f);
 	}
 	read_certificate(vs, v, s, files, &out->sections);
+}
+
+/* A client of ours whose virtual server has no listener: it only sends. */
+static void
+read_sender(struct reading *out, const struct view *v, const struct master_service *s, size_t listeners)
+{
+	char *owner = client_of(v, s);
+	struct vserver *vs;
+	const struct map_row *r;
+	size_t i;
+
+	for (i = 0; owner && i < listeners; i++)
+		if (text_eq(out->vservers.v[i].name, owner))
+			xset(&owner, NULL);
+	if (owner == NULL)
+		return;
+	vs = vserver_list_add(&out->vservers);
+	vs->name = owner;
+	vs->title = xasprintf("%s %s", s->name, s->type);
+	vs->listen = xstrdup("");
+	vs->ours = xstrdup("added");
+	vs->listen_wanted = xstrdup("");
+	vs->kind = xstrdup("outbound");
+	vs->run = xstrdup("started");
+	vs->present = true;
+	for (r = map_table; r->setting; r++)
+		if (r->client && text_starts(r->param[0], "smtp_"))
+			found_setting(v, r, NULL, vs, found_value_list_add(&vs->found));
 }
 
 static void
@@ -191,13 +280,17 @@ read_vservers(struct reading *out, const struct view *v)
 {
 	const struct master_service *standard = view_default_service(v);
 	struct file_list files = { 0 };
-	size_t i;
+	size_t i, listeners;
 
 	files_named(v, &files);
 	read_vserver(out, v, standard, true, &files);      /* without a listener on 25 it still sends */
 	for (i = 0; i < v->master.n; i++)
 		if (&v->master.v[i] != standard && service_is_server(&v->master.v[i]))
 			read_vserver(out, v, &v->master.v[i], false, &files);
+	for (i = 0, listeners = out->vservers.n; i < v->master.n; i++)
+		read_sender(out, v, &v->master.v[i], listeners);
+	postfix_rules(v, &files, &out->sections, &out->rules);
+	rules_judge(v, &out->rules);
 	file_list_release(&files);
 }
 
@@ -345,6 +438,7 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 	if (rc == 0) {
 		str_addn(&out->main_cf, v.main.t.text.s, v.main.t.text.len);
 		str_addn(&out->master_cf, v.master.t.text.s, v.master.t.text.len);
+		view_start(&v);
 		out->version = first_line(&out->sections, "version", "");
 		out->config_dir = first_line(&out->sections, "config_dir", "/etc/postfix");
 		out->host_name = view_value(&v, NULL, "myhostname");

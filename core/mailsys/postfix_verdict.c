@@ -321,20 +321,6 @@ number_or_dash(const char *s, bool question)
 	return strcmp(s, "-") == 0 || (n > 0 && (s[n] == '\0' || (question && strcmp(s + n, "?") == 0)));
 }
 
-static bool
-same_place(const struct master_service *a, const struct master_service *b)
-{
-	char one[256], other[256];
-	int port = service_port(a->name, one, sizeof(one));
-
-	if (strcmp(a->type, b->type) != 0)
-		return false;
-	if (strcmp(a->name, b->name) == 0)
-		return true;
-	return strcmp(a->type, "inet") == 0 && port > 0 && port == service_port(b->name, other, sizeof(other))
-	    && strcmp(one, other) == 0;
-}
-
 static void
 look_at_service(const struct look *l, size_t i)
 {
@@ -350,10 +336,18 @@ look_at_service(const struct look *l, size_t i)
 	for (k = 0; k < MASTER_COLUMNS && text[0] == '\0'; k++)
 		if (k < MASTER_WAKEUP ? !one_of(s->column[k], answers) : !number_or_dash(s->column[k], k == MASTER_WAKEUP))
 			snprintf(text, sizeof(text), "\"%.60s\" means nothing in the column \"%s\"", clean(s->column[k]), names[k]);
-	for (k = 0; k < i && text[0] == '\0'; k++)
-		if (same_place(s, &l->after->master.v[k]))
-			snprintf(text, sizeof(text), "the service \"%.60s %s\" is there twice, also in line %zu", clean(s->name), s->type,
-			    l->after->master.t.lines[l->after->master.v[k].line].number);
+	for (k = 0; k < i && text[0] == '\0'; k++) {
+		const struct master_service *other = &l->after->master.v[k];
+		size_t line = l->after->master.t.lines[other->line].number;
+		char *where;
+
+		if (strcmp(s->name, other->name) == 0 && strcmp(s->type, other->type) == 0)
+			snprintf(text, sizeof(text), "the service \"%.60s %s\" is there twice, also in line %zu", clean(s->name), s->type, line);
+		else if ((where = listeners_meet(l->after, s, other)) != NULL) {
+			snprintf(text, sizeof(text), "%s (line %zu)", where, line);
+			free(where);
+		}
+	}
 	if (text[0])
 		object(l, s, NULL, text);
 }

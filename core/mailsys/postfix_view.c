@@ -112,9 +112,34 @@ view_load(struct view *v, const struct sections *s, struct err *e)
 	return master_cf_read(&v->master, master_cf->text.s, master_cf->text.len, e);
 }
 
+static void
+pairs_copy(struct pairs *to, const struct pairs *from)
+{
+	size_t i;
+
+	for (i = 0; i < from->n; i++)
+		pairs_add(to, from->v[i].name, from->v[i].value);
+}
+
+int
+view_copy(struct view *to, const struct view *from, struct err *e)
+{
+	memset(to, 0, sizeof(*to));
+	memcpy(to->version, from->version, sizeof(to->version));
+	to->standard = xstrdup(from->standard);
+	pairs_copy(&to->defaults, &from->defaults);
+	pairs_copy(&to->expanded, &from->expanded);
+	pairs_copy(&to->run, &from->run);
+	if (main_cf_read(&to->main, from->main.t.text.s, from->main.t.text.len, e) != 0)
+		return -1;
+	return master_cf_read(&to->master, from->master.t.text.s, from->master.t.text.len, e);
+}
+
 void
 view_release(struct view *v)
 {
+	free(v->standard);
+	pairs_release(&v->run);
 	main_cf_release(&v->main);
 	master_cf_release(&v->master);
 	pairs_release(&v->defaults);
@@ -286,16 +311,22 @@ service_port(const char *name, char *address, size_t size)
 const struct master_service *
 view_default_service(const struct view *v)
 {
-	const struct master_service *best = NULL;
+	const struct master_service *best = v->standard ? master_cf_find(&v->master, v->standard, "inet") : NULL;
 	int best_rank = 0;
 	size_t i;
 
+	if (v->standard)
+		return best;
 	for (i = 0; i < v->master.n; i++) {
 		const struct master_service *s = &v->master.v[i];
-		char address[256];
+		char address[256], *added;
 		int rank = 0;
 
 		if (!service_is_server(s) || service_port(s->name, address, sizeof(address)) != 25)
+			continue;
+		added = master_cf_owner(&v->master, s);            /* beside the default one, whatever that is */
+		free(added);
+		if (added)
 			continue;
 		rank = strcmp(s->name, "smtp") == 0 ? 4 : *address == '\0' ? 3
 		    : strncmp(address, "127.", 4) != 0 && strcmp(address, "::1") != 0 && strcmp(address, "localhost") != 0 ? 2 : 1;

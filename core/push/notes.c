@@ -25,27 +25,33 @@ want_list_release(struct want_list *l)
 	*l = (struct want_list){ 0 };
 }
 
+/* Behind a listener that is to do something else than to greet. */
+static const char *const states[] = { [PROOF_GREETS] = "", [PROOF_PAUSED] = " paused", [PROOF_GONE] = " gone" };
+
 void
 want_list_write(const struct proof_want *v, size_t n, struct str *out)
 {
 	for (size_t i = 0; i < n; i++)
-		str_addf(out, "%s %d %d %d %d %s %s %s\n", v[i].address, v[i].port, v[i].implicit_tls, v[i].want_tls,
+		str_addf(out, "%s %d %d %d %d %s %s %s%s\n", v[i].address, v[i].port, v[i].implicit_tls, v[i].want_tls,
 		    v[i].forbid_tls, v[i].sha256[0] != '\0' ? v[i].sha256 : "-", text_empty(v[i].name) ? "-" : v[i].name,
-		    text_empty(v[i].listen) ? "-" : v[i].listen);
+		    text_empty(v[i].listen) ? "-" : v[i].listen, states[v[i].state]);
 }
 
 void
 want_list_parse(struct want_list *l, const char *text)
 {
-	char address[256], sha256[65], name[256], listen[256];
-	int port, implicit, want, forbid;
+	char address[256], sha256[65], name[256], listen[256], state[16];
+	int port, implicit, want, forbid, n;
 
 	for (; text != NULL && *text != '\0' && l->n < WANTS_MAX; text = strchr(text, '\n'), text += text != NULL) {
 		struct proof_want w = { 0 };
 
-		if (sscanf(text, "%255s %d %d %d %d %64s %255s %255s", address, &port, &implicit, &want, &forbid, sha256, name,
-		    listen) != 8 || port <= 0 || port > 65535)
+		n = sscanf(text, "%255s %d %d %d %d %64s %255s %255s%*1[ ]%15[a-z]", address, &port, &implicit, &want, &forbid, sha256,
+		    name, listen, state);
+		if (n < 8 || port <= 0 || port > 65535)
 			continue;
+		if (n == 9)
+			w.state = strcmp(state, "gone") == 0 ? PROOF_GONE : strcmp(state, "paused") == 0 ? PROOF_PAUSED : PROOF_GREETS;
 		w.address = xstrdup(address);
 		w.port = port;
 		w.implicit_tls = implicit != 0;

@@ -51,12 +51,30 @@ greeted(const struct probe_host *h)
 	return h->banner != NULL && text_starts(h->banner, "220");
 }
 
+/* Did anybody take the connection? */
+static bool
+answered(const struct probe_host *h)
+{
+	static const char *const nobody[] = { "connect-refused", "connect-timeout", "network-unreachable" };
+	bool there = h->banner != NULL || h->tls;
+
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]) && !there; i++)
+		if (text_eq(h->class_name, nobody[i]))
+			return false;
+	return true;
+}
+
 /* What is wrong with what was seen, as a sentence to be freed; NULL: it is as wanted. */
 static char *
 objection(const struct proof_want *w, const struct probe_host *h)
 {
 	const char *why = h->trouble != NULL ? h->trouble : "";
 
+	if (w->state == PROOF_GONE)
+		return answered(h) ? xasprintf("somebody still answers: %s", h->banner != NULL ? h->banner : why) : NULL;
+	if (w->state == PROOF_PAUSED)
+		return h->banner != NULL && text_starts(h->banner, "421") ? NULL
+		    : xasprintf("it is to be paused, and does not answer with 421: %s", h->banner != NULL ? h->banner : why);
 	if (w->implicit_tls && !h->tls)
 		return xasprintf("no TLS session: %s", why);
 	if (!greeted(h))
@@ -85,7 +103,8 @@ judge(struct proof *f, const struct proof_want *w, const struct probe_host *h)
 	f->chain_ok = h->trusted;
 	f->name_ok = h->name_ok;
 	if (text == NULL)
-		text = xstrdup(h->tls ? "greets, and TLS works" : "greets");
+		text = xstrdup(w->state == PROOF_GONE ? "nobody answers any more" : w->state == PROOF_PAUSED ? "is paused (421)"
+		    : h->tls ? "greets, and TLS works" : "greets");
 	clean_text(&s, text, strlen(text), false);
 	f->text = str_take(&s);
 	free(text);

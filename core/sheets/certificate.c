@@ -401,7 +401,9 @@ preview_new(const struct form *f, struct str *out)
 	str_add(out, "What will happen, in order\n");
 	str_addf(out, "  1 %s: a new key under /var/lib/mxseal/keys, 0600 root\n", of(f)->server.name);
 	str_addf(out, "  2 here: the request is built; %s signs it with that key\n", of(f)->server.name);
-	if (is_now(f)) {
+	if (is_now(f) && authority_asks(f->journey, form_get(f, "authority")))
+		str_addf(out, "  3 here: the request waits at %s until somebody approves it\n", form_get(f, "authority"));
+	else if (is_now(f)) {
 		str_addf(out, "  3 here: %s signs; the answer is checked and assigned\n", form_get(f, "authority"));
 		str_add(out, "  4 a push plan shows the rest; you confirm it separately\n");
 	} else

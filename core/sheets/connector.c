@@ -116,6 +116,17 @@ check_senders(const struct form *f, const char *value, struct str *note, struct 
 }
 
 static int
+check_match(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct connector c = { .domains = xstrdup("example.org"), .tls = xstrdup(form_get(f, "tls")), .match = xstrdup(value) };
+	int rc = connector_check(&c, NULL, e);
+
+	(void)note;
+	connector_release(&c);
+	return rc;
+}
+
+static int
 check_user(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	(void)f, (void)note;
@@ -144,10 +155,10 @@ check_review(const struct form *f, const char *value, struct str *note, struct e
 static const struct page pages[] = {
 	{ .name = "general", .title = "General" },
 	{ .name = "space", .title = "Address space" },
-	{ .name = "content", .title = "Content restrictions" },
-	{ .name = "options", .title = "Delivery options" },
+	{ .name = "content", .title = "Content", .intro = "Content restrictions." },
+	{ .name = "options", .title = "Delivery", .intro = "Delivery options." },
 	{ .name = "advanced", .title = "Advanced", .intro = "Outbound security for these domains only." },
-	{ .name = "restrictions", .title = "Delivery restrictions" },
+	{ .name = "restrictions", .title = "Restrictions", .intro = "Delivery restrictions." },
 	{ .name = "details", .title = "Details" },
 	{ .name = NULL }
 };
@@ -206,6 +217,7 @@ static const struct field fields[] = {
 	  "destination whose TLS is broken. encrypt: TLS or the mail waits, any certificate. verify, secure: the "
 	  "certificate must be right as well." },
 	{ .name = "match", .page = "advanced", .label = "Names to match", .kind = FIELD_LIST, .shown = level_has_match,
+	  .check = check_match,
 	  .help = "Names the certificate may have, where they are not the usual ones (verify: the MX name, secure: the "
 	  "domain or smart host). Or fingerprints of certificates, sha256:HEX: then nothing else is looked at.",
 	  .example = "mx.bank.test" },
@@ -218,7 +230,7 @@ static const struct field fields[] = {
 	{ .name = "helo-note", .page = "advanced", .label = "HELO, not EHLO", .kind = FIELD_NOTE,
 	  .initial = "Not offered: without EHLO there is no STARTTLS. Postfix falls back to HELO by itself at none and may." },
 	{ .name = "etrn-note", .page = "advanced", .label = "Send ETRN/TURN", .kind = FIELD_NOTE,
-	  .initial = "Not on Postfix: it answers ETRN (Delivery options) and never asks." },
+	  .initial = "Not on Postfix: it answers ETRN (Delivery) and never asks." },
 
 	{ .name = "sender", .page = "restrictions", .label = "Only from", .kind = FIELD_LIST, .check = check_senders,
 	  .help = "Only mail from these senders takes this connector: addresses, or @ and a domain. Kept only with the address space *: "

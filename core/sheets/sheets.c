@@ -9,6 +9,7 @@ const struct sheet *const sheets[] = {
 	&sheet_server_set,
 	&sheet_certificate,
 	&sheet_virtual_server,
+	&sheet_listener,
 	&sheet_connector,
 	&sheet_authority,
 	NULL

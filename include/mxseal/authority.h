@@ -17,4 +17,14 @@ int authority_opens(const struct authority *a, const struct secret *passphrase, 
 int authority_issue(const struct authority *a, const struct secret *passphrase, const char *csr_pem, int64_t now,
         struct str *pem, struct issued *row, struct err *e);
 
+/* Why a certificate is revoked, in our words and with the CRLReason of RFC 5280 section 5.3.1; ended by a row without name. */
+struct revocation_reason { const char *name; int code; const char *help; };
+extern const struct revocation_reason revocation_reasons[];
+const struct revocation_reason *revocation_reason_find(const char *name);
+
+/* Makes the revocation list (RFC 5280 section 5, version 2) of what is revoked and not yet past its end: PEM. number: above
+ * that of the list before; days: until the next one is due. RC_PASSPHRASE when the passphrase is wrong. */
+int authority_crl(const struct authority *a, const struct secret *passphrase, const struct issued_list *l, int64_t number,
+        int days, int64_t now, struct str *pem, struct err *e);
+
 #endif

@@ -89,6 +89,22 @@ int  authority_add_own(struct journey *j, const char *name, const char *cn, cons
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
 int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
 
+/* --- core/journey/office.c: an own authority at work --- */
+int  authority_policy(struct journey *j, int64_t authority, const char *policy, struct err *e);          /* "always", "ask" */
+bool authority_asks(struct journey *j, const char *name);                  /* does a request wait for somebody there? */
+/* A PKCS#10, PEM or DER, waits for a decision whatever the policy is. request: the wizard's own, 0 none. RC_EXISTS: a request
+ * with this key waits there. */
+int  authority_submit(struct journey *j, int64_t authority, int64_t request, const void *mem, size_t len, int64_t *id,
+        struct err *e);
+int  authority_submit_file(struct journey *j, int64_t authority, const char *path, int64_t *id, struct err *e);
+/* Signs one that waits: pem gets the certificate and its chain. A request of the wizard is processed and assigned as well;
+ * summary says what was done. RC_PASSPHRASE until one is given. */
+int  authority_approve(struct journey *j, int64_t submission, struct str *pem, struct str *summary, struct err *e);
+int  authority_deny(struct journey *j, int64_t submission, const char *why, struct err *e);               /* why may be NULL */
+/* reason: a word of revocation_reasons. It counts for those who ask once a new list is made and published. */
+int  authority_revoke(struct journey *j, int64_t authority, const char *serial, const char *reason, struct err *e);
+int  authority_make_crl(struct journey *j, int64_t authority, int days, struct str *pem, size_t *revoked, struct err *e);
+
 /* --- core/journey/settings.c: store, plan, push, prove --- */
 /* edits: NAME=VALUE; value "" removes. Checked all, then stored all. */
 int  vserver_set(struct journey *j, int64_t vserver, const char *const *names, const char *const *values, size_t n,
@@ -108,6 +124,24 @@ int64_t push_state(struct journey *j, int64_t server, struct push_status *out, j
 /* What the mail system would get for a setting's value, one native line each; "" where it has none. */
 void native_lines(struct journey *j, int64_t vserver, const char *setting, const char *value, struct str *out);
 
+/* --- core/journey/vservers.c: virtual servers are added, taken away, started and stopped: what is wanted; a push does it --- */
+/* "192.0.2.5:2525", "[2001:db8::1]:587", "587" or "*:587" (all addresses), "none" (only sends) in normal form: "0.0.0.0:587"
+ * for all, "" for none. RC_INVALID. */
+int  vserver_listen_parse(const char *text, struct str *normal, struct err *e);
+/* May a virtual server of this server be called so, or listen there (normal form)? note gets what is worth knowing. */
+int  vserver_name_free(struct journey *j, int64_t server, const char *name, struct err *e);
+int  vserver_listen_free(struct journey *j, int64_t server, const char *listen, struct str *note, struct err *e);
+/* kind: "smtp", "submission", "submissions"; nothing is asked of it when it only sends. outbound_tls: NULL or "": as the host's.
+ * said (of all three): what was kept, for people. */
+int  vserver_add(struct journey *j, int64_t server, const char *name, const char *listen, const char *kind,
+        const char *outbound_tls, int64_t *id, struct str *said, struct err *e);
+/* Never the default one. One that no push has made yet is forgotten at once. */
+int  vserver_remove(struct journey *j, int64_t vserver, struct str *said, struct err *e);
+/* "started" (also of one that was to be removed), "paused", "stopped". */
+int  vserver_run(struct journey *j, int64_t vserver, const char *run, struct str *said, struct err *e);
+/* What a question before it should say; "" when there is nothing to ask. verb: "remove", "stop", "pause". */
+void vserver_ask(struct journey *j, int64_t vserver, const char *verb, struct str *question);
+
 /* --- core/journey/connector.c --- */
 int  connector_save(struct journey *j, struct connector *c, struct err *e);       /* checks everything */
 int  connector_remove(struct journey *j, int64_t id, struct err *e);
@@ -117,6 +151,42 @@ int  connector_seal(struct journey *j, struct connector *c, const struct secret 
 void connector_troubles(struct journey *j, const struct connector *c, struct str *out);
 /* Looks the smart hosts of the form up in DNS and puts remarks beside the field. Job id, or 0: nothing to do. */
 int64_t connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
+
+/* --- core/journey/edits.c --- */
+/* Undoes an edit of what is wanted (store_edit_undo), or makes an undone one again; id 0: the newest. said gets one sentence.
+ * No host is touched. */
+int  edit_undo(struct journey *j, int64_t id, bool again, struct str *said, struct err *e);
+/* Has all of it been carried to its hosts? */
+bool edit_is_pushed(struct journey *j, const struct wanted_edit *w);
+
+/* --- core/journey/drift.c: found against wanted, as the last reading saw it --- */
+enum drift_kind {
+	DRIFT_EDITED,             /* edited here and not pushed: no drift, only not done yet */
+	DRIFT_CHANGED,            /* changed on the host since the last push */
+	DRIFT_LEFT,               /* the same, and left so until it changes again */
+	DRIFT_FILE                /* a line or file that is ours was edited or deleted there by hand */
+};
+const char *drift_kind_name(enum drift_kind k);   /* "edited", "changed", "left", "file" */
+struct drift {
+	enum drift_kind kind;
+	int64_t vserver;          /* 0: of a file */
+	char *object;             /* "mx1/smtp"; of a file "mx1" */
+	char *name;               /* a setting, "certificate", or the path of a file */
+	char *wanted, *found;     /* in our words; found NULL: no word for it. Of a file: what was touched */
+	char *native, *source;    /* as found: lines of the mail system, and where they stand */
+	char *diff;               /* of a file, cleaned */
+};
+struct drift_list { struct drift *v; size_t n; };
+void drift_list_release(struct drift_list *l);
+int  drift_of_server(struct journey *j, int64_t server, struct drift_list *out, struct err *e);
+size_t drift_count(const struct drift_list *l);   /* changed there and not left so */
+/* Reads the host, stores what was found, makes the plan that would put everything back. As plan_make otherwise. */
+int64_t drift_look(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done,
+        void *arg, struct err *e);
+/* Two of the three ways out (the third is a push). fields: "all", "outbound.tls", "smtp/outbound.tls". What is found becomes
+ * what is wanted, as one edit; or it is left until it changes again. said gets a sentence. */
+int  drift_take(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+int  drift_leave(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
 
 /* --- core/journey/queue.c --- */
 struct queue_view {
@@ -157,7 +227,7 @@ void route_repair_free(char **preset);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
-struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request; char *next; /* "renew", "push" ... */ };
+struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request, authority; char *next; /* "renew", "push" ... */ };
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);

@@ -16,6 +16,7 @@
 struct reading {
 	char *version, *config_dir, *host_name, *domain, *os;
 	struct vserver_list vservers;
+	struct found_rule_list rules;             /* the administrator's own */
 	struct str main_cf, master_cf;            /* whole files */
 	int64_t generation;                       /* ours in force, 0 none */
 	struct str our_files;                     /* "path\tsha256" per line: files of the generation in force */
@@ -39,10 +40,18 @@ struct wanted_vs {
 };
 struct wanted_host {
 	struct wanted_vs *vs; size_t n_vs;
-	struct connector_list connectors;         /* those that this server sends for; via: its virtual servers only */
+	struct connector_list connectors;         /* those that this server sends for; via: its own virtual servers only */
 	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
+/* What the client service of a virtual server's own is called: "NAME-out". Given away. */
+char *wanted_client_name(const char *vs);
+
+/* What somebody changed by hand in what a push left there. own: files of ours with the text that was pushed, lent. */
+struct own_text { const char *path, *text; };
+struct touched { char *path, *what, *diff; };     /* what: names of the lines, or "edited", "deleted" */
+struct touched_list { struct touched *v; size_t n; };
+void touched_list_release(struct touched_list *l);
 
 /* The native lines that a setting's value stands for: for "what Postfix will get" beside a field, one per line. */
 typedef int native_fn(const char *setting, const char *value, bool is_default, struct str *out, struct err *e);
@@ -62,6 +71,8 @@ struct mailsys {
 	const char *(*declines)(const char *setting);
 	int (*plan)(const struct reading *have, const struct wanted_host *want, const struct plan_options *o, struct plan *out,
 	        struct err *e);
+	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
+	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
 	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
 	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */

@@ -150,6 +150,7 @@ struct authority {
 	int days;                 /* life of what it issues */
 	int64_t not_after;
 	int64_t created_at;
+	int64_t crl_number;       /* of the last revocation list that it made, 0 none */
 };
 RECORD(authority);
 
@@ -161,8 +162,25 @@ struct issued {
 	int64_t not_after, at;
 	char *sha256;
 	char *pem;
+	int64_t revoked_at;       /* 0: it holds */
+	char *reason;             /* why it was revoked: a word of revocation_reasons (authority.h) */
 };
 RECORD(issued);
+
+/* A request that an authority was asked to sign, from the wizard or from a file. */
+struct submission {
+	int64_t id, rev, authority;
+	int64_t request;          /* the wizard's own, 0: it came as a file */
+	int64_t at;
+	char *who;                /* who submitted it */
+	char *subject, *san, *spki_sha256;
+	char *pem;                /* the PKCS#10 */
+	char *state;              /* "pending", "issued", "denied" */
+	char *why;                /* of a denied one */
+	int64_t decided_at;
+	int64_t issued;           /* what came of it */
+};
+RECORD(submission);
 
 /* Address spaces, a route, the virtual servers that send for it, outbound security. */
 struct connector {

@@ -31,7 +31,9 @@ struct change {
 };
 
 /* A listener to be proved after the switch, from the host itself. */
+enum proof_state { PROOF_GREETS, PROOF_PAUSED /* answers 421 */, PROOF_GONE /* nobody answers there */ };
 struct proof_want {
+	enum proof_state state;
 	char *listen;                /* "0.0.0.0:25" as shown */
 	char *address; int port;     /* where to connect from the host: "127.0.0.1", 25 */
 	bool implicit_tls;

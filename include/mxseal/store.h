@@ -47,6 +47,10 @@ int store_wanted_set(struct store *st, const char *scope, int64_t owner, const c
 /* Effective settings of a virtual server: its own, its server's, the site's, the nearest wins. 0: the site's alone. */
 int store_wanted(struct store *st, int64_t vserver, struct wanted_list *out, struct err *e);
 
+/* The administrator's own rules of a server, in the order they were read; set replaces them. */
+int store_found_rules(struct store *st, int64_t server, struct found_rule_list *out, struct err *e);
+int store_found_rules_set(struct store *st, int64_t server, const struct found_rule_list *l, struct err *e);
+
 int store_requests(struct store *st, int64_t vserver, struct request_list *out, struct err *e);   /* 0: all; dropped ones too */
 int store_request_get(struct store *st, int64_t id, struct request *out, struct err *e);
 int store_request_save(struct store *st, struct request *r, struct err *e);
@@ -62,6 +66,14 @@ int store_authority_by_name(struct store *st, const char *name, struct authority
 int store_authority_save(struct store *st, struct authority *r, struct err *e);
 int store_issued(struct store *st, int64_t authority, struct issued_list *out, struct err *e);
 int store_issued_add(struct store *st, struct issued *r, struct err *e);
+int store_issued_by_serial(struct store *st, int64_t authority, const char *serial, struct issued *out, struct err *e);
+/* RC_INVALID when it is revoked already: the first reason stays. */
+int store_issued_revoke(struct store *st, int64_t id, int64_t at, const char *reason, struct err *e);
+int store_submissions(struct store *st, int64_t authority, struct submission_list *out, struct err *e);      /* 0: all; oldest first */
+int store_submission_get(struct store *st, int64_t id, struct submission *out, struct err *e);
+/* The last one of a request: 1 there is one, 0 none, -1. */
+int store_submission_of(struct store *st, int64_t request, struct submission *out, struct err *e);
+int store_submission_save(struct store *st, struct submission *r, struct err *e);
 
 int store_connectors(struct store *st, struct connector_list *out, struct err *e);
 int store_connector_get(struct store *st, int64_t id, struct connector *out, struct err *e);
@@ -89,6 +101,19 @@ int store_activity_add(struct store *st, const char *server, const char *verb, c
         const char *fmt, ...) PRINTF_LIKE(6, 7);
 int store_activities(struct store *st, size_t limit, struct activity_list *out, struct err *e);     /* newest first */
 int store_activity_verify(struct store *st, int64_t *rows, struct err *e);
+
+/* What is wanted (settings, connectors, what is wanted of virtual servers) is changed in edits, each undone as a whole. begin
+ * and end stand around a verb and are a transaction like store_tx: rc is what the verb said, the text says what it did ("mx1/smtp:
+ * outbound.tls = encrypt"). Nested ones join the outer one, whose text counts; an edit that changes no row is none. Rows
+ * written outside are an edit each. The newest 1000 are kept. */
+int store_edit_begin(struct store *st, struct err *e);
+int store_edit_end(struct store *st, int rc, struct err *e, const char *fmt, ...) PRINTF_LIKE(4, 5);
+int store_edits(struct store *st, size_t limit, struct wanted_edit_list *out, struct err *e);       /* newest first */
+/* Has the edit rows of this server? */
+int store_edit_touches(struct store *st, int64_t edit, int64_t server, bool *yes, struct err *e);
+/* Puts the rows of an edit back, or (again) makes an undone one again; id 0: the newest, or the one undone last. RC_CONFLICT
+ * when a row is not as the edit left it, with who changed it since. out (may be NULL): which one it was; yours to release. */
+int store_edit_undo(struct store *st, int64_t id, bool again, struct wanted_edit *out, struct err *e);
 
 /* Who writes those rows: user@machine. */
 const char *store_who(struct store *st);

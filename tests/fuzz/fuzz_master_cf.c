@@ -45,6 +45,47 @@ edit(struct master_cf *m, const char *name, const char *type, const char *param)
 	free(before);
 }
 
+/* Stopped and started, paused and not, added and taken out: the same bytes. */
+static void
+come_and_go(struct master_cf *m, const char *name, const char *type)
+{
+	static const char pause[] = "\n  -o defer_code=421";
+	size_t from = 0, n = m->n, i, same = 0;
+	struct str text = STR_INIT;
+	char *one = NULL, *other = NULL;
+
+	for (i = 0; i < n; i++)
+		same += strcmp(m->v[i].name, name) == 0 && strcmp(m->v[i].type, type) == 0;
+	str_addn(&text, m->t.text.s, m->t.text.len);
+	if (master_cf_put(m, name, type, pause, NULL) == 0)
+		must(master_cf_drop(m, name, type, pause));
+	must(m->t.text.len == text.len && memcmp(m->t.text.s, text.s, text.len) == 0);
+	if (text.len > 0 && text.s[text.len - 1] == '\n' && master_cf_add(m, "a b", "x y - - - - - z\n", NULL) == 0) {
+		must(m->n == n + 1);
+		if (master_cf_find(m, "x", "y") == &m->v[n])
+			master_cf_remove(m, "x", "y");
+		else
+			goto out;
+		must(m->t.text.len == text.len && memcmp(m->t.text.s, text.s, text.len) == 0);
+	}
+	/* what was stopped before may be started first, and then more is live */
+	if (same == 1 && strstr(text.s, MASTER_CF_STOPPED) == NULL) {
+		must(master_cf_stop(m, name, type, NULL) == 0 && m->n == n - 1);
+		must(master_cf_start(m, &from, &one, &other));
+		must(m->t.text.len == text.len && memcmp(m->t.text.s, text.s, text.len) == 0);
+	}
+out:
+	free(one);
+	free(other);
+	str_release(&text);
+	from = 0;
+	while (master_cf_start(m, &from, &one, &other)) {
+		must(master_cf_find(m, one, other) != NULL);
+		free(one);
+		free(other);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -57,6 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		name = strdup(m.v[i].name);
 		type = strdup(m.v[i].type);
 		param = strdup(m.v[i].n ? m.v[i].v[m.v[i].n / 2].name : "a");
+		come_and_go(&m, name, type);
 		edit(&m, name, type, "smtpd_tls_chain_files");
 		edit(&m, name, type, param);
 		free(name);

@@ -46,13 +46,29 @@ wanted(struct wanted_host *w, struct certificate *c)
 		{ "inbound.tls", "offer" }, { "inbound.protocol-min", "tls1.2" }, { "outbound.tls", "dane" }, { "log.tls", "summary" },
 		{ "outbound.expire-after", "2d" },
 	};
-	struct connector *k = connector_list_add(&w->connectors);
+	static const struct { const char *domains, *hosts, *tls, *senders, *user, *delivery; } connectors[] = {
+		{ "bank.test *.bank.test,5", NULL, "secure", NULL, NULL, NULL },
+		{ "*", "[relay.test]:587", "encrypt", NULL, "mailer", NULL },
+		{ "*", "[sales.test]", "encrypt", "@sales.test", NULL, NULL },
+		{ "*.test", "branch.test", "encrypt", NULL, NULL, "etrn" },
+	};
 	size_t i, n;
 
-	k->name = xstrdup("bank");
-	k->domains = xstrdup("bank.test *.bank.test,5");
-	k->route = xstrdup("dns");
-	k->tls = xstrdup("secure");
+	w->passwords = xcalloc(sizeof(connectors) / sizeof(connectors[0]), sizeof(*w->passwords));
+	for (i = 0; i < sizeof(connectors) / sizeof(connectors[0]); i++) {
+		struct connector *k = connector_list_add(&w->connectors);
+
+		k->name = xasprintf("connector-%zu", i);
+		k->domains = xstrdup(connectors[i].domains);
+		k->route = xstrdup(connectors[i].hosts ? "smart-host" : "dns");
+		k->smart_hosts = xstrdup(connectors[i].hosts);
+		k->tls = xstrdup(connectors[i].tls);
+		k->senders = xstrdup(connectors[i].senders);
+		k->auth_user = xstrdup(connectors[i].user);
+		k->delivery = xstrdup(connectors[i].delivery);
+		if (k->auth_user)
+			secret_set(&w->passwords[i], "password", 8);
+	}
 	c->name = xstrdup("c");
 	c->key_path = xstrdup("/var/lib/mxseal/keys/k.key");
 	c->pem = xstrdup("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");

@@ -302,6 +302,67 @@ main_screen(void **state)
 }
 
 static void
+add_listener(struct app *a, int64_t server, const char *name, const char *listen, const char *ours, const char *run, const char *wanted)
+{
+	struct vserver v = { .server = server, .present = run != NULL };
+	struct err e;
+
+	v.name = xstrdup(name);
+	v.title = xasprintf("%s inet", name);
+	v.listen = xstrdup(listen);
+	v.port = *listen ? atoi(strrchr(listen, ':') + 1) : 0;
+	v.kind = xstrdup(*listen ? "smtp" : "outbound");
+	v.ours = xstrdup(ours);
+	v.listen_wanted = ours != NULL && strcmp(ours, "added") == 0 ? xstrdup(listen) : NULL;
+	v.run = xstrdup(run);
+	v.run_wanted = xstrdup(wanted);
+	must(store_vserver_save(a->st, &v, &e), &e);
+	if (run != NULL && strcmp(run, "started") != 0) {
+		char *fact = xasprintf("run:%lld", (long long)v.id), *since = xasprintf("%s %lld", run, (long long)NOW - 3 * 86400);
+
+		must(store_fact_set(a->st, fact, since, &e), &e);
+		free(fact);
+		free(since);
+	}
+	vserver_release(&v);
+}
+
+/* Stopped, paused, new, only sending, to be removed; and the question before all mail stops. */
+static void
+listeners(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	static const char *const preset[] = { "name", "side", "listen", "192.0.2.9:465", NULL, NULL };
+
+	add_listener(a, w->mx1, "partners", "192.0.2.5:2525", NULL, "stopped", NULL);
+	add_listener(a, w->mx1, "archive", "192.0.2.5:2526", NULL, "paused", "started");
+	add_listener(a, w->mx1, "smtps", "0.0.0.0:465 [::]:465", "removed", "started", NULL);
+	add_listener(a, w->mx1, "side", "192.0.2.6:25", "added", NULL, NULL);
+	add_listener(a, w->mx1, "notls", "", "added", "started", NULL);
+	main_select(a, "attention 1");
+	shot(a, "listeners-attention");
+	main_select(a, "vs 3");
+	shot(a, "listeners-stopped");
+	main_select(a, "vs 6");
+	shot(a, "listeners-new");
+	main_select(a, "vs 1");
+	app_key(a, 'S');
+	a->prompt.ready_ms = 0;
+	shot(a, "listeners-question");
+	app_key(a, K_ESC);
+	struct err e;
+	must(store_fact_set(a->st, "addresses:1", "192.0.2.5 192.0.2.6\n", &e), &e);
+	app_sheet(a, "listener", w->mx1, "mx1", preset);
+	app_key(a, K_TAB);
+	app_key(a, K_TAB);
+	app_key(a, '0');
+	app_key(a, K_BACKSPACE);
+	shot(a, "listeners-dialog");
+	close_all(a);
+}
+
+static void
 welcome(void **state)
 {
 	struct world *w = *state;
@@ -358,6 +419,44 @@ sheets_of_the_table(void **state)
 		if (s->object == OBJECT_VSERVER)
 			walk(w->app, s, w->smtp, "mx1/smtp", "-pending");
 	}
+}
+
+/* A connector with all that a connector can have; it is gone again afterwards. */
+static void
+a_connector_by_smart_hosts(void **state)
+{
+	struct world *w = *state;
+	struct connector c = { .created_at = NOW };
+	char *draft = NULL;
+	struct err e;
+
+	c.name = xstrdup("relay");
+	c.domains = xstrdup("*");
+	c.route = xstrdup("smart-host");
+	c.smart_hosts = xstrdup("[192.0.2.7]:587 [192.0.2.8]");     /* no name that is looked up */
+	c.auth_user = xstrdup("mailer");
+	c.auth_sealed = xstrdup("sealed");
+	c.senders = xstrdup("@sales.test anna@bank.test");
+	c.via = xstrdup("mx1/smtp");
+	c.tls = xstrdup("verify");
+	c.match = xstrdup("relay.test");
+	must(store_connector_save(w->app->st, &c, &e), &e);
+	walk(w->app, sheet_find("connector"), c.id, "relay", "-relay");
+	/* a password is dots while it is typed, and in no draft */
+	app_sheet(w->app, "connector", c.id, "relay", NULL);
+	app_key(w->app, K_ALT_0 + 5);
+	for (int i = 0; i < 3; i++)
+		app_key(w->app, K_TAB);
+	for (const char *p = "Kennwort"; *p != '\0'; p++)
+		app_key(w->app, *p);
+	shot(w->app, "sheet-connector-password");
+	app_key(w->app, K_TAB);
+	if (store_draft_get(w->app->st, "connector relay", &draft, NULL) == 0)
+		assert_null(strstr(draft, "Kennwort"));
+	free(draft);
+	close_all(w->app);
+	must(store_connector_delete(w->app->st, c.id, &e), &e);
+	connector_release(&c);
 }
 
 static void
@@ -889,7 +988,7 @@ first_row_and_authority(void **state)
 	shot(a, "main-start");
 	view_pop(a->top);
 	main_select(a, "authority 1");
-	app_key(a, K_ENTER);
+	app_key(a, 'v');
 	assert_ptr_equal(a->top->ops, &view_certificate);
 	shot(a, "authority-certificate");
 	close_all(a);
@@ -932,7 +1031,57 @@ mended(void **state)
 	main_select(a, "authority 1");                     /* what is chosen later stays chosen */
 	app_tick(a, when_monotonic_ms());
 	app_key(a, K_ENTER);
-	assert_ptr_equal(a->top->ops, &view_certificate);
+	assert_ptr_equal(a->top->ops, &view_office);
+	close_all(a);
+}
+
+/* The office of an authority: what waits is denied with a reason, what was issued is revoked; both are said and seen. */
+static void
+authority_office(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct submission s = { .authority = w->authority, .at = NOW }, denied;
+	struct issued i = { .authority = w->authority, .not_after = NOW + 300 * INT64_C(86400), .at = NOW };
+	struct err e;
+
+	main_select(a, "authority 1");
+	app_key(a, K_ENTER);
+	assert_ptr_equal(a->top->ops, &view_office);
+	shot(a, "office-empty");
+	s.who = xstrdup("anna@adm1");
+	s.subject = xstrdup("mx9.example.org, Example, Inc.");
+	s.san = xstrdup("mx9.example.org mail.example.org");
+	s.spki_sha256 = xstrdup("9a12");
+	s.pem = xstrdup("-----BEGIN CERTIFICATE REQUEST-----\n");
+	s.state = xstrdup("pending");
+	must(store_submission_save(a->st, &s, &e), &e);
+	i.serial = xstrdup("4a01");
+	i.subject = xstrdup("CN=mx1.example.org");
+	must(store_issued_add(a->st, &i, &e), &e);
+	xset(&i.serial, "4a02");
+	xset(&i.subject, "CN=mx2.example.org");
+	must(store_issued_add(a->st, &i, &e), &e);
+	app_tick(a, when_monotonic_ms());
+	shot(a, "office");
+	app_key(a, 'D');
+	type(a, "nobody knows it");
+	shot(a, "office-why");
+	app_key(a, K_ENTER);
+	must(store_submission_get(a->st, s.id, &denied, &e), &e);
+	assert_string_equal(denied.state, "denied");
+	assert_string_equal(denied.why, "nobody knows it");
+	submission_release(&denied);
+	app_tick(a, when_monotonic_ms());
+	app_key(a, 'V');
+	shot(a, "office-revoke");
+	app_key(a, K_DOWN);
+	app_key(a, K_ENTER);
+	app_tick(a, when_monotonic_ms());
+	shot(a, "office-revoked");
+	survive_odd_sizes(a);
+	submission_release(&s);
+	issued_release(&i);
 	close_all(a);
 }
 
@@ -976,8 +1125,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(main_screen, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(listeners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(welcome, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheets_of_the_table, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_connector_by_smart_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheet_with_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(texts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_host_key, set_up, tear_down),
@@ -993,6 +1144,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

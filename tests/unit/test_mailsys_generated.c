@@ -263,6 +263,124 @@ generated_master_cf(void **state)
 	}
 }
 
+/* --- whole services --- */
+
+#define LISTENER "2525      inet  n       -       y       -       -       smtpd\n  -o syslog_name=postfix/side\n"
+#define CLIENT "side-out  unix  -       -       y       -       -       smtp\n  -o { smtp_helo_name = a b }\n  -o smtp_tls_policy_maps=\n"
+#define PAUSE "\n  -o smtpd_client_restrictions=defer\n  -o defer_code=421\n  -o smtpd_delay_reject=no"
+
+static size_t
+count(const struct master_cf *m, const char *name)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < m->n; i++)
+		n += strcmp(m->v[i].name, name) == 0;
+	return n;
+}
+
+static void
+same_bytes(const struct master_cf *m, const struct str *text)
+{
+	assert_int_equal(m->t.text.len, text->len);
+	assert_memory_equal(m->t.text.s, text->s, text->len);
+}
+
+/* Stopped, all other services are as they were; started, so is every byte. */
+static void
+stop_and_start(struct master_cf *m, const char *service, const struct str *text)
+{
+	size_t n = m->n, from = 0, lines = m->t.lines[m->n - 1].number;
+	char *name = NULL, *type = NULL;
+
+	assert_int_equal(master_cf_stop(m, service, "inet", NULL), 0);
+	assert_int_equal(m->n, n - 1);
+	assert_null(master_cf_find(m, service, "inet"));
+	assert_int_equal(m->t.lines[m->n - 1].number, lines);        /* sentences name lines */
+	assert_true(master_cf_start(m, &from, &name, &type));
+	assert_string_equal(name, service);
+	assert_string_equal(type, "inet");
+	free(name);
+	free(type);
+	same_bytes(m, text);
+	assert_false(master_cf_start(m, &from, &name, &type));
+	from = 0;
+	assert_false(master_cf_start(m, &from, &name, &type));
+}
+
+static void
+pause_and_start(struct master_cf *m, const char *service, const struct str *text)
+{
+	assert_int_equal(master_cf_put(m, service, "inet", PAUSE, NULL), 0);
+	assert_string_equal(master_cf_option(master_cf_find(m, service, "inet"), "defer_code"), "421");
+	assert_string_equal(master_cf_option(master_cf_find(m, service, "inet"), "smtpd_delay_reject"), "no");
+	assert_true(master_cf_drop(m, service, "inet", PAUSE));
+	same_bytes(m, text);
+	assert_false(master_cf_drop(m, service, "inet", PAUSE));
+}
+
+static void
+added(struct master_cf *m, const char *owner, const char *lines, const char *name, const char *type)
+{
+	size_t n = m->n;
+	char *is;
+
+	assert_int_equal(master_cf_add(m, owner, lines, NULL), 0);
+	assert_int_equal(m->n, n + 1);
+	assert_non_null(master_cf_find(m, name, type));
+	is = master_cf_owner(m, master_cf_find(m, name, type));
+	assert_string_equal(is, owner);
+	free(is);
+}
+
+static void
+generated_services(void **state)
+{
+	unsigned round;
+
+	(void)state;
+	for (round = 1; round <= ROUNDS; round++) {
+		struct str text = STR_INIT;
+		struct master_cf m;
+		char *service, *owner;
+
+		seed = round;
+		generate_master(&text);
+		if (dice(3) == 0)
+			str_cut(&text, text.len - 1);
+		m = read_master(&text);
+		service = xstrdup(m.v[dice((unsigned)m.n - 1)].name);
+		owner = master_cf_owner(&m, &m.v[0]);
+		assert_null(owner);
+		if (count(&m, service) == 1)
+			stop_and_start(&m, service, &text);
+		pause_and_start(&m, service, &text);
+
+		/* a listener and a client come, one is stopped and paused meanwhile, and they go in either order */
+		added(&m, "side", LISTENER, "2525", "inet");
+		if (text.s[text.len - 1] != '\n')
+			str_addc(&text, '\n');
+		added(&m, "side", CLIENT, "side-out", "unix");
+		if (count(&m, service) == 1) {
+			struct str with = STR_INIT;
+
+			str_addn(&with, m.t.text.s, m.t.text.len);
+			stop_and_start(&m, "2525", &with);
+			pause_and_start(&m, "2525", &with);
+			stop_and_start(&m, service, &with);
+			str_release(&with);
+		}
+		if (dice(2))
+			master_cf_remove(&m, "2525", "inet");
+		master_cf_remove(&m, "side-out", "unix");
+		master_cf_remove(&m, "2525", "inet");
+		same_bytes(&m, &text);
+		free(service);
+		master_cf_release(&m);
+		str_release(&text);
+	}
+}
+
 /* --- pairs for postconf to judge --- */
 
 static void
@@ -306,8 +424,22 @@ master_view(const struct master_cf *m, struct str *out)
 			for (later = k + 1; later < m->v[i].n && strcmp(m->v[i].v[later].name, o->name) != 0; later++)
 				;
 			if (later == m->v[i].n)
-				str_addf(out, "%s/%s/%s = %s\n", m->v[i].name, m->v[i].type, o->name, o->value);
+				str_addf(out, "%s/%s/%s =%s%s\n", m->v[i].name, m->v[i].type, o->name, *o->value ? " " : "", o->value);
 		}
+}
+
+/* The eight fields of each service, as postconf -M prints them first. */
+static void
+service_view(const struct master_cf *m, struct str *out)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->n; i++) {
+		str_addf(out, "%s %s", m->v[i].name, m->v[i].type);
+		for (k = 0; k < MASTER_COLUMNS; k++)
+			str_addf(out, " %s", m->v[i].column[k]);
+		str_addf(out, " %s\n", m->v[i].command);
+	}
 }
 
 static void
@@ -322,7 +454,27 @@ save_both(const char *dir, unsigned n, const char *way, const struct main_cf *m,
 	str_reset(&view);
 	master_view(s, &view);
 	save(dir, n, way, "master.view", &view);
+	str_reset(&view);
+	service_view(s, &view);
+	save(dir, n, way, "service.view", &view);
 	str_release(&view);
+}
+
+/* The same pair with a listener and a client more, one service stopped and one paused. */
+static void
+save_services(const char *dir, unsigned n, const struct main_cf *m, const struct str *text)
+{
+	struct master_cf s = read_master(text);
+	char *service = xstrdup(s.v[dice((unsigned)s.n - 1)].name), *other = xstrdup(s.v[dice((unsigned)s.n - 1)].name);
+
+	(void)master_cf_add(&s, "side", LISTENER, NULL);
+	(void)master_cf_add(&s, "side", CLIENT, NULL);
+	(void)master_cf_put(&s, other, "inet", PAUSE, NULL);
+	(void)master_cf_stop(&s, service, "inet", NULL);
+	save_both(dir, n, "services", m, &s);
+	free(service);
+	free(other);
+	master_cf_release(&s);
 }
 
 static int
@@ -345,6 +497,7 @@ write_pairs(const char *dir, unsigned count)
 		m = read_main(&main_text);
 		s = read_master(&master_text);
 		save_both(dir, n, "before", &m, &s);
+		save_services(dir, n, &m, &master_text);
 
 		name = names[dice(NAMES)];
 		service = xstrdup(s.v[dice((unsigned)s.n - 1)].name);
@@ -379,6 +532,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(generated_main_cf), cmocka_unit_test(generated_master_cf),
+		cmocka_unit_test(generated_services),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "--write") == 0)

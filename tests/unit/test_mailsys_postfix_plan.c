@@ -18,7 +18,8 @@
 #define GOLDEN TEST_SOURCE_DIR "/tests/golden/postfix/"
 
 /* settings: "vs/name=value"; certificates "vs=name" (of a .pem here, with its key on the host) or "vs=" (unbound);
- * connectors: "name|domains|level|match". Each list ends with NULL. */
+ * connectors: "name|domains|level|match". Among the settings also virtual servers: "vs|ours|listen|kind|run|client", "" for
+ * NULL. Each list ends with NULL. */
 struct want { const char *settings[16], *certificates[4], *connectors[4]; };
 
 static const struct { const char *name, *recording; struct want want; } cases[] = {
@@ -43,6 +44,13 @@ static const struct { const char *name, *recording; struct want want; } cases[] 
 	{ "connector-added", "debian", { { NULL }, { NULL }, { "bank|Bank.test *.bank.test|encrypt", "old|old.test|none" } } },
 	{ "connector-removed", "ours", { { NULL }, { "smtp=smtp" }, { NULL } } },
 	{ "gone", "debian", { { "submission/inbound.tls=require" }, { "smtps=smtp" }, { NULL } } },
+	{ "listeners-added", "debian", { { "side/inbound.tls=offer", "notls/outbound.tls=none", "notls/outbound.retry.max=1h",
+	    "submission|added|0.0.0.0:587|submission||", "submissions|added|[2001:db8::1]:465|submissions||",
+	    "side|added|192.0.2.5:2525|smtp|paused|", "later|added|192.0.2.5:2526|smtp|stopped|", "notls|added||outbound||notls-out" },
+	    { "smtp=smtp", "submission=submission" }, { NULL } } },
+	{ "listeners-stopped", "services", { { "submission/inbound.protocol-min=tls1.2", "submission||||stopped|",
+	    "127.0.0.1:10025||||paused|", "smtps|removed||||" }, { NULL }, { NULL } } },
+	{ "default-stopped", "services", { { "smtp/inbound.protocol-min=tls1.2", "smtp||||stopped|" }, { NULL }, { NULL } } },
 	{ "no-certificate", "broken", { { "[::1]:2525/inbound.tls=off", "10026/inbound.protocol-min=tls1.2" }, { NULL }, { NULL } } },
 };
 
@@ -80,6 +88,21 @@ wanted_vs(struct wanted_host *w, const struct reading *r, const char *name, size
 }
 
 static void
+listener_make(struct wanted_vs *vs, const char *rest)
+{
+	char *copy = xstrdup(rest), *next = copy;
+	char **const fields[] = { &vs->ours, &vs->listen, &vs->kind, &vs->run, &vs->client };
+	size_t k;
+
+	for (k = 0; k < 5; k++) {
+		const char *text = strsep(&next, "|");
+
+		*fields[k] = *text ? xstrdup(text) : NULL;
+	}
+	free(copy);
+}
+
+static void
 want_make(struct wanted_host *w, struct certificate certificates[4], const struct reading *r, const struct want *want)
 {
 	size_t i;
@@ -88,8 +111,15 @@ want_make(struct wanted_host *w, struct certificate certificates[4], const struc
 	memset(certificates, 0, 4 * sizeof(*certificates));
 	w->vs = xcalloc(32, sizeof(*w->vs));
 	for (i = 0; want->settings[i]; i++) {
-		const char *slash = strchr(want->settings[i], '/'), *equals = strchr(slash, '=');
-		struct wanted *s = wanted_list_add(&wanted_vs(w, r, want->settings[i], (size_t)(slash - want->settings[i]))->settings);
+		const char *bar = strchr(want->settings[i], '|'), *slash = strchr(want->settings[i], '/'), *equals;
+		struct wanted *s;
+
+		if (bar) {
+			listener_make(wanted_vs(w, r, want->settings[i], (size_t)(bar - want->settings[i])), bar + 1);
+			continue;
+		}
+		equals = strchr(slash, '=');
+		s = wanted_list_add(&wanted_vs(w, r, want->settings[i], (size_t)(slash - want->settings[i]))->settings);
 
 		s->name = xstrndup(slash + 1, (size_t)(equals - slash - 1));
 		s->value = xstrdup(equals + 1);
@@ -160,7 +190,8 @@ dump(const struct plan *p, struct str *out)
 	for (i = 0; i < p->n_warnings; i++)
 		str_addf(out, "warning: %s\n", p->warnings[i]);
 	for (i = 0; i < p->n_wants; i++)
-		str_addf(out, "prove %s at %s port %d%s%s%s%s%s %.16s\n", p->wants[i].listen, p->wants[i].address, p->wants[i].port,
+		str_addf(out, "prove %s%s at %s port %d%s%s%s%s%s %.16s\n", p->wants[i].state == PROOF_GONE ? "gone "
+		    : p->wants[i].state == PROOF_PAUSED ? "paused " : "", p->wants[i].listen, p->wants[i].address, p->wants[i].port,
 		    p->wants[i].implicit_tls ? " implicit" : "", p->wants[i].want_tls ? " tls" : "",
 		    p->wants[i].forbid_tls ? " no-tls" : "", p->wants[i].name ? " name " : "",
 		    p->wants[i].name ? p->wants[i].name : "", *p->wants[i].sha256 ? p->wants[i].sha256 : "any");
@@ -514,6 +545,92 @@ single_rules(void **state)
 	contains(&(struct want){ { NULL }, { "[::1]:2525=smtp" }, { NULL } }, "broken", NULL, NULL, "/etc/mxseal/1/chain-___1__2525-");
 }
 
+/* One push of what is wanted; master_cf gets the file after it. */
+static void
+stage(struct sections *s, const struct want *w, struct str *master_cf)
+{
+	struct certificate certificates[4];
+	struct wanted_host want;
+	struct reading r;
+	struct plan p;
+	struct err e;
+	struct sections copy = { 0 };
+
+	for (size_t i = 0; i < s->n; i++)
+		recording_set(&copy, s->v[i].name, s->v[i].status, s->v[i].text.s);
+	read_sections(&copy, &r);
+	want_make(&want, certificates, &r, w);
+	if (mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e) != 0)
+		fail_msg("%s", e.text);
+	apply(s, &p);
+	str_reset(master_cf);
+	str_add(master_cf, section_text(s, "master.cf"));
+	plan_release(&p);
+	reading_release(&r);
+	want_free(&want, certificates);
+}
+
+/* Virtual servers come, are stopped and paused, are edited meanwhile, start again and go: master.cf is what it was. */
+static void
+listeners_come_and_go(void **state)
+{
+	static const struct want runs = {
+	    { "side|added|192.0.2.5:2525|smtp|started|side-out", "notls|added||outbound||notls-out", "smtps||||started|",
+	      "submission||||started|" }, { NULL }, { NULL } };
+	static const struct want stops = {
+	    { "side|added|192.0.2.5:2525|smtp|stopped|side-out", "notls|added||outbound||notls-out", "smtps||||paused|",
+	      "submission||||stopped|" }, { NULL }, { NULL } };
+	static const struct want edits = { { "side/inbound.ciphers=high", "submission/inbound.ciphers=high",
+	    "side|added|192.0.2.5:2525|smtp||", "notls|added||outbound||notls-out" }, { NULL }, { NULL } };
+	static const struct want goes = {
+	    { "side|removed|192.0.2.5:2525|smtp||", "notls|removed||outbound||", "smtps||||started|", "submission||||started|" },
+	    { NULL }, { NULL } };
+	struct sections s;
+	struct str first = STR_INIT, running = STR_INIT, now = STR_INIT;
+
+	(void)state;
+	load("services", &s);
+	str_add(&first, section_text(&s, "master.cf"));
+	stage(&s, &runs, &running);
+	assert_non_null(strstr(running.s, "\n192.0.2.5:2525 inet"));
+	assert_non_null(strstr(running.s, "\nside-out  unix"));
+	stage(&s, &stops, &now);
+	assert_non_null(strstr(now.s, "\n# stopped by mxseal: 192.0.2.5:2525 inet"));
+	stage(&s, &runs, &now);
+	assert_string_equal(now.s, running.s);
+	stage(&s, &stops, &now);
+	stage(&s, &edits, &now);                             /* as they are: stopped and paused */
+	assert_non_null(strstr(now.s, "\n# stopped by mxseal:   -o smtpd_tls_ciphers=high"));
+	assert_null(strstr(now.s, "side-out"));
+	stage(&s, &goes, &now);
+	assert_null(strstr(now.s, "notls"));
+	assert_null(strstr(now.s, "192.0.2.5"));
+	assert_null(strstr(now.s, "mxseal"));
+	assert_int_equal(now.len, first.len + strlen("\n  -o smtpd_tls_ciphers=high\n  -o smtpd_tls_mandatory_ciphers=high"));
+	sections_release(&s);
+	str_release(&first);
+	str_release(&running);
+	str_release(&now);
+}
+
+/* Names that are taken, addresses that meet, what an added one needs. */
+static void
+listeners_are_judged(void **state)
+{
+	static const struct want side = { { "side|added|192.0.2.5:25|smtp||" }, { NULL }, { NULL } };
+	static const struct want again = { { "side|added|0.0.0.0:25|smtp||" }, { NULL }, { NULL } };
+	static const struct want bare = { { "submission|added|0.0.0.0:587|submission||" }, { NULL }, { NULL } };
+	static const char *const none = "myhostname = mx1.lab.test\nmydestination = lab.test\n";
+
+	(void)state;
+	contains(&side, "debian", NULL, NULL, "good: names, values and services hold together");
+	contains(&side, "debian", "version", "3.5.6\n", "it listens on 192.0.2.5:25, as the service smtp does");
+	contains(&again, "debian", NULL, NULL, "it listens on 0.0.0.0:25, as the service smtp does");
+	contains(&bare, "debian", "main.cf", none, "BAD: submission: passwords are asked for with TLS only: it has no certificate");
+	contains(&bare, "debian", NULL, NULL, "warning: submission: Postfix asks for no passwords on this host");
+	contains(&bare, "debian", "main.cf", MAIN "smtpd_sasl_type = dovecot\n", "  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n");
+}
+
 /* Lines that Postfix would read without a word and not serve: refused, with the place where they stand. */
 static void
 what_would_not_serve(void **state)
@@ -527,7 +644,8 @@ what_would_not_serve(void **state)
 		{ "main.cf", MAIN "smtpd_relay_restrictions = permit_mynetworks, reject_unath_destination\n", "is no restriction" },
 		{ "master.cf", "smtp inet n - y - - smtpd\n# twice\nsmtp inet n - y - - smtpd\n",
 		    "smtp (the host's own /etc/postfix/master.cf, line 3): the service \"smtp inet\" is there twice, also in line 1" },
-		{ "master.cf", "smtp inet n - y - - smtpd\n25 inet n - y - - smtpd\n", "is there twice, also in line 1" },
+		{ "master.cf", "smtp inet n - y - - smtpd\n25 inet n - y - - smtpd\n",
+		    "it listens on 0.0.0.0:25, as the service smtp does: one of them would get the other's mail (line 1)" },
 		{ "master.cf", "smtp inet n - y - - smtpd\nx intet n - y - - smtpd\n", "\"intet\" is no type of service" },
 		{ "master.cf", "smtp inet n - j - - smtpd\n", "\"j\" means nothing in the column \"chroot\"" },
 	};
@@ -551,7 +669,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(taken_away_nothing_is_left),
 		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(single_rules),
-		cmocka_unit_test(what_would_not_serve),
+		cmocka_unit_test(what_would_not_serve), cmocka_unit_test(listeners_come_and_go), cmocka_unit_test(listeners_are_judged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,8 +31,8 @@ cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 static json_t *
 authority_json(const struct authority *k)
 {
-	return json_pack("{s:o,s:o,s:o,s:o}", "name", json_text(k->name), "kind", json_text(k->kind), "subject",
-	    json_text(k->subject), "not_after", json_when(k->not_after));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "name", json_text(k->name), "kind", json_text(k->kind), "subject",
+	    json_text(k->subject), "not_after", json_when(k->not_after), "policy", json_text(k->policy));
 }
 
 int
@@ -69,8 +69,8 @@ cmd_authority_list(struct cli *c, const struct args *a, struct err *e)
 int
 cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
 {
-	static const char *const head[] = { "SERIAL", "SUBJECT", "UNTIL" };
-	struct table t = { .head = head, .columns = 3 };
+	static const char *const head[] = { "SERIAL", "SUBJECT", "UNTIL", "STATE" };
+	struct table t = { .head = head, .columns = 4 };
 	struct authority k = { .id = 0 };
 	struct issued_list l = { NULL, 0 };
 	json_t *rows = json_array(), *o;
@@ -81,12 +81,14 @@ cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = store_issued(journey_store(c->j), k.id, &l, e);
 	for (i = 0; i < l.n; i++) {
-		json_array_append_new(rows, json_pack("{s:o,s:o,s:o,s:o}", "serial", json_text(l.v[i].serial), "subject",
-		    json_text(l.v[i].subject), "sha256", json_text(l.v[i].sha256), "not_after", json_when(l.v[i].not_after)));
+		json_array_append_new(rows, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "serial", json_text(l.v[i].serial), "subject",
+		    json_text(l.v[i].subject), "sha256", json_text(l.v[i].sha256), "not_after", json_when(l.v[i].not_after), "revoked_at",
+		    l.v[i].revoked_at ? json_when(l.v[i].revoked_at) : json_null(), "reason", json_text(l.v[i].reason)));
 		when_date(date, l.v[i].not_after);
 		table_cell(&t, "%s", l.v[i].serial);
 		table_cell(&t, "%s", l.v[i].subject ? l.v[i].subject : "-");
 		table_cell(&t, "%s", date);
+		table_cell(&t, "%s%s", l.v[i].revoked_at ? "revoked: " : "", l.v[i].revoked_at ? l.v[i].reason : "");
 	}
 	if (rc == 0 && c->json) {
 		o = authority_json(&k);
@@ -94,7 +96,8 @@ cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
 		out_json(o);
 	} else if (rc == 0) {
 		when_date(date, k.not_after);
-		printf("%s  %s, until %s\n", clean(k.name), clean(k.subject), date);
+		printf("%s  %s, until %s, %s\n", clean(k.name), clean(k.subject), date,
+		    text_eq(k.policy, "ask") ? "waits for approval of each request" : "signs at once");
 	}
 	table_print_unless(&t, c->json || rc == -1);
 	json_decref(rows);

@@ -42,6 +42,7 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
 	struct form *f = NULL;
+	bool waits = !args_has(a, "authority");
 	int rc = one_of_out_and_authority(a, e);
 
 	if (rc == 0)
@@ -52,11 +53,16 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 		rc = form_set(f, "action", "new", e);
 	if (rc == 0)
 		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
+	waits = waits || authority_asks(c->j, args_get(a, "authority"));
+	if (rc == 0 && waits && args_has(a, "use")) {
+		rc = err_set(e, RC_USAGE, "there is nothing to push until the request is approved");
+		err_hint(e, "ask without --use; after mxseal authority approve, mxseal push");
+	}
 	if (rc == 0)
 		rc = cli_form_run(c, f, vs.server, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:I,s:s,s:o}", "id", (json_int_t)f->result_id, "kind",
-		    args_has(a, "authority") ? "certificate" : "request", "text", json_text(f->result.s)));
+		    waits ? "request" : "certificate", "text", json_text(f->result.s)));
 	else if (rc == 0)
 		out_text(f->result.s);
 	form_close(f);

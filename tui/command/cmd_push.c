@@ -1,4 +1,4 @@
-/* plan, push, keep, undo, status, drift. */
+/* plan, push, keep, undo, status. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -387,25 +387,4 @@ int
 cmd_status(struct cli *c, const struct args *a, struct err *e)
 {
 	return cli_each(c, a, "status", status_start, status_one, e);
-}
-
-static int
-drift_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err *e)
-{
-	bool drift = !plan_is_empty(&h->plan);
-
-	(void)a;
-	if (c->json)
-		out_json(json_pack("{s:o,s:b,s:o}", "server", json_text(h->name), "drift", drift, "plan", plan_json(&h->plan)));
-	else if (!drift)
-		printf("%s: as wanted\n", h->name);
-	else
-		plan_print(&h->plan);
-	return drift ? err_set(e, RC_FINDINGS, "%s differs from what is wanted", h->name) : 0;
-}
-
-int
-cmd_drift(struct cli *c, const struct args *a, struct err *e)
-{
-	return cli_each(c, a, "plan", plan_start, drift_one, e);
 }

@@ -1,4 +1,5 @@
-/* vs list, show, set, unset. Setting goes through the form of the properties dialog, so the checks are the same. */
+/* vs list, show, set, unset, add, remove, start, stop, pause. Setting goes through the form of the properties dialog, adding
+ * through that of the new virtual server, so the checks are the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 int
 cmd_vs_list(struct cli *c, const struct args *a, struct err *e)
 {
-	static const char *const head[] = { "VIRTUAL SERVER", "LISTENS ON", "CERTIFICATE", "SERVED" };
-	struct table t = { .head = head, .columns = 4 };
+	static const char *const head[] = { "VIRTUAL SERVER", "LISTENS ON", "STATE", "CERTIFICATE", "SERVED" };
+	struct table t = { .head = head, .columns = 5 };
 	struct vserver_list l = { NULL, 0 };
 	struct server sv = { .id = 0 };
 	json_t *rows = json_array(), *o;
@@ -25,13 +26,14 @@ cmd_vs_list(struct cli *c, const struct args *a, struct err *e)
 		json_object_set_new(o, "virtual_server", json_text(vserver_name(c, l.v[i].id)));
 		json_array_append_new(rows, o);
 		table_cell(&t, "%s", vserver_name(c, l.v[i].id));
-		table_cell(&t, "%s", l.v[i].listen ? l.v[i].listen : "-");
+		table_cell(&t, "%s", text_empty(l.v[i].listen) ? "- (only sends)" : l.v[i].listen);
+		table_cell(&t, "%s", vserver_state(&l.v[i]));
 		if (l.v[i].certificate_set && l.v[i].certificate)
 			table_cell(&t, "#%lld", (long long)l.v[i].certificate);
 		else
 			table_cell(&t, "%s", l.v[i].cert_file ? l.v[i].cert_file : "none");
 		table_cell(&t, "%.16s", l.v[i].served_sha256 ? l.v[i].served_sha256 : l.v[i].served_trouble ?
-		    l.v[i].served_trouble : "?");
+		    l.v[i].served_trouble : l.v[i].port == 0 ? "-" : "?");
 	}
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:O}", "virtual_servers", rows));
@@ -118,4 +120,81 @@ int
 cmd_vs_unset(struct cli *c, const struct args *a, struct err *e)
 {
 	return change(c, a, true, e);
+}
+
+/* --- added, taken away, started, stopped --- */
+
+int
+cmd_vs_add(struct cli *c, const struct args *a, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	struct form *f = NULL;
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	if (rc == 0)
+		rc = cli_form(c, sheet_find("listener"), sv.id, sv.name, a, &f, e);
+	if (rc == 0)
+		rc = form_set(f, "name", a->words[1], e);
+	if (rc == 0)
+		rc = cli_form_run(c, f, sv.id, e);
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:o,s:o}", "virtual_server", json_text(vserver_name(c, f->result_id)), "text", json_text(f->result.s)));
+	else if (rc == 0)
+		out_text(f->result.s);
+	form_close(f);
+	server_release(&sv);
+	return rc;
+}
+
+/* run: what it is to be; NULL: removed. verb: as vserver_ask has it. */
+static int
+let_it(struct cli *c, const struct args *a, const char *verb, const char *run, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct str said = STR_INIT, question = STR_INIT;
+	bool yes = args_has(a, "yes");
+	int rc = cli_vserver(c, a->words[0], &vs, e);
+
+	if (rc == 0)
+		vserver_ask(c->j, vs.id, verb, &question);
+	/* of a removal only that of what mxseal did not write is worth a question here */
+	if (rc == 0 && !yes && question.len > 0 && (run != NULL || (vs.listen_wanted == NULL && vs.present && !vs.is_default))) {
+		rc = cli_confirm(c, &yes, e, "%s", question.s);
+		if (rc == 0 && !yes)
+			rc = err_set(e, RC_CANCELLED, "%s stays as it is", clean(vs.name));
+	}
+	if (rc == 0)
+		rc = run ? vserver_run(c->j, vs.id, run, &said, e) : vserver_remove(c->j, vs.id, &said, e);
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:o}", "text", json_text(said.s)));
+	else if (rc == 0)
+		out_text(said.s);
+	vserver_release(&vs);
+	str_release(&said);
+	str_release(&question);
+	return rc;
+}
+
+int
+cmd_vs_remove(struct cli *c, const struct args *a, struct err *e)
+{
+	return let_it(c, a, "remove", NULL, e);
+}
+
+int
+cmd_vs_start(struct cli *c, const struct args *a, struct err *e)
+{
+	return let_it(c, a, "start", "started", e);
+}
+
+int
+cmd_vs_stop(struct cli *c, const struct args *a, struct err *e)
+{
+	return let_it(c, a, "stop", "stopped", e);
+}
+
+int
+cmd_vs_pause(struct cli *c, const struct args *a, struct err *e)
+{
+	return let_it(c, a, "pause", "paused", e);
 }

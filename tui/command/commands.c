@@ -20,10 +20,19 @@ static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option out_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
+static const struct option why_options[] = {
+	{ "why", "TEXT", "the reason, for whoever asked", false }, { NULL, NULL, NULL, false } };
+static const struct option revoke_options[] = {
+	{ "reason", "R", "why (unspecified)", false }, { NULL, NULL, NULL, false } };
+static const struct option crl_options[] = {
+	{ "out", "FILE", "write it there instead of to standard output", false },
+	{ "days", "N", "the next one is due in so many days (30)", false }, { NULL, NULL, NULL, false } };
 #define AT_ONCE { "at-once", "N", "so many servers at a time (8)", false }
 static const struct option many_options[] = { AT_ONCE, { NULL, NULL, NULL, false } };
 #define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
 static const struct option plan_options[] = { NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
+static const struct option drift_options[] = { { "take", "FIELD", "what was found becomes what is wanted", true },
+	{ "leave", "FIELD", "let it be as it is there until it changes again", true }, NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
 static const struct option push_options[] = {
 	{ "yes", NULL, "do not ask", false },
 	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
@@ -58,6 +67,7 @@ static const struct option check_options[] = {
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
+static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
 #define STORE NEEDS_STORE
@@ -99,10 +109,31 @@ const struct cli_command commands[] = {
 	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
 	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,
 	  cmd_authority_certificate },
+	{ "authority policy", "NAME always|ask", "sign at once, or wait for approval", NULL, 2, 2, STORE, NULL, NULL,
+	  cmd_authority_policy },
+	{ "authority submit", "NAME FILE", "a request made elsewhere (PKCS#10)", "It waits for approve or deny, whatever the policy is.",
+	  2, 2, STORE, NULL, NULL, cmd_authority_submit },
+	{ "authority pending", "NAME", "requests that wait for a decision", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_pending },
+	{ "authority approve", "NAME ID", "sign one; the wizard's own are assigned too", NULL, 2, 2, STORE, out_options, NULL,
+	  cmd_authority_approve },
+	{ "authority deny", "NAME ID", "refuse one", NULL, 2, 2, STORE, why_options, NULL, cmd_authority_deny },
+	{ "authority revoke", "NAME SERIAL", "a certificate it issued does not hold any more", "Reasons: unspecified, key-compromise, "
+	  "affiliation-changed, superseded,\ncessation-of-operation, privilege-withdrawn. It counts once a new list is published.", 2, 2,
+	  STORE, revoke_options, NULL, cmd_authority_revoke },
+	{ "authority crl", "NAME", "the list of revoked certificates", NULL, 1, 1, STORE, crl_options, NULL, cmd_authority_crl },
 	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
 	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_set },
 	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
+	{ "vs add", "SERVER NAME", "one more virtual server; a push makes it", "--listen none: it only sends, for connectors that name it with "
+	  "--via.\nsubmission begins TLS with STARTTLS (587), submissions with the first byte (465).", 2, 2, STORE, NULL, "listener",
+	  cmd_vs_add },
+	{ "vs remove", "VS", "a push takes it out", "Never the default one, which can be stopped. Until the push: vs start VS keeps it.", 1, 1,
+	  STORE, yes_options, NULL, cmd_vs_remove },
+	{ "vs start", "VS", "let it take mail in again; a push does it", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_start },
+	{ "vs stop", "VS", "do not listen any more; a push does it", "Its lines stay in master.cf, commented out.", 1, 1, STORE, yes_options,
+	  NULL, cmd_vs_stop },
+	{ "vs pause", "VS", "answer everybody with 421; a push does it", NULL, 1, 1, STORE, yes_options, NULL, cmd_vs_pause },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
 	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },
@@ -110,6 +141,11 @@ const struct cli_command commands[] = {
 	{ "connector set", "NAME", "change it", CONNECTOR_MORE, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
+	{ "edits undo", "[ID]", "undo an edit of what is wanted: the newest, or this one", "Puts exactly what it changed back, if that "
+	  "is still as the edit left it. No host\nis touched; what was pushed already goes back by the next push.", 0, 1, STORE, NULL, NULL, cmd_edits_undo },
+	{ "edits redo", "[ID]", "make an undone edit again: the one undone last, or this one", NULL, 0, 1, STORE, NULL, NULL,
+	  cmd_edits_redo },
+	{ "edits", "", "what was edited, newest first; * is not pushed yet", NULL, 0, 0, STORE, edits_options, NULL, cmd_edits },
 	{ "plan", "[SERVER]...", "the exact changes; nothing is touched", NULL, 0, 1000, STORE, plan_options, NULL, cmd_plan },
 	{ "push", "[SERVER]...", "carry the plan out, prove it, keep or undo", "The first server is the canary: it goes alone until it is\n"
 	  "proved and kept. Then several at a time. The first that is refused, undone or fails stops the rest: what has not begun\n"
@@ -118,7 +154,10 @@ const struct cli_command commands[] = {
 	{ "keep", "SERVER", "confirm the push that waits", NULL, 1, 1, CHANGE, NULL, NULL, cmd_keep },
 	{ "undo", "SERVER", "put the files before the last push back, with proof", NULL, 1, 1, CHANGE, undo_options, NULL, cmd_undo },
 	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 1000, STORE, many_options, NULL, cmd_status },
-	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", NULL, 0, 1000, STORE, plan_options, NULL, cmd_drift },
+	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", "Reads the hosts and compares field by field; lines and files of\n"
+	  "mxseal that were edited by hand are told with their difference. Ways out of what was\nchanged there: --take makes it what is "
+	  "wanted, --leave lets it be until it changes again,\na push puts it back. FIELD is as listed (outbound.tls, "
+	  "smtp/outbound.tls), or all.", 0, 1000, STORE, drift_options, NULL, cmd_drift },
 	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
 	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_hold },
 	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_release },

@@ -16,11 +16,14 @@ cmd_fn cmd_server_add, cmd_server_set, cmd_server_trust, cmd_server_list, cmd_se
 cmd_fn cmd_cert_request, cmd_cert_requests, cmd_cert_process, cmd_cert_drop, cmd_cert_restore, cmd_cert_list, cmd_cert_show,
     cmd_cert_served, cmd_cert_assign, cmd_cert_remove;
 cmd_fn cmd_authority_add, cmd_authority_list, cmd_authority_show, cmd_authority_certificate;
-cmd_fn cmd_vs_list, cmd_vs_show, cmd_vs_set, cmd_vs_unset;
+cmd_fn cmd_authority_policy, cmd_authority_submit, cmd_authority_pending, cmd_authority_approve, cmd_authority_deny,
+    cmd_authority_revoke, cmd_authority_crl;
+cmd_fn cmd_vs_list, cmd_vs_show, cmd_vs_set, cmd_vs_unset, cmd_vs_add, cmd_vs_remove, cmd_vs_start, cmd_vs_stop, cmd_vs_pause;
 cmd_fn cmd_connector_add, cmd_connector_list, cmd_connector_show, cmd_connector_set, cmd_connector_remove;
 cmd_fn cmd_plan, cmd_push, cmd_keep, cmd_undo, cmd_status, cmd_drift;
 cmd_fn cmd_queue, cmd_queue_messages, cmd_queue_hold, cmd_queue_release, cmd_queue_retry, cmd_queue_delete, cmd_classify,
     cmd_diagnose, cmd_probe, cmd_route;
+cmd_fn cmd_edits, cmd_edits_undo, cmd_edits_redo;
 cmd_fn cmd_check, cmd_read_only, cmd_history, cmd_doctor, cmd_completion, cmd_help;
 
 #endif

@@ -93,7 +93,7 @@ cli_id(const char *text, int64_t *out, struct err *e)
 
 	*out = strtoll(text + (*text == '#'), &end, 10);
 	if (*end != '\0' || *out <= 0)
-		return err_set(e, RC_USAGE, "\"%s\" is not a number of a request or certificate", clean(text));
+		return err_set(e, RC_USAGE, "\"%s\" is not the number of a request, a certificate or an edit", clean(text));
 	return 0;
 }
 

@@ -85,6 +85,18 @@ settings_json(struct cli *c, const struct vserver *vs)
 	return o;
 }
 
+const char *
+vserver_state(const struct vserver *vs)
+{
+	if (text_eq(vs->ours, "added") && !vs->present)
+		return "new, not pushed";
+	if (text_eq(vs->ours, "removed"))
+		return vs->present ? "to be removed" : "removed";
+	if (!vs->present)
+		return "gone";
+	return vs->run ? vs->run : "started";
+}
+
 json_t *
 vserver_json(struct cli *c, const struct vserver *vs)
 {
@@ -96,6 +108,9 @@ vserver_json(struct cli *c, const struct vserver *vs)
 	json_object_set_new(o, "listen", words_json(vs->listen));
 	json_object_set_new(o, "implicit_tls", json_boolean(vs->implicit_tls));
 	json_object_set_new(o, "present", json_boolean(vs->present));
+	json_object_set_new(o, "state", json_text(vserver_state(vs)));
+	json_object_set_new(o, "wanted_state", json_text(vs->run_wanted));
+	json_object_set_new(o, "kind", json_text(vs->kind));
 	json_object_set_new(o, "settings", settings_json(c, vs));
 	json_object_set_new(o, "certificate", json_null());
 	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &cert, NULL) == 0) {
@@ -121,10 +136,16 @@ vserver_print(struct cli *c, const struct vserver *vs)
 	struct certificate cert = { .id = 0 };
 	struct wanted_list w = { NULL, 0 };
 	char date[16];
+	const char *state = vserver_state(vs);
 	size_t i, k;
 
-	printf("%s  listens on %s%s%s\n", vs->name, vs->listen ? clean(vs->listen) : "-",
-	    vs->implicit_tls ? " (TLS from the first byte)" : "", vs->present ? "" : "  ! gone from the host");
+	if (text_empty(vs->listen))
+		printf("%s  only sends", vs->name);
+	else
+		printf("%s  listens on %s%s", vs->name, clean(vs->listen), vs->implicit_tls ? " (TLS from the first byte)" : "");
+	if (strcmp(state, "started") != 0)
+		printf("  ! %s", strcmp(state, "gone") == 0 ? "gone from the host" : state);
+	putchar('\n');
 	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &cert, NULL) == 0) {
 		when_date(date, cert.not_after);
 		printf("  certificate  %s, until %s, %s%s%s\n", clean(cert.subject), date, clean(vs->cert_file),

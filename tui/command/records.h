@@ -20,6 +20,8 @@ void certificate_print(struct cli *c, const struct certificate *cert, const char
 void probe_print(const struct probe_report *r);
 /* "mx1/smtp", for ids; in a ring of four buffers. */
 const char *vserver_name(struct cli *c, int64_t id);
+/* "started", "paused", "stopped", "new, not pushed", "to be removed", "removed", "gone" */
+const char *vserver_state(const struct vserver *vs);
 const char *certificate_state_now(struct cli *c, const struct certificate *cert);   /* "in use", "wanted", "expired", "unused" */
 void table_print_unless(struct table *t, bool json);                 /* prints or only frees */
 void servers_read_all(struct cli *c);

@@ -346,6 +346,10 @@ static const struct action everywhere[] = {
 	  ACTION_QUIET },
 	{ 'L', "activity", "activity", "What was done, by whom, when; the chain of records is checked.", "mxseal history",
 	  act_activity, NULL, ACTION_QUIET },
+	{ 'u', "undo edit", "undo", "Undoes the newest edit of what is wanted, here; hosts are not touched.", "mxseal edits undo",
+	  act_edit_undo, NULL, ACTION_QUIET },
+	{ K_CTRL_R, "redo edit", "redo", "Makes the edit again that was undone last.", "mxseal edits redo", act_edit_redo, NULL,
+	  ACTION_QUIET },
 	{ 'W', "allow changes", "allow changes", "Hosts may be changed until this console ends, after a question. It starts "
 	  "read-only; what you edit stays here until a push.", "mxseal --write", act_allow, is_read_only, 0 },
 	{ 'W', "read-only again", "read-only", "No host can be changed from here any more.", "mxseal --read-only", act_read_only,
@@ -459,25 +463,6 @@ app_key(struct app *a, int key)
 
 /* --- time --- */
 
-static void
-refresh_edits(struct app *a)
-{
-	struct str t = STR_INIT;
-	struct server_list servers = { NULL, 0 };
-	size_t n = pending_edits(a->j, 0, NULL), hosts = 0;
-
-	if (n > 0 && store_servers(a->st, &servers, NULL) == 0)
-		for (size_t i = 0; i < servers.n; i++)
-			hosts += pending_edits(a->j, servers.v[i].id, NULL) > 0;
-	if (n == 0)
-		a->edits[0] = '\0';
-	else
-		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet", n, n == 1 ? "" : "s", hosts,
-		    hosts == 1 ? "" : "s");
-	server_list_release(&servers);
-	str_release(&t);
-}
-
 void
 app_tick(struct app *a, int64_t now_ms)
 {
@@ -485,7 +470,7 @@ app_tick(struct app *a, int64_t now_ms)
 
 	if (version != a->store_seen) {
 		a->store_seen = version;
-		refresh_edits(a);
+		edits_refresh(a);
 		for (struct view *v = a->top; v != NULL; v = v->below)
 			if (v->ops->changed != NULL)
 				v->ops->changed(v);

@@ -69,7 +69,7 @@ struct view *view_by_serial(struct app *a, int64_t serial);     /* NULL when clo
 struct view *view_by_ops(struct app *a, const struct view_ops *ops);
 
 extern const struct view_ops view_main, view_sheet, view_plan, view_push_watch, view_queue, view_probe, view_activity,
-    view_certificate, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey;
+    view_certificate, view_office, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey;
 
 /* --- background verbs (task.c) --- */
 struct task;
@@ -113,6 +113,11 @@ void tasks_close(struct app *a);
 /* --- many hosts (fleet.c) --- */
 struct fleet_tasks { struct app *app; int64_t view; };
 void fleet_tasks_run(void *fleet_tasks, struct fleet_run *r);    /* fleet_user.run */
+
+/* --- what is edited and not pushed, and undoing it (edits.c) --- */
+void edits_refresh(struct app *a);               /* the line about them */
+void act_edit_undo(struct view *v);
+void act_edit_redo(struct view *v);
 
 /* --- prompt (prompt.c): one question on the message line --- */
 enum prompt_kind { PROMPT_NONE, PROMPT_LINE, PROMPT_FIND, PROMPT_YESNO, PROMPT_WORD, PROMPT_SECRET };

@@ -142,6 +142,22 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 	server_release(&s);
 }
 
+/* Where it listens, whether it does, and what the next push makes of it. */
+static void
+listener_lines(const struct vserver *v, int width, struct lines *l)
+{
+	bool removed = v->ours != NULL && strcmp(v->ours, "removed") == 0, added = v->ours != NULL && strcmp(v->ours, "added") == 0;
+
+	if (v->run != NULL && strcmp(v->run, "started") != 0)
+		lines_field(l, STYLE_BAD, width, "State", strcmp(v->run, "paused") == 0 ? "! paused: everybody is answered with 421"
+		    : "! stopped: it does not listen, mail to it is refused");
+	if (added && !v->present)
+		lines_field(l, STYLE_EDITED, width, "Pushed", "~ not yet: new");
+	else if (removed)
+		lines_field(l, STYLE_EDITED, width, "Pushed", "~ not yet: to be removed");
+	lines_field(l, STYLE_NORMAL, width, "Listens", text_empty(v->listen) ? "nowhere: it only sends, for connectors" : v->listen);
+}
+
 static void
 of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 {
@@ -158,7 +174,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 		lines_field(l, STYLE_BAD, width, "State", t);
 		free(t);
 	}
-	lines_field(l, STYLE_NORMAL, width, "Listens", v.listen);
+	listener_lines(&v, width, l);
 	if (v.implicit_tls)
 		lines_field(l, STYLE_NORMAL, width, "TLS", "from the first byte (implicit)");
 	if (v.served_pem != NULL)
@@ -178,7 +194,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	age(l, width, "Seen", v.served_at, "from the host itself");
 	edits(a, v.server, width, l);
-	if (v.served_pem == NULL && v.certificate == 0) {
+	if (v.served_pem == NULL && v.certificate == 0 && v.port != 0 && (v.run == NULL || strcmp(v.run, "stopped") != 0)) {
 		heading(l, "Why this matters");
 		lines_wrap(l, STYLE_NORMAL, width, 2, "  Mail to this listener crosses the network in the clear: without a "
 		    "certificate there is no STARTTLS to offer.");
@@ -187,6 +203,8 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	next(l, width, "c", strcmp(state, "pending") == 0 ? "process the pending request" :
 	    strcmp(state, "installed") == 0 ? "certificate wizard: renew, replace, remove" : "certificate wizard: request one");
 	next(l, width, "Enter", "properties");
+	if (v.port != 0)
+		next(l, width, "S, Z", v.run_wanted != NULL && strcmp(v.run_wanted, "started") != 0 ? "start it" : "stop it, pause it");
 	if (v.served_pem != NULL)
 		next(l, width, "v", "the certificate and its chain");
 	next(l, width, "P", "plan: what a push would change");
@@ -197,6 +215,7 @@ static void
 of_connector(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct connector c = { 0 };
+	struct str troubles = STR_INIT;
 	struct err e;
 
 	if (store_connector_get(a->st, n->id, &c, &e) != 0) {
@@ -205,11 +224,18 @@ of_connector(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	lines_field(l, STYLE_NORMAL, width, "Rule", c.tls);
 	lines_field(l, STYLE_NORMAL, width, "Domains", c.domains);
-	lines_field(l, STYLE_NORMAL, width, "Route", c.route);
+	lines_field(l, STYLE_NORMAL, width, "Route", c.smart_hosts != NULL ? c.smart_hosts : c.route);
+	lines_field(l, STYLE_NORMAL, width, "Log in", c.auth_user);
+	lines_field(l, STYLE_NORMAL, width, "From", c.senders);
+	lines_field(l, STYLE_NORMAL, width, "Sent", c.delivery);
 	lines_field(l, STYLE_NORMAL, width, "Sent by", c.via);
 	lines_field(l, STYLE_NORMAL, width, "Names", c.match);
 	lines_field(l, STYLE_NORMAL, width, "Why", c.reason);
 	lines_field(l, STYLE_NORMAL, width, "Review", c.review);
+	connector_troubles(a->j, &c, &troubles);
+	if (troubles.len > 0)
+		lines_wrap(l, STYLE_WARN, width, 2, troubles.s);
+	str_release(&troubles);
 	edits(a, n->server, width, l);
 	heading(l, "Next step");
 	next(l, width, "Enter", "change this connector");
@@ -266,6 +292,8 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct authority r = { 0 };
 	struct issued_list issued = { NULL, 0 };
+	struct submission_list waiting = { NULL, 0 };
+	size_t i, pending = 0;
 	struct err e;
 	char text[64];
 
@@ -275,7 +303,7 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 	}
 	if (r.pem != NULL)
 		certificate_lines(l, width, "Subject", r.pem);
-	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy);
+	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy != NULL && strcmp(r.policy, "ask") == 0 ? "when somebody approves" : "at once");
 	snprintf(text, sizeof(text), "%d days", r.days);
 	lines_field(l, STYLE_NORMAL, width, "Life", text);
 	if (store_issued(a->st, n->id, &issued, NULL) == 0) {
@@ -283,8 +311,16 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 		lines_field(l, STYLE_NORMAL, width, "Issued", text);
 		issued_list_release(&issued);
 	}
+	if (store_submissions(a->st, n->id, &waiting, NULL) == 0) {
+		for (i = 0; i < waiting.n; i++)
+			pending += strcmp(waiting.v[i].state, "pending") == 0;
+		snprintf(text, sizeof(text), "%zu request%s", pending, pending == 1 ? "" : "s");
+		lines_field(l, pending > 0 ? STYLE_EDITED : STYLE_NORMAL, width, "Waiting", text);
+		submission_list_release(&waiting);
+	}
 	heading(l, "Next step");
-	next(l, width, "Enter", "all of its certificate");
+	next(l, width, "Enter", "its office: approve, deny, revoke, the list");
+	next(l, width, "v", "all of its certificate");
 	next(l, width, "y", "copy its certificate, for those who shall trust it");
 	authority_release(&r);
 }

@@ -9,28 +9,38 @@
 
 /* --- steps and tabs --- */
 
+/* The title of another page than the current one is cut to so many letters. */
 static void
-add_step(struct str *t, int number, const char *title, bool current)
+add_step(struct str *t, int number, const char *title, size_t letters, bool current)
 {
-	str_addf(t, current ? "[%d%s%s] " : " %d%s%s  ", number, *title != '\0' ? " " : "", title);
+	size_t n = strlen(title);
+
+	if (current)
+		str_addf(t, "[%d %s] ", number, title);
+	else if (n <= letters)
+		str_addf(t, " %d %s  ", number, title);
+	else if (letters > 0)
+		str_addf(t, " %d %.*s.  ", number, (int)letters - 1, title);
+	else
+		str_addf(t, " %d  ", number);
 }
 
-/* Titles of all where they fit, of the current one where not. */
+/* Whole titles where they fit, shorter ones where not. */
 static void
 draw_steps(const struct sheet_data *d, struct area a, int y)
 {
+	static const size_t letters[] = { SIZE_MAX, 14, 11, 9, 7, 6, 5, 4, 0 };
 	const struct sheet *s = d->form->sheet;
 	size_t last = s->kind == SHEET_WIZARD ? d->pages : d->pages - 1;
 
-	for (int pass = 0; pass < 2; pass++) {
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
 		struct str t = STR_INIT;
 		for (size_t p = 0; p <= last; p++) {
 			int n = sheet_page_number(d, p);
-			bool current = p == d->page;
 			if (n > 0)
-				add_step(&t, n, pass == 0 || current ? p < d->pages ? s->pages[p].title : "Review" : "", current);
+				add_step(&t, n, p < d->pages ? s->pages[p].title : "Review", letters[i], p == d->page);
 		}
-		if (draw_width(t.s) <= a.w || pass == 1) {
+		if (draw_width(t.s) <= a.w || letters[i] == 0) {
 			draw_put(a, y, 0, 0, STYLE_TITLE, t.s);
 			str_release(&t);
 			return;

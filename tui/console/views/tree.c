@@ -116,12 +116,34 @@ add_attention(struct tree *t, struct app *a, struct err *e)
 		struct attention *r = &l.v[i];
 		struct node *n = add(t, NODE_ATTENTION, 1, "attention", (int64_t)i + 1, r->sign, r->text);
 		n->server = r->server;
-		n->id = r->vserver;
+		n->id = r->authority != 0 ? r->authority : r->vserver;
 		n->next = xstrdup(r->next);
 		*(r->sign == '?' ? &t->unknown : &t->problems) += 1;
 	}
 	attention_list_release(&l);
 	return 0;
+}
+
+/* What is to become of it, or that it takes no mail in, comes before its TLS. */
+static bool
+listener_state(const struct vserver *v, struct node *n)
+{
+	const char *run = v->run != NULL ? v->run : "started", *wanted = v->run_wanted != NULL ? v->run_wanted : run;
+
+	n->sign = '~';
+	if (text_eq(v->ours, "removed"))
+		n->state = xstrdup("~ removed");
+	else if (text_eq(v->ours, "added") && !v->present)
+		n->state = xstrdup("~ new");
+	else if (strcmp(run, wanted) != 0)
+		n->state = xasprintf("~ %s", strcmp(wanted, "started") == 0 ? "start" : strcmp(wanted, "paused") == 0 ? "pause" : "stop");
+	else if (strcmp(run, "started") != 0)
+		n->sign = '!', n->state = xasprintf("! %s", run);
+	else if (v->port == 0 && text_eq(v->kind, "outbound"))
+		n->sign = 0, n->state = xstrdup("sends");
+	else
+		n->sign = 0;
+	return n->state != NULL;
 }
 
 static void
@@ -133,6 +155,8 @@ vserver_state(struct app *a, const struct vserver *v, struct node *n)
 	for (size_t i = 0; i < v->found.n; i++)
 		if (strcmp(v->found.v[i].name, "inbound.tls") == 0)
 			level = v->found.v[i].value;
+	if (listener_state(v, n))
+		return;
 	if (!v->present && v->listen == NULL) {
 		n->sign = '?', n->state = xstrdup("? not read");
 	} else if (v->served_trouble != NULL && v->served_pem == NULL && (level == NULL || strcmp(level, "off") != 0)) {
