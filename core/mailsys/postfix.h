@@ -19,10 +19,10 @@ struct view {
 	struct pairs defaults;           /* postconf -d */
 	struct pairs expanded;           /* postconf -x of those that are computed when nobody sets them */
 	int version[2];                  /* 3, 7 */
+	bool settled;                    /* expanded has every parameter as Postfix computes it: it stands over main.cf */
 	/* after view_start: */
 	char *standard;                  /* service of the default virtual server, also when it is stopped later; NULL: none */
 	struct pairs run;                /* services that were not started: "587" "stopped" or "paused" */
-	bool settled;                    /* expanded has every parameter as Postfix computes it: it stands over main.cf */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */
 int  view_load(struct view *v, const struct sections *s, struct err *e);

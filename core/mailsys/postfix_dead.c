@@ -102,7 +102,7 @@ transport_rule(const struct net *n, const char *domain)
 
 	param_words(n->v, NULL, "transport_maps", &maps);
 	found = rule_in(n, &maps, "transport", domain);
-	while (found == NULL && (domain = strchr(domain + 1, '.')) != NULL)
+	while (found == NULL && *domain && (domain = strchr(domain + 1, '.')) != NULL)
 		found = rule_in(n, &maps, "transport", domain + parents);
 	if (found == NULL)
 		found = rule_in(n, &maps, "transport", "*");
@@ -119,6 +119,7 @@ route_of(const struct net *n, const char *domain, struct route *out)
 	char *relayhost = view_value(n->v, NULL, "relayhost");
 
 	memset(out, 0, sizeof(*out));
+	out->hop = xstrdup(*relayhost ? relayhost : domain);
 	route_take(out, transport, *relayhost ? relayhost : domain);
 	out->rule = transport_rule(n, domain);
 	if (out->rule)
@@ -404,7 +405,7 @@ policy_name(const struct net *n, const struct found_rule *r, struct verdict *d)
 	if (stays_here(n, r->key, d) || !n->transports_known)
 		goto out;
 	route_of(n, domain, &at);
-	if (named_in(n->v, "virtual_mailbox_domains", domain) && at.rule == NULL)
+	if (at.transport == NULL || (named_in(n->v, "virtual_mailbox_domains", domain) && at.rule == NULL))
 		goto out;                        /* virtual_transport: its client asks under the domain */
 	if ((at.own && client_asks(n->v, at.transport, r->source)) || kept_by_a_row(n, r))
 		goto out;
@@ -492,6 +493,8 @@ static void
 judge(const struct net *n, const struct found_rule *r, const struct written_list *l, struct verdict *d)
 {
 	memset(d, 0, sizeof(*d));
+	if (*r->key == '\0')                            /* of a table that cannot be listed */
+		return;
 	if (strcmp(r->kind, "policy") == 0)
 		judge_policy(n, r, l, d);
 	else if (strcmp(r->kind, "transport") == 0)
@@ -543,10 +546,17 @@ rules_judge(const struct view *v, struct found_rule_list *rules)
 {
 	struct verdict *d = xcalloc(rules->n + 1, sizeof(*d));
 	struct words listed = { NULL, 0 };
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i < rules->n; i++)
-		words_put(&listed, rules->v[i].source);
+	for (i = 0; i < rules->n; i++) {
+		if (i > 0 && strcmp(rules->v[i].source, rules->v[i - 1].source) == 0)
+			continue;
+		for (k = 0; k < rules->n; k++)       /* a row without a key says that the table holds more than is known */
+			if (strcmp(rules->v[k].source, rules->v[i].source) == 0 && *rules->v[k].key == '\0')
+				break;
+		if (k == rules->n)
+			(void)words_put(&listed, rules->v[i].source);
+	}
 	rules_verdicts(v, rules, &listed, d);
 	for (i = 0; i < rules->n; i++) {
 		free(rules->v[i].trouble);

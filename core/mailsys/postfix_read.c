@@ -343,6 +343,7 @@ read_vservers(struct reading *out, const struct view *v)
 	for (i = 0, listeners = out->vservers.n; i < v->master.n; i++)
 		read_sender(out, v, &v->master.v[i], listeners);
 	postfix_rules(v, &files, &out->sections, &out->rules);
+	rules_judge(v, &out->rules);
 	file_list_release(&files);
 }
 

@@ -196,7 +196,9 @@ all_ends(struct way_work *w, const struct way_ask *ask)
 			settle(end, FATE_WAITS, xstrdup("is not taken: a table that rewrites addresses cannot be asked"));
 		}
 		for (k = 0; one == ANSWER_FOUND && k < l.n && w->out->ends.n < WAY_ENDS; k++) {
-			if (strchr(l.v[k], '@') == NULL || known_end(w->out, l.v[k]))
+			const char *at = strrchr(l.v[k], '@');
+
+			if (at == NULL || at[1] == '\0' || known_end(w->out, l.v[k]))
 				continue;
 			if (one_end(w, l.v[k], ask->sender, &start) != ANSWER_FOUND)
 				a = ANSWER_MISSING;

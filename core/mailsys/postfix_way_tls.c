@@ -28,7 +28,7 @@ level_is_known(const char *level)
 const struct master_service *
 client_service(const struct view *v, const char *transport)
 {
-	return master_cf_find(&v->master, transport, "unix");
+	return transport ? master_cf_find(&v->master, transport, "unix") : NULL;
 }
 
 bool

@@ -209,6 +209,8 @@ static const struct { const char *conf, *transport, *policy, *dead; } cases[] = 
 	{ "default_transport = smtp:[d.test]\n", "", "[d.test] may;bank.test may", "bank.test " },
 	{ "smtp_fallback_relay = [f.test]\n", "", "[f.test] may;[g.test] may", "[g.test] " },
 	{ "relayhost = [r.test]\nsender_dependent_relayhost_maps = ldap:/x\n", "", "bank.test may;[q.test] may", "" },
+	{ "relayhost = [r.test]\n", " x;user@ smtp:;. smtp:", " encrypt;. may", "" },
+	{ "relayhost = [r.test]\ndefault_transport =\n", "", "bank.test encrypt", "" },
 	{ "transport_maps = hash:/t ldap:/x\nrelayhost = [r.test]\n", "a.test smtp:", "bank.test may;*.x may", "*.x " },
 };
 
