@@ -38,6 +38,8 @@ static const struct host_cmd look[] = {
 	{ "generations", SH("ls -1 /etc/mxseal /var/lib/mxseal 2>/dev/null") },
 	{ "keys", SH("for f in /var/lib/mxseal/keys/*; do if [ -f \"$f\" ]; then echo \"key $f\"; "
 	    "openssl pkey -in \"$f\" -pubout -passin pass: 2>/dev/null; fi; done") },
+	{ "modes", SH("stat -c '%a %U:%G %n' /var/lib/mxseal /var/lib/mxseal/keys /var/lib/mxseal/keys/* /etc/mxseal /etc/mxseal/* "
+	    "2>/dev/null; true") },
 	{ "queue", SH("cd \"$(postconf -h queue_directory 2>/dev/null)\" && "
 	    "find active deferred hold incoming maildrop -type f 2>/dev/null | wc -l") },
 	{ NULL, NULL }
