@@ -8,7 +8,6 @@
 #include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
-#include "mxseal/probe.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -528,93 +527,4 @@ out:
 	request_release(&r);
 	str_release(&text);
 	return rc;
-}
-
-/* --- names: what DNS says about them --- */
-
-struct names_look {
-	struct form *form;
-	char *cn;
-	struct str remark;
-	journey_done_fn *done;
-	void *arg;
-};
-
-static void
-names_free(void *arg)
-{
-	struct names_look *l = arg;
-
-	free(l->cn);
-	str_release(&l->remark);
-	free(l);
-}
-
-/* The mail domain a host name belongs to: itself, or what is behind its first dot. */
-static bool
-is_mx_of(const char *name, const char *domain, struct err *e)
-{
-	struct mx_list mx = { .n = 0 };
-	bool yes = false;
-	size_t i;
-
-	if (dns_mx(domain, &mx, e) == 0 && !mx.implicit)
-		for (i = 0; i < mx.n; i++)
-			yes = yes || text_ieq(mx.v[i].name, name);
-	mx_list_release(&mx);
-	return yes;
-}
-
-static int
-names_work(struct job_ctx *ctx, void *arg, struct err *e)
-{
-	struct names_look *l = arg;
-	const char *parent = strchr(l->cn, '.');
-	char **addresses = NULL;
-	size_t n = 0;
-
-	(void)ctx;
-	(void)e;
-	if (dns_addresses(l->cn, &addresses, &n, NULL) == -1 || n == 0)
-		str_add(&l->remark, "! not found in DNS from here; ");
-	else
-		str_addf(&l->remark, "DNS: %s; ", clean(addresses[0]));
-	while (n > 0)
-		free(addresses[--n]);
-	free(addresses);
-	if (is_mx_of(l->cn, l->cn, NULL))
-		str_addf(&l->remark, "MX of %s", clean(l->cn));
-	else if (parent != NULL && strchr(parent + 1, '.') != NULL && is_mx_of(l->cn, parent + 1, NULL))
-		str_addf(&l->remark, "MX of %s", clean(parent + 1));
-	else
-		str_add(&l->remark, "! not an MX of its domain: peers look up the MX name");
-	return 0;
-}
-
-static void
-names_done(void *arg, int rc, const struct err *e)
-{
-	struct names_look *l = arg;
-
-	if (rc == 0 && strcmp(form_get(l->form, "cn"), l->cn) == 0)
-		form_note(l->form, "cn", "%s", l->remark.s);
-	l->done(l->arg, rc, e);
-}
-
-int64_t
-certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg)
-{
-	struct names_look *l;
-	struct job job = { .title = "names in DNS", .work = names_work, .done = names_done, .drop = names_free };
-
-	if (*form_get(f, "cn") == '\0')
-		return 0;
-	l = xcalloc(1, sizeof(*l));
-	l->form = f;
-	l->cn = xstrdup(form_get(f, "cn"));
-	str_init(&l->remark, 4096);
-	l->done = done;
-	l->arg = arg;
-	job.arg = l;
-	return jobq_submit(j->jobs, &job);
 }

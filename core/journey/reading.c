@@ -271,11 +271,18 @@ int
 looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e)
 {
 	struct store_arg a = { j, server, l };
-	char *fact = xasprintf("push-state:%lld", (long long)server);
+	char *fact = xasprintf("push-state:%lld", (long long)server), *files = file_troubles_fact(server),
+	    *sni = by_sni_fact(server);
 	int rc = store_tx(j->store, store_body, &a, e);
 
 	if (rc == 0)
 		rc = store_fact_set(j->store, fact, l->push_state, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
 	free(fact);
+	free(files);
+	free(sni);
 	return rc;
 }

@@ -330,6 +330,7 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 {
 	struct view v;
 	const char *queue;
+	char *sni;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -352,6 +353,9 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 		queue = section_text(&out->sections, "queue");
 		if (queue && strspn(queue, " \t0123456789\n") == strlen(queue) && strpbrk(queue, "0123456789"))
 			out->queue_messages = strtoll(queue, NULL, 10);
+		sni = view_value(&v, NULL, "tls_server_sni_maps");
+		out->by_sni = *sni != '\0';
+		free(sni);
 		out->generation = generation_in_force(&v);
 		read_os(out);
 		read_our_files(out);

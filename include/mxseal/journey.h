@@ -60,13 +60,18 @@ int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, stru
 /* Logs in, reads everything, looks at every listener, stores what was found. */
 int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *arg, struct err *e);
 
+/* --- core/journey/names.c --- */
+/* Looks the names of the form up (addresses, MX, reverse lookups) and puts remarks beside them. Job id, or 0. */
+int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
+/* Asks DNS from here which MX names lead to this server, and keeps that: attention() compares them with its certificate. Without an
+ * answer what was known stays. Job id; 0 when there is nothing to ask (done was called). */
+int64_t names_watch(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+
 /* --- core/journey/certificate.c: the certificate wizard's story --- */
 /* What state a virtual server is in: "none", "pending", "installed", "renewal". */
 const char *certificate_state(struct journey *j, int64_t vserver);
 /* Makes key (on the host) and request; writes the file or asks the own CA; f is a form of the certificate wizard. */
 int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e);
-/* Looks the names of the form up (addresses, MX of the domain above, EHLO name) and puts remarks beside them. Job id, or 0. */
-int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 /* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
  * what is being installed, and warnings, for people. commit false: only looks. */
 int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
@@ -156,5 +161,8 @@ struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver,
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);
+/* The same, naming what ends within so many days. */
+#define ATTENTION_DAYS 30
+int  attention_within(struct journey *j, int days, struct attention_list *out, struct err *e);
 
 #endif

@@ -57,7 +57,9 @@ static const struct option probe_options[] = {
 	{ "via", "SERVER", "look from this mail host", false },
 	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
 static const struct option check_options[] = {
-	{ "read", NULL, "read every server first", false }, { NULL, NULL, NULL, false } };
+	{ "read", NULL, "read every server first", false },
+	{ "warn", "DAYS", "name what ends within so many days (30)", false },
+	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false }, { NULL, NULL, NULL, false } };
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
