@@ -159,11 +159,10 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 	m->form->result_id = m->r.id;
 	if (m->authority == NULL) {
 		if (str_write_file(m->r.out_file, m->r.pem, strlen(m->r.pem), 0644, e) == -1) {
-			err_hint(e, "the request is kept as #%lld; 'mxseal --json cert requests' has its text", (long long)m->r.id);
+			err_hint(e, "the request is kept as #%lld; mxseal cert request-text %lld has its text", (long long)m->r.id, (long long)m->r.id);
 			goto note;
 		}
-		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
-		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, digest);
+		str_addf(&text, "Request #%lld for %s is in %s, for the authority.\n", (long long)m->r.id, m->r.subject.cn, m->r.out_file);
 	} else if (text_eq(a.policy, "ask")) {
 		if (authority_submit(j, a.id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e) == -1) {
 			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
@@ -185,6 +184,8 @@ note:
 		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
 	if (rc == 0)
 		str_addn(&m->form->result, text.s, text.len);
+	if (rc == 0 && m->authority == NULL)
+		request_to_send(&m->r, &m->form->result);
 	authority_release(&a);
 	str_release(&text);
 	str_release(&pem);
@@ -503,6 +504,33 @@ int
 certificate_remove(struct journey *j, int64_t vserver, struct err *e)
 {
 	return bind(j, vserver, 0, "certificate-remove", "unbound; it stays here", e);
+}
+
+void
+request_to_send(const struct request *r, struct str *out)
+{
+	char since[16];
+
+	when_date(since, r->created_at);
+	str_addf(out, "It waits for the authority's answer since %s.\nSHA-256 of the file: %s\nThe text to send or to paste:\n\n%s", since,
+	    r->sha256 ? r->sha256 : "-", r->pem ? r->pem : "");
+}
+
+int
+request_write(struct journey *j, int64_t request, const char *path, struct err *e)
+{
+	struct request r = { .id = 0 };
+	char *whole = absolute_path(path);
+	int rc = -1;
+
+	if (store_request_get(j->store, request, &r, e) == -1 || str_write_file(whole, r.pem, strlen(r.pem), 0644, e) == -1)
+		goto out;
+	xset(&r.out_file, whole);
+	rc = store_request_save(j->store, &r, e);
+out:
+	request_release(&r);
+	free(whole);
+	return rc;
 }
 
 int

@@ -411,12 +411,27 @@ preview_new(const struct form *f, struct str *out)
 	str_addf(out, "\nNothing that is in use on %s changes before a push.\n", of(f)->server.name);
 }
 
+/* No answer yet: what it is the answer to. */
+static void
+preview_waiting(const struct form *f, struct str *out)
+{
+	struct request r = { .id = 0 };
+
+	if (store_request_get(journey_store(f->journey), strtoll(form_get(f, "request"), NULL, 10), &r, NULL) == 0) {
+		str_addf(out, "Request #%lld for %s\n", (long long)r.id, r.subject.cn);
+		request_to_send(&r, out);
+	}
+	request_release(&r);
+}
+
 static void
 preview_answer(const struct form *f, struct str *out)
 {
 	struct err e;
 
-	if (*form_get(f, "answer") != '\0' && try_answer(f, form_get(f, "answer"), out, &e) == -1)
+	if (*form_get(f, "answer") == '\0')
+		preview_waiting(f, out);
+	else if (try_answer(f, form_get(f, "answer"), out, &e) == -1)
 		str_addf(out, "! %s\n", e.text);
 }
 

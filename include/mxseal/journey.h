@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mxseal/authority.h"
+#include "mxseal/authority.h"
 #include "mxseal/err.h"
 #include "mxseal/job.h"
 #include "mxseal/model.h"
@@ -81,13 +82,18 @@ int  certificate_process_file(struct journey *j, int64_t vserver, int64_t reques
         struct str *summary, int64_t *certificate, struct err *e);
 int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
 int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
+/* Since when it waits, its SHA-256 and its text, for people; appended. */
+void request_to_send(const struct request *r, struct str *out);
+int  request_write(struct journey *j, int64_t request, const char *path, struct err *e);     /* its text to a file, once more */
 int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
 
 /* --- core/journey/authority.c: the own authority --- */
 /* Are there keys here that a passphrase seals? They have one in common; the first one has to be typed twice. */
 bool sealed_keys_exist(struct journey *j);
-int  authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id,
-        struct err *e);                                                           /* RC_PASSPHRASE until one is given */
+/* parent: name of the authority above it, NULL or "": a root; that of the wish is not used. RC_PASSPHRASE until one is given. */
+int  authority_add_own(struct journey *j, const struct authority_wish *wish, const char *parent, int64_t *id, struct err *e);
+/* New dates under the same key; those below it get its new certificate into their chain. days 0: as many as before. */
+int  authority_renew_own(struct journey *j, int64_t authority, int days, struct err *e);
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
 int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
 
