@@ -87,6 +87,16 @@ mx_names_fact(int64_t server)
 	return xasprintf("mx-names:%lld", (long long)server);
 }
 
+char *
+mx_names_known(struct journey *j, int64_t server)
+{
+	char *fact = mx_names_fact(server), *names = NULL;
+
+	(void)store_fact_get(j->store, fact, &names, NULL);
+	free(fact);
+	return names;
+}
+
 struct watch {
 	struct journey *j;
 	int64_t server;

@@ -67,6 +67,7 @@ int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_f
 /* Asks DNS from here which MX names lead to this server, and keeps that: attention() compares them with its certificate. Without an
  * answer what was known stays. Job id; 0 when there is nothing to ask (done was called). */
 int64_t names_watch(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+char *mx_names_known(struct journey *j, int64_t server);              /* what names_watch found, blank between; NULL: nothing */
 
 /* --- core/journey/certificate.c: the certificate wizard's story --- */
 /* What state a virtual server is in: "none", "pending", "installed", "renewal". */

@@ -51,6 +51,8 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
 	if (rc == 0)
 		rc = form_set(f, "action", "new", e);
+	if (rc == 0 && !args_has(a, "san"))
+		rc = form_set(f, "san", "", e);      /* a proposal is for somebody who sees it */
 	if (rc == 0)
 		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
 	waits = waits || authority_asks(c->j, args_get(a, "authority"));
