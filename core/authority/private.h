@@ -17,8 +17,6 @@ int authority_open(const struct authority *a, const struct secret *passphrase, i
 /* Its own certificate first, then what is above it. x509_stack_free(); NULL with e set. */
 STACK_OF(X509) *authority_chain(const struct authority *a, struct err *e);
 EVP_PKEY *authority_open_key(const struct authority *a, const struct secret *passphrase, struct err *e);
-/* May it, and everybody above it, issue for these names (blank between)? RC_CERT with the one that is outside. */
-int authority_permits(const struct authority *a, const char *names, struct err *e);
 
 /* Parts of a certificate; 0 or -1. below: how many authorities may stand between it and a server, -1: it is a server's. */
 int authority_set_serial(X509 *x);

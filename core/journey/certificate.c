@@ -216,6 +216,23 @@ absolute_path(const char *path)
 	return whole;
 }
 
+/* Before a key is made for what nobody would sign. */
+static int
+authority_would(struct journey *j, const char *name, const struct subject *s, struct err *e)
+{
+	struct authority a = { .id = 0 };
+	struct str names = STR_INIT;
+	int rc = store_authority_by_name(j->store, name, &a, e);
+
+	if (rc == 0)
+		rc = subject_names(s, &names, e);
+	if (rc == 0 && a.pem != NULL)
+		rc = authority_permits(&a, names.s, e);
+	authority_release(&a);
+	str_release(&names);
+	return rc;
+}
+
 int64_t
 certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
 {
@@ -251,6 +268,10 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	m->r.name = xstrdup(*form_get(f, "name") ? form_get(f, "name") : form_get(f, "cn"));
 	for (i = 0; i < sizeof(subject) / sizeof(subject[0]); i++)
 		xset((char **)((char *)&m->r.subject + subject[i].offset), form_get(f, subject[i].field));
+	if (now && authority_would(j, m->authority, &m->r.subject, e) == -1) {
+		host_job_discard(hj);
+		return -1;
+	}
 	(void)key_kind_parse(&m->r.kind, form_get(f, "key"), NULL);
 	m->r.key_server = hj->server.id;
 	m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);

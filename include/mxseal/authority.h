@@ -22,6 +22,8 @@ int authority_permit_check(const char *permit, struct err *e);      /* while typ
  * it had. Also for one that has expired. */
 int authority_renew(struct authority *a, const struct authority *above, const struct secret *passphrase, int days, int64_t now,
         struct err *e);
+/* May it, and everybody above it, issue for these names (A-labels, blank between)? RC_CERT with the one that is outside. */
+int authority_permits(const struct authority *a, const char *names, struct err *e);
 /* Did above sign the certificate of a? */
 bool authority_is_above(const struct authority *above, const struct authority *a);
 /* Its own certificate, and behind it those of above as they are now. */
