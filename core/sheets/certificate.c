@@ -378,7 +378,7 @@ static const struct field fields[] = {
 	  .help = "More names or addresses the certificate shall cover, blank between. The common name is covered by itself.",
 	  .example = "mx1.example.org mx2.example.org" },
 	{ .name = "country", .page = "geography", .label = "Country/region", .kind = FIELD_CHOICE, .flags = FIELD_FREE, .options = country_options,
-	  .check = check_country, .help = "Two letters of ISO 3166.", .example = "DE" },
+	  .check = check_country, .help = "Two letters of ISO 3166; another code can be typed.", .example = "DE" },
 	{ .name = "state", .page = "geography", .label = "State/province", .kind = FIELD_TEXT, .check = check_state,
 	  .help = "The full official name, no abbreviation." },
 	{ .name = "locality", .page = "geography", .label = "City/locality", .kind = FIELD_TEXT, .check = check_locality,

@@ -473,6 +473,44 @@ a_known_passphrase(void **state)
 	close_all(a);
 }
 
+static char *taken;
+
+static void
+take(struct app *a, struct view *v, size_t index, const char *name)
+{
+	(void)a, (void)v, (void)index;
+	xset(&taken, name);
+}
+
+/* A choice that takes other values too: what is typed stands last, also where it is a part of other words. */
+static void
+chosen_as_typed(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct choice_list l = { NULL, 0 };
+	struct chooser_arg arg = { .title = "Country/region", .list = &l, .current = "", .v = a->top, .fn = take, .free = true };
+
+	choice_list_add(&l, "DE", "Germany");
+	choice_list_add(&l, "RE", "Reunion");
+	view_push(a, &view_chooser, &arg);
+	type(a, "EU");
+	app_key(a, K_DOWN);
+	shot(a, "chooser-typed");
+	app_key(a, K_ENTER);
+	assert_string_equal(taken, "EU");
+	arg.free = false;
+	view_push(a, &view_chooser, &arg);
+	type(a, "EU");
+	app_key(a, K_DOWN);
+	app_key(a, K_ENTER);
+	assert_string_equal(taken, "RE");
+	free(taken);
+	taken = NULL;
+	choice_list_release(&l);
+	close_all(a);
+}
+
 static void
 fill_plan(struct plan *p, int64_t server)
 {
@@ -987,6 +1025,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(chosen_as_typed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
