@@ -134,6 +134,17 @@ int authority_ready(struct journey *j, const char *name, struct err *e);
  * written, 0 none. undone: set to a sentence when one turns out to be undone. */
 void fates_learn(struct journey *j, const struct server *sv, const struct push_status *s, int64_t except, char **undone);
 
+/* --- attention.c, watching.c: findings; sentence is given away --- */
+struct attention *attention_add(struct attention_list *l, char sign, int64_t server, const char *next, char *sentence);
+/* soon: seconds; what ends within them is named. */
+void watch_vserver(struct journey *j, const struct server *sv, const struct vserver *vs, int64_t soon, struct attention_list *out);
+void watch_files(struct journey *j, const struct server *sv, struct attention_list *out);
+char *request_waits(const struct request *r);       /* how long, and what to do when that is long */
+/* Names of facts: sentences on files that others can read, one a line; MX names that lead to a server, blank between. */
+char *file_troubles_fact(int64_t server);
+char *mx_names_fact(int64_t server);
+char *by_sni_fact(int64_t server);                  /* set: the certificate served depends on the name asked for */
+
 /* Writes a row of activity; a failure to write it is itself an error. */
 int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
 

@@ -354,6 +354,7 @@ looked_store(struct journey *j, int64_t server, const struct looked *l, struct e
 {
 	struct store_arg a = { j, server, l };
 	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server);
+	char *files = file_troubles_fact(server), *sni = by_sni_fact(server);
 	const char *said = section_text(&l->reading.sections, "addresses");
 	struct server sv = { .id = 0 };
 	int rc = store_tx(j->store, store_body, &a, e);
@@ -363,11 +364,17 @@ looked_store(struct journey *j, int64_t server, const struct looked *l, struct e
 	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
 		rc = store_fact_set(j->store, addresses, said, e);
 	if (rc == 0)
+		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
+	if (rc == 0)
 		rc = store_server_get(j->store, server, &sv, e);
 	if (rc == 0)
 		rc = touched_store(j, &sv, l, e);
 	server_release(&sv);
 	free(fact);
 	free(addresses);
+	free(files);
+	free(sni);
 	return rc;
 }

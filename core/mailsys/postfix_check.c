@@ -469,7 +469,7 @@ broken_before(const struct reading *have, const struct view *after, const struct
 	service_cert_files(after, s, &cert, &key);
 	for (i = 0; i < have->vservers.n; i++)
 		if (text_eq(have->vservers.v[i].title, title) && text_eq(have->vservers.v[i].cert_file, cert))
-			broken = have->vservers.v[i].cert_trouble && !strstr(have->vservers.v[i].cert_trouble, "by everybody");
+			broken = have->vservers.v[i].cert_trouble != NULL;
 	free(cert);
 	free(key);
 	free(title);

@@ -601,7 +601,7 @@ a_known_passphrase(void **state)
 	xset(&house.sealed_key, sealed.s);
 	must(store_authority_save(a->st, &house, &e), &e);
 	app_sheet(a, "authority", 0, NULL, NULL);
-	type(a, "two\tTwo\t\t\t\n");
+	type(a, "two\tTwo\t\t\t\t\n");
 	for (int i = 0; i < 2; i++) {
 		app_tick(a, when_monotonic_ms());
 		app_draw(a);
@@ -615,6 +615,44 @@ a_known_passphrase(void **state)
 	authority_release(&two);
 	secret_release(&pass);
 	str_release(&sealed);
+	close_all(a);
+}
+
+static char *taken;
+
+static void
+take(struct app *a, struct view *v, size_t index, const char *name)
+{
+	(void)a, (void)v, (void)index;
+	xset(&taken, name);
+}
+
+/* A choice that takes other values too: what is typed stands last, also where it is a part of other words. */
+static void
+chosen_as_typed(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct choice_list l = { NULL, 0 };
+	struct chooser_arg arg = { .title = "Country/region", .list = &l, .current = "", .v = a->top, .fn = take, .free = true };
+
+	choice_list_add(&l, "DE", "Germany");
+	choice_list_add(&l, "RE", "Reunion");
+	view_push(a, &view_chooser, &arg);
+	type(a, "EU");
+	app_key(a, K_DOWN);
+	shot(a, "chooser-typed");
+	app_key(a, K_ENTER);
+	assert_string_equal(taken, "EU");
+	arg.free = false;
+	view_push(a, &view_chooser, &arg);
+	type(a, "EU");
+	app_key(a, K_DOWN);
+	app_key(a, K_ENTER);
+	assert_string_equal(taken, "RE");
+	free(taken);
+	taken = NULL;
+	choice_list_release(&l);
 	close_all(a);
 }
 
@@ -1192,6 +1230,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(chosen_as_typed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

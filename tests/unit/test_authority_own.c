@@ -21,13 +21,15 @@ static char *dir;
 static struct secret pass = { NULL, 0 };
 static struct authority ours;
 
+#define WISH(a, b, k, d) (&(struct authority_wish){ .name = (a), .cn = (b), .kind = (k), .days = (d) })
+
 static int
 make(void **state)
 {
 	(void)state;
 	dir = fixture_dir();
 	secret_set(&pass, "passphrase", 10);
-	return dir == NULL || authority_make("corp", "Bank Mail CA", KEY_EC_P256, 3650, &pass, PKI_NOW, &ours, NULL);
+	return dir == NULL || authority_make(WISH("corp", "Bank Mail CA", KEY_EC_P256, 3650), &pass, PKI_NOW, &ours, NULL);
 }
 
 static int
@@ -75,7 +77,7 @@ roots_of_each_key(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (authority_make("a", "Bank, \"Mail\" S\xc3\xb6hne CA", rows[i].kind, 3650, &pass, PKI_NOW, &a, &e) != 0)
+		if (authority_make(WISH("a", "Bank, \"Mail\" S\xc3\xb6hne CA", rows[i].kind, 3650), &pass, PKI_NOW, &a, &e) != 0)
 			fail_msg("%s", e.text);
 		assert_string_equal(a.name, "a");
 		assert_string_equal(a.kind, "own");
@@ -90,7 +92,7 @@ roots_of_each_key(void **state)
 		has(shown.s, rows[i].shown);
 		has(shown.s, rows[i].signature);
 		has(shown.s, "Bank, \"Mail\" S\xc3\xb6hne CA");
-		has(shown.s, "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0\n");
+		has(shown.s, "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:1\n");
 		has(shown.s, "X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign\n");
 		has(shown.s, "X509v3 Subject Key Identifier");
 		assert_int_equal(pki_run(dir, NULL, "openssl verify -attime %lld -check_ss_sig -x509_strict -CAfile ca.pem ca.pem",
@@ -109,13 +111,13 @@ roots_refused(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(authority_make("a", "", KEY_EC_P256, 3650, &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "", KEY_EC_P256, 3650), &pass, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_INVALID);
-	assert_int_equal(authority_make("a", "A\nB", KEY_EC_P256, 3650, &pass, PKI_NOW, &a, &e), -1);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 0, &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A\nB", KEY_EC_P256, 3650), &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 0), &pass, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_INVALID);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 36501, &pass, PKI_NOW, &a, &e), -1);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 3650, &none, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 36501), &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 3650), &none, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_PASSPHRASE);
 	assert_null(a.pem);
 	assert_null(a.sealed_key);
@@ -454,10 +456,146 @@ serves(void **state)
 	str_release(&pem);
 }
 
+/* A request with these names, as PEM. */
+static void
+request_for(EVP_PKEY *key, const char *cn, const char *names, struct str *pem)
+{
+	X509_REQ *req = pki_request(key, cn, names);
+
+	str_reset(pem);
+	pki_request_pem(req, pem);
+	X509_REQ_free(req);
+}
+
+/* One below a root, limited to a domain: the chain verifies with the root alone, and what is outside is refused by us and, were it
+ * signed, by openssl. */
+static void
+below_and_limited(void **state)
+{
+	struct authority root = { .id = 0 }, below = { .id = 0 }, deeper = { .id = 0 };
+	struct authority_wish w = { .name = "below", .cn = "Below CA", .days = 9999, .parent = &root, .permit = "*.bank.test .corp.test" };
+	struct str pem = STR_INIT, csr = STR_INIT, limits = STR_INIT, shown = STR_INIT;
+	struct issued row = { .id = 0 };
+	EVP_PKEY *key = pki_key("P-256");
+	bool is_root;
+	struct err e;
+	static const struct { const char *cn, *names, *says; } rows[] = {
+		{ "mx1.bank.test", "DNS:mx1.bank.test,DNS:corp.test", NULL },
+		{ "mx1.bank.test", "DNS:mx1.bank.test,DNS:*.corp.test", NULL },
+		{ "mx1.bank.test", "DNS:mx1.bank.test,DNS:mail.other.test", "not for mail.other.test" },
+		{ "mx1.evilbank.test", "DNS:mx1.evilbank.test", "not for mx1.evilbank.test" },
+		{ "mx1.bank.test", "DNS:mx1.bank.test,IP:192.0.2.1", "not for 192.0.2.1" },
+	};
+	size_t i;
+
+	(void)state;
+	if (authority_make(WISH("root", "Root CA", KEY_EC_P256, 3650), &pass, PKI_NOW, &root, &e) != 0
+	    || authority_make(&w, &pass, PKI_NOW, &below, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_true(below.not_after == root.not_after);            /* never longer than the one above */
+	assert_true(authority_is_above(&root, &below) && !authority_is_above(&below, &root) && !authority_is_above(&root, &root));
+	authority_limits(&below, &limits, &is_root);
+	assert_string_equal(limits.s, "bank.test corp.test");
+	assert_false(is_root);
+	pki_save(dir, "root.pem", root.pem, strlen(root.pem));
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		request_for(key, rows[i].cn, rows[i].names, &csr);
+		str_reset(&pem);
+		if (rows[i].says != NULL) {
+			assert_int_equal(authority_issue(&below, &pass, csr.s, PKI_NOW, &pem, &row, &e), -1);
+			assert_int_equal(e.code, RC_CERT);
+			has(e.text, "the authority below may issue for names under bank.test corp.test only");
+			has(e.text, rows[i].says);
+			continue;
+		}
+		if (authority_issue(&below, &pass, csr.s, PKI_NOW, &pem, &row, &e) != 0)
+			fail_msg("%s", e.text);
+		pki_save(dir, "all.pem", pem.s, pem.len);
+		str_reset(&shown);
+		if (pki_run(dir, &shown, "openssl verify -attime %lld -purpose sslserver -CAfile root.pem -untrusted all.pem all.pem",
+		    (long long)PKI_NOW) != 0)
+			fail_msg("%s", shown.s);
+	}
+	/* nothing stands below what stands below, and no limit is wider than that above */
+	w.parent = &below;
+	w.permit = NULL;
+	assert_int_equal(authority_make(&w, &pass, PKI_NOW, &deeper, &e), -1);
+	has(e.text, "may have no other below it");
+	w.permit = "other.test";
+	assert_int_equal(authority_make(&w, &pass, PKI_NOW, &deeper, &e), -1);
+	has(e.text, "not for other.test");
+	w.permit = "192.0.2.1";
+	assert_int_equal(authority_make(&w, &pass, PKI_NOW, &deeper, &e), -1);
+	has(e.text, "is an address");
+	authority_release(&root);
+	authority_release(&below);
+	authority_release(&deeper);
+	issued_release(&row);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&csr);
+	str_release(&limits);
+	str_release(&shown);
+}
+
+/* New dates: what was issued before verifies with the new certificate, also when the old one had expired; the one below goes on. */
+static void
+renewed(void **state)
+{
+	struct authority root = { .id = 0 }, below = { .id = 0 };
+	struct authority_wish w = { .name = "below", .cn = "Below CA", .days = 200, .parent = &root, .permit = "bank.test" };
+	struct str pem = STR_INIT, csr = STR_INIT, shown = STR_INIT, limits = STR_INIT;
+	struct issued row = { .id = 0 };
+	EVP_PKEY *key = pki_key("P-256");
+	int64_t later = PKI_NOW + 300 * INT64_C(86400);
+	bool is_root;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(authority_make(WISH("root", "Root CA", KEY_EC_P256, 400), &pass, PKI_NOW, &root, &e), 0);
+	assert_int_equal(authority_make(&w, &pass, PKI_NOW, &below, &e), 0);
+	request_for(key, "mx1.bank.test", "DNS:mx1.bank.test", &csr);
+	assert_int_equal(authority_issue(&below, &pass, csr.s, PKI_NOW, &pem, &row, &e), 0);
+	pki_save(dir, "all.pem", pem.s, pem.len);
+	/* the root first, then the one below, which had expired */
+	assert_int_equal(authority_renew(&root, NULL, &pass, 0, later, &e), 0);
+	assert_int_equal(authority_issue(&below, &pass, csr.s, later, &pem, &row, &e), -1);
+	has(e.hint, "mxseal authority renew below");
+	assert_int_equal(authority_renew(&below, &root, &pass, 0, later, &e), 0);
+	assert_true(root.not_after > later + 399 * INT64_C(86400) && below.not_after > later + 199 * INT64_C(86400));
+	assert_true(authority_is_above(&root, &below));
+	authority_limits(&below, &limits, &is_root);
+	assert_string_equal(limits.s, "bank.test");
+	pki_save(dir, "root.pem", root.pem, strlen(root.pem));
+	pki_save(dir, "below.pem", below.pem, strlen(below.pem));
+	/* the old leaf, the new authorities; its own dates aside */
+	if (pki_run(dir, &shown, "openssl verify -no_check_time -CAfile root.pem -untrusted below.pem all.pem") != 0)
+		fail_msg("%s", shown.s);
+	str_reset(&pem);
+	assert_int_equal(authority_issue(&below, &pass, csr.s, later, &pem, &row, &e), 0);
+	pki_save(dir, "all.pem", pem.s, pem.len);
+	str_reset(&shown);
+	if (pki_run(dir, &shown, "openssl verify -attime %lld -CAfile root.pem -untrusted all.pem all.pem", (long long)later) != 0)
+		fail_msg("%s", shown.s);
+	assert_int_equal(authority_renew(&root, NULL, &(struct secret){ NULL, 0 }, 0, later, &e), -1);
+	assert_int_equal(e.code, RC_PASSPHRASE);
+	assert_int_equal(authority_renew(&root, NULL, &pass, 40000, later, &e), -1);
+	authority_release(&root);
+	authority_release(&below);
+	issued_release(&row);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&csr);
+	str_release(&shown);
+	str_release(&limits);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(below_and_limited),
+		cmocka_unit_test(renewed),
 		cmocka_unit_test(roots_of_each_key),
 		cmocka_unit_test(roots_refused),
 		cmocka_unit_test(whole_way),

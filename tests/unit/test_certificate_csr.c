@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -200,6 +201,79 @@ each_subject(void **state)
 	str_release(&want);
 }
 
+/* Texts made by chance of all that is hard: separators and quotes of X.500 names, letters of two to four bytes, up to the longest
+ * value. A fixed seed: what fails once fails always. */
+static unsigned
+chance(unsigned below)
+{
+	static unsigned state = 20260921;
+
+	state = state * 1103515245u + 12345u;
+	return (state >> 16) % below;
+}
+
+static void
+by_chance(char *out, size_t max)
+{
+	static const char *const pieces[] = { ",", "+", "\"", "\\", "<", ">", ";", "#", "=", "/", "'", " ", "  ", ".", "@", "*", "a", "Z", "0",
+		"DNS:", "CN=", "\xc3\xa4", "\xc3\x9f", "\xd0\x96", "\xe6\x97\xa5", "\xe2\x82\xac", "\xf0\x9f\x92\xa1", "%s", "$(x)", "`x`" };
+	size_t n = chance(4) == 0 ? max : 1 + chance((unsigned)max), have = 0, k;
+
+	*out = '\0';
+	while (have < n) {
+		const char *piece = pieces[chance(sizeof(pieces) / sizeof(pieces[0]))];
+		size_t chars = 0;
+
+		for (k = 0; piece[k] != '\0'; k++)
+			chars += ((unsigned char)piece[k] & 0xc0) != 0x80;
+		if (have + chars > n || ((have == 0 || have + chars == n) && strchr(piece, ' ') != NULL))
+			piece = "x", chars = 1;
+		strcat(out, piece);
+		have += chars;
+	}
+}
+
+static void
+any_subject(void **state)
+{
+	static const struct { const char *shown, *name; size_t max; } rows[] = { { "O", "o", 64 }, { "OU", "ou", 64 }, { "ST", "st", 128 },
+		{ "L", "l", 128 } };
+	char values[4][600], blank[640];
+	struct str public_pem = STR_INIT, pem = STR_INIT, shown = STR_INIT, want = STR_INIT;
+	struct err e;
+	int round;
+	size_t i;
+
+	(void)state;
+	host_key(keys[0].options, &public_pem);
+	for (round = 0; round < 25; round++) {
+		struct subject s = { .cn = T("mail.a.test"), .o = values[0], .ou = values[1], .st = values[2], .l = values[3] };
+
+		for (i = 0; i < 4; i++)
+			by_chance(values[i], rows[i].max);
+		make_request(&s, KEY_EC_P256, public_pem.s, &pem);
+		pki_save(dir, "req.pem", pem.s, pem.len);
+		str_reset(&shown);
+		assert_int_equal(pki_run(dir, &shown, "openssl req -noout -verify -text -nameopt sep_multiline,utf8,sname -in req.pem"), 0);
+		has(shown.s, "verify OK");
+		for (i = 0; i < 4; i++) {
+			str_reset(&want);
+			str_addf(&want, " %s=%s\n", rows[i].shown, values[i]);
+			has(shown.s, want.s);
+			/* one more at the end, or a blank in front or behind, is refused at once */
+			snprintf(blank, sizeof(blank), " %s", values[i]);
+			assert_int_equal(subject_field_check(rows[i].name, blank, &e), -1);
+			snprintf(blank, sizeof(blank), "%s ", values[i]);
+			assert_int_equal(subject_field_check(rows[i].name, blank, &e), -1);
+		}
+		has(shown.s, "DNS:mail.a.test\n");
+	}
+	str_release(&public_pem);
+	str_release(&pem);
+	str_release(&shown);
+	str_release(&want);
+}
+
 static void
 names_of_the_request(void **state)
 {
@@ -365,6 +439,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_key),
 		cmocka_unit_test(each_subject),
+		cmocka_unit_test(any_subject),
 		cmocka_unit_test(names_of_the_request),
 		cmocka_unit_test(refused_fields_and_keys),
 		cmocka_unit_test(refused_signatures),

@@ -213,10 +213,41 @@ all_countries(void **state)
 		assert_true(seen[wanted[i][0] - 'A'][wanted[i][1] - 'A']);
 }
 
+static void
+slips(void **state)
+{
+	static const char domains[] = "mx1.bank.test bank.test corp.example.com";
+	static const struct { const char *name, *meant; } rows[] = {
+		{ "mx1.bank.test", NULL }, { "mx2.bank.test", NULL }, { "a.b.bank.test", NULL }, { "*.bank.test", NULL }, { "other.test", NULL },
+		{ "BANK.test", NULL }, { "192.0.2.1", NULL }, { "2001:db8::1", NULL }, { "not a name", NULL }, { "shop.example.org", NULL },
+		{ "mx1.bnak.test", "mx1.bank.test" }, { "mx1.ban.test", "mx1.bank.test" }, { "mx1.bankk.test", "mx1.bank.test" },
+		{ "bamk.test", "bank.test" }, { "mx1bank.test", "mx1.bank.test" }, { "*.bnak.test", "bank.test" },
+		{ "mail.other.con", "mail.other.com" }, { "mail.other.ogr", "mail.other.org" }, { "corp.exmaple.com", "corp.example.com" },
+	};
+	struct str meant = STR_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		str_reset(&meant);
+		if (name_slip(rows[i].name, domains, &meant) != (rows[i].meant != NULL)
+		    || (rows[i].meant != NULL && strcmp(meant.s, rows[i].meant) != 0))
+			fail_msg("%s: \"%s\"", rows[i].name, meant.s);
+	}
+	str_reset(&meant);
+	assert_true(name_to_people("xn--bcher-kva.test", &meant));
+	assert_string_equal(meant.s, "b\xc3\xbc" "cher.test");
+	str_reset(&meant);
+	assert_false(name_to_people("bank.test", &meant));
+	assert_false(name_to_people("xn--\033[2J.test", &meant));
+	str_release(&meant);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slips),
 		cmocka_unit_test(fields),
 		cmocka_unit_test(too_many_names),
 		cmocka_unit_test(ascii_names),

@@ -414,11 +414,50 @@ native_lines_of_a_value(void **state)
 	str_release(&out);
 }
 
+/* Modes as stat(1) tells them, and what is no mode at all: sentences without control characters, or none. */
+static void
+who_else_can_read(void **state)
+{
+	static const struct { const char *mode, *says; } rows[] = {
+		{ "600 root:root\n", NULL }, { "640 root:ssl-cert\n", NULL }, { "600 postfix:postfix\n", NULL },
+		{ "644 root:root\n", "can be read by everybody (mode 644): chmod o-rwx" },
+		{ "666 root:root\n", "can be changed by everybody (mode 666): chmod o-w" },
+		{ "660 root:mail\n", "can be changed by the group mail (mode 660): chmod g-w" },
+		{ "600 anna:root\n", "belongs to anna, who can exchange it: chown root" },
+		{ "600 a\033[2J:root\n", "belongs to a<1B>[2J" },
+		{ "", NULL }, { "root\n", NULL }, { "999 root:root\n", NULL }, { "600\n", NULL }, { "77777777777777777777 root:root", NULL },
+	};
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sections s;
+		struct reading r;
+		struct err e;
+		bool found = false;
+
+		recording_load(GOLDEN "debian.rec", &s);
+		for (k = 0; k < s.n; k++)
+			if (strncmp(s.v[k].name, "mode.", 5) == 0) {
+				found = true;
+				str_reset(&s.v[k].text);
+				str_add(&s.v[k].text, rows[i].mode);
+				s.v[k].status = 0;
+			}
+		assert_true(found);
+		assert_int_equal(mailsys_postfix.read(&s, &r, &e), 0);
+		if (rows[i].says == NULL ? r.file_troubles.len > 0 : strstr(r.file_troubles.s, rows[i].says) == NULL)
+			fail_msg("%s: %s", rows[i].mode, r.file_troubles.s);
+		assert_null(strchr(r.file_troubles.s, '\033'));
+		reading_release(&r);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
+		cmocka_unit_test(who_else_can_read), cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
 		cmocka_unit_test(the_host_itself), cmocka_unit_test(what_is_broken_is_a_warning),
 		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(every_section_may_be_garbage),
 		cmocka_unit_test(references_end), cmocka_unit_test(native_lines_of_a_value),

@@ -205,7 +205,15 @@ struct plan_arg { int64_t server; const char *group; bool retry; };    /* server
 struct certificate_arg { const char *title, *pem, *command; int64_t id; };   /* command: NULL, or the same as a command line */
 struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: contents are taken */
 typedef void chooser_fn(struct app *a, struct view *v, size_t index, const char *name);
-struct chooser_arg { const char *title; const struct choice_list *list; const char *current; struct view *v; chooser_fn *fn; };
+/* free: what is typed can be taken as it is (index is then the number of choices) */
+struct chooser_arg {
+	const char *title;
+	const struct choice_list *list;
+	const char *current;
+	struct view *v;
+	chooser_fn *fn;
+	bool free;
+};
 void app_message(struct app *a, const char *title, enum style s, const char *text);
 void main_select(struct app *a, const char *key);      /* "server 3": the row of the main screen */
 void app_server_read(struct app *a, struct view *v, int64_t server);

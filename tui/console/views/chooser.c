@@ -12,6 +12,7 @@ struct chooser_data {
 	struct edit edit;
 	int64_t view;
 	chooser_fn *fn;
+	bool free;                /* the row behind the matches: what was typed, as it is */
 };
 
 static const char *
@@ -27,7 +28,7 @@ filter(struct chooser_data *c)
 	for (size_t i = 0; i < c->all.n; i++)
 		if (match_words(label_of(c, i), c->edit.text.s) || strcasestr(c->all.v[i].name, c->edit.text.s) != NULL)
 			c->match[c->n_match++] = i;
-	c->list.n = c->n_match;
+	c->list.n = c->n_match + (c->free && c->edit.text.len > 0 ? 1 : 0);
 	c->list.sel = c->list.top = 0;
 }
 
@@ -42,6 +43,7 @@ chooser_open(struct view *v, const void *p, struct err *e)
 	for (size_t i = 0; i < arg->list->n; i++)
 		choice_list_add(&c->all, arg->list->v[i].name, arg->list->v[i].label);
 	c->match = xcalloc(c->all.n + 1, sizeof(*c->match));
+	c->free = arg->free;
 	edit_open(&c->edit, "");
 	filter(c);
 	for (size_t i = 0; i < c->all.n; i++)
@@ -76,11 +78,14 @@ chooser_draw(struct view *v, struct area a)
 	struct area rows = { in.y + (in.h > 1), in.x, in.h > 1 ? in.h - 1 : in.h, in.w };
 	v->page = rows.h;
 	list_fit(&c->list, rows.h);
-	for (int y = 0; y < rows.h && c->list.top + (size_t)y < c->n_match; y++) {
+	for (int y = 0; y < rows.h && c->list.top + (size_t)y < c->list.n; y++) {
 		size_t i = c->list.top + (size_t)y;
 		bool sel = i == c->list.sel;
 		struct str t = STR_INIT;
-		str_addf(&t, "%s%s", sel ? "> " : "  ", label_of(c, c->match[i]));
+		if (i < c->n_match)
+			str_addf(&t, "%s%s", sel ? "> " : "  ", label_of(c, c->match[i]));
+		else
+			str_addf(&t, "%s\"%s\", as typed", sel ? "> " : "  ", c->edit.text.s);
 		draw_row(rows, y, 0, 0, sel ? STYLE_SELECTED : STYLE_NORMAL, t.s);
 		str_release(&t);
 	}
@@ -98,10 +103,11 @@ chooser_key(struct view *v, int key)
 
 	if (key == K_ENTER) {
 		struct view *below = view_by_serial(a, c->view);
-		if (c->n_match == 0)
+		if (c->list.n == 0)
 			return true;
-		size_t i = c->match[c->list.sel];
-		char *name = xstrdup(c->all.v[i].name);
+		bool typed = c->list.sel >= c->n_match;
+		size_t i = typed ? c->all.n : c->match[c->list.sel];
+		char *name = xstrdup(typed ? c->edit.text.s : c->all.v[i].name);
 		chooser_fn *fn = c->fn;
 		view_pop(v);
 		if (below != NULL)
@@ -130,7 +136,8 @@ static const struct action chooser_actions[] = {
 static bool chooser_typing(const struct view *v) { (void)v; return true; }
 
 const struct view_ops view_chooser = {
-	.name = "chooser", .title = "Choose", .about = "Type a few letters, choose with the arrows, Enter takes it.",
+	.name = "chooser", .title = "Choose", .about = "Type a few letters, choose with the arrows, Enter takes it. Where other values are possible, what is "
+	    "typed stands last.",
 	.state_size = sizeof(struct chooser_data), .overlay = true, .actions = chooser_actions, .open = chooser_open, .close = chooser_close,
 	.draw = chooser_draw, .key = chooser_key, .typing = chooser_typing,
 };

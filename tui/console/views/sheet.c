@@ -594,7 +594,7 @@ choose(struct view *v, const struct field *fd)
 
 	field_choices(d->form, fd, &l);
 	struct chooser_arg arg = { .title = field_label(fd), .list = &l, .current = form_get(d->form, fd->name), .v = v,
-	    .fn = chosen };
+	    .fn = chosen, .free = (fd->flags & FIELD_FREE) != 0 };
 	if (l.n == 0 && fd->make != NULL)
 		app_sheet(v->app, fd->make, 0, NULL, NULL);
 	else if (l.n > 6)
