@@ -363,7 +363,6 @@ quiet vs set mx1 outbound.port=25 outbound.helo-only=no outbound.protocol-min=tl
 field outbound.fallback-host="[mx.good.test]"
 carry
 without_certificate() { smtp_tls "EHLO me" "MAIL FROM:<>"; }
-echo "$(without_certificate)"
 saw inbound.client-cert '.*[Cc]ertificate.*' "$(without_certificate)"
 post user@mx1.lab.test x@tls10.test
 old_protocol() { arrived tls10.test | grep 'X-Lab-TLS.*TLSv1"'; }
