@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "postfix.h"
+#include "postfix_way.h"
 
 #define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define SH(text) ARGV("sh", "-c", text)
@@ -78,4 +78,5 @@ const struct mailsys mailsys_postfix = {
 	.native = map_native_lines, .declines = map_declines,
 	.plan = postfix_plan, .touched = postfix_touched,
 	.queue_argv = queue_argv, .traffic = postfix_traffic_command,
+	.way = postfix_way, .dead = postfix_dead,
 };

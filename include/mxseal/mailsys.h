@@ -10,6 +10,7 @@
 #include "mxseal/plan.h"
 #include "mxseal/secret.h"
 #include "mxseal/setting.h"
+#include "mxseal/way.h"
 
 /* What was read from a host, in the driver's own depth. */
 struct reading {
@@ -75,6 +76,11 @@ struct mailsys {
 	const char *const *queue_argv;            /* machine-readable queue listing */
 	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
 	void (*traffic)(int days, struct command_list *out);
+	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
+	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
+	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
+	/* Rows of its tables that no mail can reach, in the same rounds. */
+	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 };
 
 extern const struct mailsys mailsys_postfix;

@@ -56,9 +56,11 @@ want_make(struct wanted_host *w, const struct want *want)
 	w->vs[0].name = xstrdup("smtp");
 	w->vs[0].is_default = true;
 	w->vs[1].name = xstrdup("other");
-	w->vs[1].client = xstrdup("other-out");
-	for (i = 0; i < 4 && want->connectors[i]; i++)
+	for (i = 0; i < 4 && want->connectors[i]; i++) {
 		connector_read(connector_list_add(&w->connectors), want->connectors[i]);
+		if (strstr(want->connectors[i], "via=mx1/other"))
+			xset(&w->vs[1].client, "other-out");
+	}
 	w->passwords = xcalloc(i + 1, sizeof(*w->passwords));
 	for (i = 0; i < w->connectors.n; i++)
 		if (w->connectors.v[i].auth_user)
@@ -187,7 +189,8 @@ static const struct { struct want want; const char *must[7], *must_not[4]; } cas
 	    { "\nbank.test fingerprint match=00:11", ":EE:FF|FF:FF" }, { "smtp_tls_fingerprint_digest" } },
 	/* a virtual server with a client of its own: its own map, and a route to it */
 	{ { BASE, NULL, { "o|bank.test|none|via=mx1/other", "p|bank.example|encrypt|via=mx1" } },
-	    { "\nbank.test other-out:\n", "/policy-other-out 0644\n", "\nbank.test none\n", "\nbank.example encrypt\n" },
+	    { "\nbank.test other-out:\n", "/policy-other-out 0644\n", "\nbank.test none\n", "\nbank.example encrypt\n",
+	      "smtp_tls_policy_maps=texthash:/etc/mxseal/1/policy-other-out\n" },
 	    { "\nbank.example smtp:" } },
 	{ { BASE, NULL, { "o|bank.test|none|via=mx1/other mx1/smtp|smart=[relay.test]", "p|bank.example|encrypt|via=mx1/smtp|smart=[relay.test]" } },
 	    { "\nbank.test other-out:[relay.test]\n", "\nbank.example smtp:[relay.test]\n", "\n[relay.test] none\n",
