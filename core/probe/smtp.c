@@ -116,6 +116,7 @@ struct look {
 	int timeout_ms;
 	struct err e;
 	const char *class_name;      /* once something is wrong */
+	bool asked;               /* for a certificate of ours */
 };
 
 /* Says what is wrong; the first trouble stays. Returns -1. */
@@ -324,6 +325,7 @@ tls(struct look *l, const char *name)
 		return trouble(l, class_name, xasprintf("The handshake fails: %s.", l->e.text));
 	}
 	out->tls = true;
+	l->asked = seen.wants_client_cert;
 	memcpy(out->protocol, seen.protocol, sizeof(out->protocol));
 	memcpy(out->cipher, seen.cipher, sizeof(out->cipher));
 	out->chain_pem = seen.chain_pem;
@@ -344,8 +346,9 @@ converse(struct look *l, const char *name)
 	} else {
 		if (greeting(l) != 0 || hello(l, true, &masked) != 0 || starttls(l, masked) != 0 || tls(l, name) != 0)
 			return;
-		/* a demand for a client certificate shows only at the first read (TLS 1.3); its own has been shown by then */
-		if (hello(l, false, &masked) != 0 && !text_eq(l->class_name, "client-cert-required"))
+		/* a demand for a client certificate shows only at the first read (TLS 1.3), and some just hang up then; their own has
+		 * been shown before */
+		if (hello(l, false, &masked) != 0 && !l->asked)
 			return;
 	}
 	judge(l, name);

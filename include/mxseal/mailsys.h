@@ -76,13 +76,13 @@ struct mailsys {
 	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
 	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
+	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
+	void (*traffic)(int days, struct command_list *out);
 	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
 	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
 	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
 	/* Rows of its tables that no mail can reach, in the same rounds. */
 	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
-	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
-	void (*traffic)(int days, struct command_list *out);
 };
 
 extern const struct mailsys mailsys_postfix;
