@@ -180,6 +180,28 @@ act_new_connector(struct view *v)
 	free(name);
 }
 
+/* The two recipes. */
+static void
+act_tls_to(struct view *v)
+{
+	char *name = NULL;
+	int64_t id = vserver_for(v, &name);
+
+	app_sheet(v->app, "tls-to", id, name, NULL);
+	free(name);
+}
+
+static void
+act_tls_except(struct view *v)
+{
+	struct node *n = main_selected(v);
+	struct server s = { 0 };
+
+	if (n != NULL && n->server != 0 && store_server_get(v->app->st, n->server, &s, NULL) == 0)
+		app_sheet(v->app, "tls-except", s.id, s.name, NULL);
+	server_release(&s);
+}
+
 static void act_new_authority(struct view *v) { open_sheet(v, "authority", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
 
 static void
@@ -508,6 +530,10 @@ const struct action main_actions[] = {
 	  0 },
 	{ 0, "new connector", NULL, "Outbound TLS for chosen domains.", "mxseal connector add NAME ...", act_new_connector,
 	  has_servers, 0 },
+	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
+	  act_tls_to, has_servers, 0 },
+	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",
+	  "mxseal recipe tls-except SERVER ...", act_tls_except, on_read_server, 0 },
 	{ 0, "new authority", NULL, "An own certificate authority, kept sealed in the store.", "mxseal authority add own NAME",
 	  act_new_authority, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
