@@ -143,7 +143,7 @@ to_start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 }
 
 const struct sheet sheet_recipe_tls_to = {
-	.name = "tls-to", .title = "TLS to selected domains", .kind = SHEET_WIZARD, .object = OBJECT_VSERVER, .pages = to_pages,
+	.name = "tls-to", .title = "TLS to selected domains", .kind = SHEET_WIZARD, .object = OBJECT_NONE, .pages = to_pages,
 	.fields = to_fields, .act = "Keep", .load = to_load, .preview = to_preview, .command = to_command, .start = to_start,
 };
 

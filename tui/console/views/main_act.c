@@ -180,14 +180,24 @@ act_new_connector(struct view *v)
 	free(name);
 }
 
+static void
+act_drift(struct view *v)
+{
+	struct node *n = main_selected(v);
+	struct drift_arg arg = { .server = n != NULL ? n->server : 0 };
+
+	if (n != NULL && n->server != 0)
+		view_push(v->app, &view_drift, &arg);
+}
+
 /* The two recipes. */
 static void
 act_tls_to(struct view *v)
 {
 	char *name = NULL;
-	int64_t id = vserver_for(v, &name);
 
-	app_sheet(v->app, "tls-to", id, name, NULL);
+	(void)vserver_for(v, &name);
+	app_sheet(v->app, "tls-to", 0, name, NULL);
 	free(name);
 }
 
@@ -362,7 +372,7 @@ act_office(struct view *v)
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
 	{ "approve", act_office }, { "authority", act_office },
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
-	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
+	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_drift }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
 	{ "keep", act_history }, { "status", act_history }, { "start", act_start_stop }, { "recover", act_history }, { "properties", act_properties },
 	{ NULL, NULL }
@@ -530,6 +540,8 @@ const struct action main_actions[] = {
 	  0 },
 	{ 0, "new connector", NULL, "Outbound TLS for chosen domains.", "mxseal connector add NAME ...", act_new_connector,
 	  has_servers, 0 },
+	{ 'D', "drift", "drift", "What was changed on the host since the last push: take it over, leave it, put it back.", "mxseal drift SERVER",
+	  act_drift, on_read_server, ACTION_QUIET },
 	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
 	  act_tls_to, has_servers, 0 },
 	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",
