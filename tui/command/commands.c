@@ -63,6 +63,9 @@ static const struct option check_options[] = {
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
+static const struct option found_options[] = { { "found", NULL, "the administrator's own rules instead, as last read", false },
+	{ NULL, NULL, NULL, false } };
+static const struct option take_options[] = { { "name", "NAME", "what to call the connector (the key)", false }, { NULL, NULL, NULL, false } };
 static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
@@ -132,7 +135,10 @@ const struct cli_command commands[] = {
 	{ "vs pause", "VS", "answer everybody with 421; a push does it", NULL, 1, 1, STORE, yes_options, NULL, cmd_vs_pause },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
-	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },
+	{ "connector take", "SERVER KEY", "take a rule of the administrator's own over into a connector", "KEY is as connector list --found shows "
+	  "it: bank.test, .bank.test. His file keeps every byte;\nafter a push the connector stands in front of it and does the same.", 2, 2, STORE,
+	  take_options, NULL, cmd_connector_take },
+	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, found_options, NULL, cmd_connector_list },
 	{ "connector show", "NAME", "one connector", NULL, 1, 1, STORE, NULL, NULL, cmd_connector_show },
 	{ "connector set", "NAME", "change it", CONNECTOR_MORE, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
