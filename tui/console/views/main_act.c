@@ -402,6 +402,33 @@ mend(struct view *v, const struct node *n)
 }
 
 static void
+take_answer(struct app *a, struct view *v, int64_t server, const char *text)
+{
+	struct str said = STR_INIT;
+	struct err e = { .code = RC_OK };
+	struct node *n = v != NULL ? main_selected(v) : NULL;
+	int64_t id;
+
+	if (text == NULL || n == NULL || n->kind != NODE_RULE)
+		return;
+	if (rule_take(a->j, server, n->object_name, NULL, &id, &said, &e) != 0)
+		app_fail(a, &e);
+	else
+		app_say(a, STYLE_OK, "%s", said.s);
+	str_release(&said);
+}
+
+static void
+act_take(struct view *v, const struct node *n)
+{
+	if (strcmp(n->state, "transport") == 0 || strcmp(n->state, "policy") == 0)
+		prompt_open(v->app, PROMPT_YESNO, v, n->server, take_answer, "Make a connector that does the same as the rule for %s?",
+		    n->object_name);
+	else
+		app_say(v->app, STYLE_NORMAL, "The administrator's own: no connector does the same, so it stays as it is.");
+}
+
+static void
 act_enter(struct view *v)
 {
 	struct node *n = main_selected(v);
@@ -419,6 +446,7 @@ act_enter(struct view *v)
 	case NODE_CERTIFICATE: act_certificate(v); break;
 	case NODE_AUTHORITY: act_office(v); break;
 	case NODE_REQUEST: act_wizard(v); break;
+	case NODE_RULE: act_take(v, n); break;
 	case NODE_SERVER:
 		if (store_server_get(v->app->st, n->id, &s, NULL) != 0)
 			break;
