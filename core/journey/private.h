@@ -5,6 +5,7 @@
 #include "mxseal/host.h"
 #include "mxseal/journey.h"
 #include "mxseal/mailsys.h"
+#include "mxseal/way.h"
 
 /* One connection per server, kept between jobs. Jobs of one server never run at the same time (job key), so a slot has one
  * user at a time; the list itself belongs to the main thread. */
@@ -54,14 +55,21 @@ void host_job_discard(struct host_job *hj);
 /* Gives it away. title is what the activity and the screen call it. */
 int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 
-/* --- way.c: where a destination's mail goes, and how secured (worker) --- */
-struct way {
-	char *level;                     /* outbound security level in force, NULL: unknown */
-	char *next_hop;                  /* "[host]" or a domain, NULL: the destination's own mail servers */
-	int port;                        /* 0: the usual one */
-	const char *by;                  /* the parameter that says so */
-};
-void way_in_force(struct host *h, const char *domain, struct way *w);
+/* --- route.c: where mail goes, asked on the host in rounds (worker) --- */
+/* A way for each asked; dead may be NULL. */
+int ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
+        struct mail_way_list *out, struct dead_rule_list *dead, struct err *e);
+
+/* --- route_fate.c --- */
+/* What becomes of mail at this next hop, by what a look at it saw. Fills fate and forecast. */
+void hop_forecast(struct way_hop *hop, const struct probe_report *seen);
+/* What becomes of it in the end: the first next hop that takes it, else the first that does not. */
+void end_forecast(struct way_end *end);
+
+/* --- queue.c --- */
+/* Looks from the host, with its own resolver (worker). */
+int probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
+        const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
 /* --- reading.c: a reading and what is done with it --- */
 struct served { char *vs_name; char *pem, *sha256, *trouble; };

@@ -314,18 +314,18 @@ probe_here_done(void *arg, int rc, const struct err *e)
 static const char *const cat_resolv[] = { "cat", "/etc/resolv.conf", NULL };
 static const struct host_cmd resolver_cmds[] = { { "resolv.conf", cat_resolv } };
 
-/* Looks from the host, with its own resolver. */
-static int
-probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx, struct job_ctx *ctx,
-    struct probe_report *out, struct err *e)
+int
+probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
+    const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e)
 {
 	struct dialer d = { probe_dial_host, h, sv->name };
-	struct probe_options o = { .helo = sv->host_name, .implicit_tls = port == 465 };
+	struct probe_options options = o ? *o : (struct probe_options){ .implicit_tls = port == 465 };
 	struct sections s = { NULL, 0 };
 	int rc = host_read(h, resolver_cmds, 1, &s, e);
 
+	options.helo = sv->host_name;
 	if (rc == 0)
-		rc = probe_destination(&d, section_text(&s, "resolv.conf"), target, port, mx, &o, ctx, out, e);
+		rc = probe_destination(&d, section_text(&s, "resolv.conf"), target, port, mx, &options, ctx, out, e);
 	sections_release(&s);
 	return rc;
 }
@@ -335,7 +335,7 @@ probe_host_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct
 {
 	struct probing *p = hj->data;
 
-	return probe_from_host(h, &hj->server, p->target, p->port, p->mx, ctx, &p->report, e);
+	return probe_from_host(h, &hj->server, p->target, p->port, p->mx, NULL, ctx, &p->report, e);
 }
 
 static int
@@ -431,12 +431,32 @@ look_found_no_name(struct probe_report *r, const char *destination, const char *
 }
 
 static void
-say_next_hop(struct diagnosis *d, const struct way *w)
+say_next_hop(struct diagnosis *d, const struct way_end *end, const struct way_hop *hop)
 {
-	str_addf(&d->evidence, "Mail for it goes to %s", clean(w->next_hop));
-	if (w->port != 0)
-		str_addf(&d->evidence, ", port %d", w->port);
-	str_addf(&d->evidence, " (%s), so that is what was looked at.\n", w->by);
+	str_addf(&d->evidence, "Mail for it goes to %s", clean(hop->dest));
+	str_addf(&d->evidence, " (%s), so that is what was looked at.\n", end->by);
+}
+
+/* The way of the mail that waits, or of any other for this destination, up to its first next hop; NULL: it has none that
+ * could be looked at. */
+static const struct way_end *
+way_of_destination(struct host *h, const struct mailsys *m, const struct queue_messages *waiting, const char *destination,
+    struct job_ctx *ctx, struct mail_way_list *ways)
+{
+	char *anybody = xasprintf("anybody@%s", destination);
+	const char *recipient = waiting->n > 0 && waiting->v[0].recipient && strchr(waiting->v[0].recipient, '@')
+	    ? waiting->v[0].recipient : anybody;
+	struct way_ask ask = { recipient, waiting->n > 0 ? waiting->v[0].sender : NULL, false };
+	struct err ignored;
+	const struct way_end *found = NULL;
+	size_t i;
+
+	if (m != NULL && ways_find(h, m, &ask, 1, ctx, ways, NULL, &ignored) == 0)
+		for (i = 0; i < ways->v[0].ends.n && found == NULL; i++)
+			if (ways->v[0].ends.v[i].hops.n > 0)
+				found = &ways->v[0].ends.v[i];
+	free(anybody);
+	return found;
 }
 
 static void
@@ -453,11 +473,14 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	struct probe_options o = { .timeout_ms = 0 };
 	struct queue_view q = { .taken_at = 0 };
 	struct queue_group *group;
-	struct way way = { .level = NULL };
+	struct mail_way_list ways = { NULL, 0 };
+	const struct way_end *end;
+	const struct way_hop *hop;
 	const char *target;
+	char *named = NULL;
 	struct err host_failed, here_failed;
 	bool from_host, from_here;
-	int rc = -1;
+	int port, rc = -1;
 
 	job_say(ctx, "listing the queue");
 	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
@@ -465,15 +488,18 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	if ((group = group_of(&q.groups, d->destination)) != NULL)
 		take_own_words(group, &q.taken);
 	d->view.since = group != NULL ? group->oldest : 0;
-	way_in_force(h, d->destination, &way);
-	d->view.level = way.level;
-	target = way.next_hop != NULL ? way.next_hop : d->destination;
-	o.implicit_tls = way.port == 465;
+	end = way_of_destination(h, system_of(&hj->server), &q.taken, d->destination, ctx, &ways);
+	hop = end != NULL ? &end->hops.v[0] : NULL;
+	d->view.level = hop != NULL ? xstrdup(hop->level) : NULL;
+	target = named = hop == NULL || hop->host == NULL ? xstrdup(d->destination) : hop->mx ? xstrdup(hop->host)
+	    : xasprintf("[%s]", hop->host);
+	port = hop != NULL ? hop->port : 0;
+	o.implicit_tls = hop != NULL && hop->wrapper;
 	job_say(ctx, "looking at %s from %s", clean(target), hj->server.name);
-	from_host = probe_from_host(h, &hj->server, target, way.port, true, ctx, &d->view.from_host, &host_failed) == 0 ||
+	from_host = probe_from_host(h, &hj->server, target, port, true, &o, ctx, &d->view.from_host, &host_failed) == 0 ||
 	    look_found_no_name(&d->view.from_host, target, hj->server.name, &host_failed);
 	job_say(ctx, "looking at %s from here", clean(target));
-	from_here = probe_destination(&here, NULL, target, way.port, true, &o, ctx, &d->view.from_here, &here_failed) == 0 ||
+	from_here = probe_destination(&here, NULL, target, port, true, &o, ctx, &d->view.from_here, &here_failed) == 0 ||
 	    look_found_no_name(&d->view.from_here, target, "here", &here_failed);
 	if (job_cancelled(ctx)) {
 		err_set(e, RC_CANCELLED, "cancelled");
@@ -481,15 +507,16 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	}
 	diagnose(d->destination, group, d->view.level, from_host ? &d->view.from_host : NULL,
 	    from_here ? &d->view.from_here : NULL, &d->view.diagnosis);
-	if (way.next_hop != NULL)
-		say_next_hop(&d->view.diagnosis, &way);
+	if (hop != NULL && !text_ieq(hop->dest, d->destination))
+		say_next_hop(&d->view.diagnosis, end, hop);
 	if (!from_host)
 		say_blind(&d->view.diagnosis, hj->server.name, &host_failed);
 	if (!from_here)
 		say_blind(&d->view.diagnosis, "here", &here_failed);
 	rc = 0;
 out:
-	free(way.next_hop);
+	free(named);
+	mail_way_list_release(&ways);
 	queue_view_release(&q);
 	return rc;
 }

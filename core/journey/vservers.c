@@ -375,7 +375,7 @@ vserver_ask(struct journey *j, int64_t vserver, const char *verb, struct str *qu
 		str_addf(question, "%s/%s is not of mxseal's making. Let a push remove it?", sv.name, vs.name);
 	else if (strcmp(verb, "remove") == 0)
 		str_addf(question, "Remove %s/%s?", sv.name, vs.name);
-	else if (vs.is_default)
+	else if (vs.is_default && strcmp(verb, "start") != 0)
 		str_addf(question, "All mail to %s stops with the push. %s %s/%s?", sv.name, strcmp(verb, "stop") == 0 ? "Stop" : "Pause",
 		    sv.name, vs.name);
 out:

@@ -20,8 +20,7 @@ via_server(const struct connector *c, const char *server)
 	return yes;
 }
 
-/* Those of the virtual servers in the list that are this server's, without its name; "-" where only the server was named: the
- * default one. */
+/* Those of the virtual servers in the list that are this server's. */
 static void
 via_here(struct connector *c, const char *server)
 {
@@ -31,7 +30,7 @@ via_here(struct connector *c, const char *server)
 
 	for (i = 0; w[i] != NULL; i++)
 		if (strncmp(w[i], server, n) == 0 && (w[i][n] == '\0' || w[i][n] == '/'))
-			str_addf(&here, "%s%s", here.len ? " " : "", w[i][n] == '/' ? w[i] + n + 1 : "-");
+			str_addf(&here, "%s%s", here.len ? " " : "", w[i]);
 	xset(&c->via, here.s);
 	words_free(w);
 	str_release(&here);
@@ -166,10 +165,11 @@ connectors_hash(const struct connector_list *l, char out[65])
 
 	for (i = 0; i < l->n; i++) {
 		const struct connector *c = &l->v[i];
+		const char *slash = c->via ? strchr(c->via, '/') : NULL;
 		const char *const more[] = { c->smart_hosts, c->auth_user, c->auth_sealed, c->senders, c->delivery };
 
 		str_addf(&s, "%s|%s|%s|%s\n", c->domains, c->route, c->tls, c->match ? c->match : "");
-		if (c->via != NULL && strcmp(c->via, "smtp") != 0 && strcmp(c->via, "-") != 0)
+		if (slash != NULL && strcmp(slash, "/smtp") != 0)
 			str_addf(&s, "via %s\n", c->via);
 		for (k = 0; k < sizeof(more) / sizeof(more[0]); k++)
 			if (!text_empty(more[k]) && strcmp(more[k], "always") != 0)

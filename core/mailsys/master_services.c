@@ -218,13 +218,15 @@ the_new_one(const struct master_cf *m, const struct master_cf *now)
 	return same ? s : NULL;
 }
 
+#define TRIES_MAX 32              /* lines of ours that begin no service any more, in one search */
+
 bool
 master_cf_start(struct master_cf *m, size_t *from, char **name, char **type)
 {
-	size_t at = *from, next;
+	size_t at = *from, next, tries = 0;
 	bool found = false;
 
-	for (; at < m->t.text.len && !found; at = next) {
+	for (; at < m->t.text.len && !found && tries < TRIES_MAX; at = next) {
 		const char *line = m->t.text.s + at;
 		const struct master_service *s;
 		struct master_cf now;
@@ -233,6 +235,7 @@ master_cf_start(struct master_cf *m, size_t *from, char **name, char **type)
 		next = line_end(&m->t.text, at);
 		if (!text_starts(line, MASTER_CF_STOPPED) || cf_blank(line[strlen(MASTER_CF_STOPPED)]))
 			continue;
+		tries++;
 		str_init(&text, 2 * CF_MAX);
 		without_marks(&m->t.text, at, &text);
 		if (master_cf_read(&now, text.s, text.len, NULL) == 0 && (s = the_new_one(m, &now)) != NULL) {

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "postfix.h"
+#include "postfix_way.h"
 
 #define ARGV(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define SH(text) ARGV("sh", "-c", text)
@@ -85,4 +85,5 @@ const struct mailsys mailsys_postfix = {
 	.native = map_native_lines, .declines = declines,
 	.plan = postfix_plan, .touched = postfix_touched,
 	.queue_argv = queue_argv,
+	.way = postfix_way, .dead = postfix_dead,
 };

@@ -22,6 +22,7 @@ struct view {
 	/* after view_start: */
 	char *standard;                  /* service of the default virtual server, also when it is stopped later; NULL: none */
 	struct pairs run;                /* services that were not started: "587" "stopped" or "paused" */
+	bool settled;                    /* expanded has every parameter as Postfix computes it: it stands over main.cf */
 };
 /* From the sections of a reading. RC_PARSE or RC_NOMAIL with the sentence; v can be released in any case. */
 int  view_load(struct view *v, const struct sections *s, struct err *e);
@@ -129,7 +130,12 @@ char *client_policy_file(const char *client);
 /* --- postfix_theirs.c: the administrator's own rules beside ours --- */
 
 /* Rows of the maps of one parameter, as far as their source is text; unreadable: names of the others. */
-struct their_rows { struct pairs rows; struct str unreadable; const char *param; };
+struct their_rows {
+	struct pairs rows;
+	bool addresses;                  /* some are for single addresses */
+	struct str unreadable;
+	const char *param;
+};
 void their_rows_read(struct their_rows *t, const char *param, const struct view *v, const struct reading *have,
         const struct file_list *files);
 void their_rows_release(struct their_rows *t);
@@ -220,6 +226,12 @@ void proof_add(struct plan *p, const struct proof_want *model, const char *liste
 /* The listener of a virtual server; NULL: it has none (now). */
 const struct master_service *vs_service(const struct view *v, const struct wanted_vs *vs);
 void service_listen(const struct view *v, const struct master_service *s, struct str *out);
+
+/* --- postfix_dead.c: rows that no mail can reach --- */
+/* Says of each rule (kinds "transport", "policy", "relay", "sender-relay", "sender-transport", in the order of their tables
+ * and rows) whether mail can reach it: trouble is set to why not and what mends it, else NULL. Only what is sure is said: a
+ * table that could not be listed is known by rules of its source being missing, and may say anything. */
+void rules_judge(const struct view *v, struct found_rule_list *rules);
 
 /* --- postfix_watch.c: how mail fares, from the host's log --- */
 void watch_command(struct plan *p);

@@ -141,33 +141,6 @@ master_again(struct view *v, struct str *text, struct err *e)
 	return 0;
 }
 
-/* The client once more under another name, with all that its line says. */
-static int
-put_service(struct view *v, struct err *e)
-{
-	const struct master_service *s = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
-	struct str text = STR_INIT, *old = &v->master.t.text;
-	const struct cf_line *l;
-	int i, rc;
-
-	if (master_cf_find(&v->master, ETRN_SERVICE, "unix"))
-		return 0;
-	if (s == NULL)
-		return err_set(e, RC_CHECK, "master.cf has no service \"smtp unix\" that mail for ETRN could leave by");
-	l = &v->master.t.lines[s->line];
-	str_addn(&text, old->s, old->len);
-	if (text.len && text.s[text.len - 1] != '\n')
-		str_addc(&text, '\n');
-	str_addf(&text, ETRN_MARK ETRN_SERVICE " unix");
-	for (i = 0; i < MASTER_COLUMNS; i++)
-		str_addf(&text, " %s", s->column[i]);
-	str_addf(&text, " %s\n", l->joined + s->command_end - strlen(s->command));
-	str_add(&text, "  -o syslog_name=postfix/" ETRN_SERVICE "\n");
-	rc = master_again(v, &text, e);
-	str_release(&text);
-	return rc;
-}
-
 static void
 drop_service(struct view *v)
 {
@@ -189,6 +162,47 @@ drop_service(struct view *v)
 	str_addn(&text, v->master.t.text.s + to, stop - to);
 	(void)master_again(v, &text, NULL);
 	str_release(&text);
+}
+
+/* The client once more under another name, with all that its line says. */
+static void
+service_text(const struct view *v, const struct master_service *s, struct str *out)
+{
+	const struct cf_line *l = &v->master.t.lines[s->line];
+	int i;
+
+	str_add(out, ETRN_MARK ETRN_SERVICE " unix");
+	for (i = 0; i < MASTER_COLUMNS; i++)
+		str_addf(out, " %s", s->column[i]);
+	str_addf(out, " %s\n", l->joined + s->command_end - strlen(s->command));
+	str_add(out, "  -o syslog_name=postfix/" ETRN_SERVICE "\n");
+}
+
+/* Where it is already as it should be, it stays where it is. */
+static int
+put_service(struct view *v, struct err *e)
+{
+	const struct master_service *s = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
+	struct str text = STR_INIT, service = STR_INIT;
+	int rc = 0;
+
+	if (s == NULL)
+		return err_set(e, RC_CHECK, "master.cf has no service \"smtp unix\" that mail for ETRN could leave by");
+	service_text(v, s, &service);
+	if (strstr(v->master.t.text.s, service.s) == NULL) {
+		drop_service(v);
+		if (master_cf_find(&v->master, ETRN_SERVICE, "unix"))
+			rc = err_set(e, RC_CHECK, "master.cf has a service " ETRN_SERVICE " that is not ours");
+		str_addn(&text, v->master.t.text.s, v->master.t.text.len);
+		if (text.len && text.s[text.len - 1] != '\n')
+			str_addc(&text, '\n');
+		str_add(&text, service.s);
+		if (rc == 0)
+			rc = master_again(v, &text, e);
+	}
+	str_release(&text);
+	str_release(&service);
+	return rc;
 }
 
 static int

@@ -8,6 +8,8 @@
 #include "mxseal/xalloc.h"
 #include "postfix.h"
 
+#define RUNS_MAX 64               /* stopped and paused ones that are brought back: each means to read the file anew */
+
 /* Behind the service's own settings, of which the last one counts. smtpd answers the greeting with it and hangs up. */
 static const char pause_text[] = "\n  -o smtpd_client_restrictions=defer\n  -o defer_code=421\n  -o smtpd_delay_reject=no";
 
@@ -20,7 +22,7 @@ view_start(struct view *v)
 	size_t from = 0, i;
 	char *name, *type;
 
-	while (master_cf_start(&v->master, &from, &name, &type)) {
+	while (v->run.n < RUNS_MAX && master_cf_start(&v->master, &from, &name, &type)) {
 		s = master_cf_find(&v->master, name, type);
 		if (s && service_is_server(s))
 			pairs_add(&v->run, name, "stopped");
@@ -30,7 +32,7 @@ view_start(struct view *v)
 		free(type);
 	}
 	pairs_sort(&v->run);
-	for (i = 0; i < v->master.n; i++) {
+	for (i = 0; i < v->master.n && v->run.n < 2 * RUNS_MAX; i++) {
 		bool stopped = pairs_get(&v->run, v->master.v[i].name) != NULL;
 
 		if (!service_is_server(&v->master.v[i]) || !service_paused(&v->master.v[i]))
@@ -411,7 +413,8 @@ listeners_meet(const struct view *v, const struct master_service *a, const struc
 	char **x, **y, *text = NULL;
 	size_t i, k;
 
-	if (strcmp(a->type, "inet") != 0 || strcmp(b->type, "inet") != 0)
+	if (strcmp(a->type, "inet") != 0 || strcmp(b->type, "inet") != 0
+	    || service_port(a->name, NULL, 0) != service_port(b->name, NULL, 0))
 		return NULL;
 	service_listen(v, a, &one);
 	service_listen(v, b, &other);

@@ -289,11 +289,12 @@ put_map(struct render *r, const char *param, const char *type, const char *file,
 	return rc;
 }
 
-/* Policies of the client services of virtual servers; their lines in master.cf name these files. */
-static void
-put_client_policies(struct render *r, const struct map_files *maps)
+/* Policies of the client services of virtual servers: the files, and in master.cf the maps that each of them asks. */
+static int
+put_client_policies(struct render *r, const struct map_files *maps, struct err *e)
 {
 	size_t i;
+	int rc = 0;
 
 	for (i = 0; i < maps->n_clients; i++) {
 		char *file = client_policy_file(maps->clients[i].client);
@@ -302,6 +303,17 @@ put_client_policies(struct render *r, const struct map_files *maps)
 		str_addn(&f->text, maps->clients[i].text.s, maps->clients[i].text.len);
 		free(file);
 	}
+	for (i = 0; i < r->want->n_vs && rc == 0; i++) {
+		const char *client = r->want->vs[i].client;
+		char *value;
+
+		if (client == NULL || master_cf_find(&r->v.master, client, "unix") == NULL)
+			continue;
+		value = client_policy_maps(r->want, client, r->generation);
+		rc = master_cf_set(&r->v.master, client, "unix", "smtp_tls_policy_maps", value, e);
+		free(value);
+	}
+	return rc;
 }
 
 /* Levels that verify need authorities; those in a directory are out of reach in a chroot unless copied there. */
@@ -345,7 +357,8 @@ put_connectors(struct render *r, struct err *e)
 	    || put_map(r, "smtp_sasl_password_maps", "texthash", "sasl_passwd", &maps.passwords, maps.passwords_shown.s, e) != 0
 	    || (maps.etrn.len && put_map(r, "fast_flush_domains", "texthash", "etrn", &maps.etrn, NULL, e) != 0))
 		goto out;
-	put_client_policies(r, &maps);
+	if (put_client_policies(r, &maps, e) != 0)
+		goto out;
 	level = view_level(&r->v, NULL, true);
 	ca = maps.needs_ca || strcmp(level, "verify") == 0 || strcmp(level, "secure") == 0;
 	dnssec = maps.needs_dnssec || text_starts(level, "dane");

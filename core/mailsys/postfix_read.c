@@ -181,7 +181,7 @@ held(const struct sections *s, const char *listen)
 		if (sscanf(line, "LISTEN %*d %*d %127s %*s users:((\"%63[^\"\n]", at, program) != 2)
 			continue;
 		for (i = 0; words && words[i] && !text; i++)
-			if (strcmp(words[i], at) == 0)
+			if (strcmp(words[i], at) == 0 || (at[0] == '*' && text_eq(strrchr(words[i], ':'), at + 1)))
 				text = xasprintf("%s is held by the program %s, not by Postfix", clean(at), clean(program));
 	}
 	words_free(words);

@@ -89,11 +89,11 @@ const char *
 connector_client(const struct wanted_host *want, const struct connector *c)
 {
 	char **via = words_split(c->via ? c->via : "", " ", NULL);
-	const char *client = NULL;
+	const char *client = NULL, *name = via[0] ? strchr(via[0], '/') : NULL;
 	size_t i;
 
-	for (i = 0; via[0] && i < want->n_vs; i++)
-		if (strcmp(want->vs[i].name, via[0]) == 0 && !want->vs[i].is_default)
+	for (i = 0; name && i < want->n_vs; i++)
+		if (strcmp(want->vs[i].name, name + 1) == 0 && !want->vs[i].is_default)
 			client = want->vs[i].client;
 	words_free(via);
 	return client;
@@ -180,7 +180,7 @@ say_bridgeheads(const struct connector *c, struct plan *p)
 
 	if (n > 1)
 		plan_warn(p, "connector %s names %zu virtual servers of this host, but Postfix sends the mail of a domain by one: %s is used",
-		    clean(c->name), n, strcmp(via[0], "-") == 0 ? "the default one" : clean(via[0]));
+		    clean(c->name), n, clean(via[0]));
 	words_free(via);
 }
 

@@ -53,6 +53,8 @@ their_rows_read(struct their_rows *t, const char *param, const struct view *v, c
 			str_addf(&t->unreadable, "%s%s", t->unreadable.len ? " " : "", maps[i]);
 	}
 	pairs_sort(&t->rows);
+	for (i = 0; i < t->rows.n && !t->addresses; i++)
+		t->addresses = strchr(t->rows.v[i].name, '@') != NULL;
 	words_free(maps);
 	free(list);
 }
@@ -200,7 +202,7 @@ their_rows_report(const struct their_rows *t, const char *key, bool same_too, co
 	if (same && same_too)
 		plan_warn(p, "the host's own row \"%s %.100s\" in %s is no longer used: connector %s stands in front of it", key, clean(same),
 		    t->param, clean(connector));
-	for (i = 0; i < t->rows.n; i++)
+	for (i = 0; i < t->rows.n && (*key == '.' || t->addresses); i++)
 		if (goes_past(t->rows.v[i].name, key) && n++ == 0)
 			first = t->rows.v[i].name;
 	if (n == 0)

@@ -157,6 +157,8 @@ view_raw(const struct view *v, const struct master_service *service, const char 
 	if (value == NULL) {
 		value = main_cf_get(&v->main, name);
 		from = "main.cf";
+		if (v->settled && value && pairs_get(&v->expanded, name))
+			value = pairs_get(&v->expanded, name);
 	}
 	if (value == NULL) {
 		value = pairs_get(&v->expanded, name);

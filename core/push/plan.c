@@ -386,6 +386,10 @@ render_wants(const struct plan *p, struct str *out)
 		const struct proof_want *w = &p->wants[i];
 
 		str_addf(out, "prove: %s", w->listen);
+		if (w->state != PROOF_GREETS) {
+			str_add(out, w->state == PROOF_GONE ? " does not answer any more\n" : " answers 421, as it is paused\n");
+			continue;
+		}
 		if (w->forbid_tls)
 			str_add(out, " greets and offers no TLS");
 		else if (w->sha256[0] != '\0')

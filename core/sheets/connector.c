@@ -179,7 +179,7 @@ static const struct field fields[] = {
 	{ .name = "name", .page = "general", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = check_name,
 	  .help = "What you call this connector.", .example = "bank" },
 	{ .name = "route", .page = "general", .label = "Route", .kind = FIELD_CHOICE, .choices = routes, .initial = "dns",
-	  .help = "By DNS: to the mail servers of each domain. Through smart hosts: all of it to other hosts, which pass it on." },
+	  .help = "dns: to the mail servers of each domain. smart-host: all of it to other hosts, which pass it on." },
 	{ .name = "smart-host", .page = "general", .label = "Smart hosts", .kind = FIELD_LIST, .check = check_smart_hosts,
 	  .shown = by_smart_host, .help = "In the order they are tried, blank between, each with :port where it is not 25. [name] is "
 	  "that host; a name without brackets is looked up like a mail domain (MX). TLS rules are written under this very text.",
@@ -203,7 +203,7 @@ static const struct field fields[] = {
 	  .initial = "Not on Postfix: reports have an empty sender, but are routed like all mail." },
 
 	{ .name = "delivery", .page = "options", .label = "Messages are sent", .kind = FIELD_CHOICE, .choices = deliveries,
-	  .initial = "always", .help = "ETRN: mail for these domains is kept in the queue until somebody asks for the domain by ETRN. It "
+	  .initial = "always", .help = "always, or etrn: mail for these domains is kept in the queue until somebody asks for the domain by ETRN. It "
 	  "leaves by a client service of its own; when it is asked for, it goes the connector's route." },
 	{ .name = "schedule-note", .page = "options", .label = "Connection time", .kind = FIELD_NOTE,
 	  .initial = "Not on Postfix: it has no times of the day for a route. With ETRN a timer on the host can ask: "

@@ -18,6 +18,7 @@
 #include "mxseal/secret.h"
 #include "mxseal/sheet.h"
 #include "mxseal/store.h"
+#include "mxseal/way.h"
 
 struct journey;
 typedef void journey_done_fn(void *arg, int rc, const struct err *e);
@@ -218,6 +219,16 @@ struct destination_view {
 void destination_view_release(struct destination_view *v);
 int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,
         journey_done_fn *done, void *arg, struct err *e);
+
+/* --- core/journey/route.c --- */
+/* Where mail for addresses goes, as the host's configuration and tables say now, and what would become of it: with `look`,
+ * each next hop is looked at from the host. dead: rows that no mail can reach (may be NULL). */
+int64_t mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t n, bool look, struct mail_way_list *out,
+        struct dead_rule_list *dead, journey_done_fn *done, void *arg, struct err *e);
+/* What the connector sheet is to be filled in with so that a dead row's rule stands where it bites: name, value, ..., NULL.
+ * NULL with e: no connector says the same. Given away, to route_repair_free. */
+char **route_repair(struct journey *j, const struct server *sv, const struct dead_rule *d, struct err *e);
+void route_repair_free(char **preset);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */

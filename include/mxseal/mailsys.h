@@ -10,6 +10,7 @@
 #include "mxseal/plan.h"
 #include "mxseal/secret.h"
 #include "mxseal/setting.h"
+#include "mxseal/way.h"
 
 /* What was read from a host, in the driver's own depth. */
 struct reading {
@@ -39,7 +40,7 @@ struct wanted_vs {
 };
 struct wanted_host {
 	struct wanted_vs *vs; size_t n_vs;
-	struct connector_list connectors;         /* those that this server sends for; via: its virtual servers only */
+	struct connector_list connectors;         /* those that this server sends for; via: its own virtual servers only */
 	struct secret *passwords;                 /* one for each of them, unset where nobody logs in; NULL: none at all */
 };
 void wanted_host_release(struct wanted_host *w);
@@ -73,6 +74,11 @@ struct mailsys {
 	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
 	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
+	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
+	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
+	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
+	/* Rows of its tables that no mail can reach, in the same rounds. */
+	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 };
 
 extern const struct mailsys mailsys_postfix;

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Connectors on a real host, by what the destinations themselves saw: smart hosts in order, ports, the level that bites at
-# the smart host, logging in, fingerprints, wildcards, every domain, senders, ETRN. The password is in one file and nowhere
-# else. A second push changes nothing, undo gives the bytes back.
+# Connectors on a real host, by what the destinations themselves saw: smart hosts in order, ports, the level that bites at the
+# smart host, and another one by another virtual server, logging in, fingerprints, wildcards, every domain, senders, ETRN. The
+# password is in one file and nowhere else. A second push changes nothing, undo gives the bytes back.
 # shellcheck source=tests/lab/test.sh
 . "$(dirname "$(readlink -f "$0")")/test.sh"
 
@@ -29,6 +29,8 @@ add sales --domain '*' --sender @sales.test --smart-host '[mx.relay.test]' --tls
 add direct --domain good.test --tls encrypt
 add branch --domain branch.test --smart-host '[mx.relay.test]:25' --tls encrypt --delivery etrn
 add loser --domain order.test,7 --tls none
+quiet vs add mx1 second --listen none
+quiet connector add open --domain open.test --smart-host '[mx.notls.test]' --tls none --via mx1/second
 "$lab" ctl "$program" --no-input --passphrase-fd 9 connector add login --domain login-only.test --via mx1 --tls verify \
 	--smart-host '[mx.login.test]:587' --auth-user lab-user 9< "$work/two" > "$work/added" 2>&1 || { cat "$work/added"; fail "no login"; }
 prove "the password has to be asked for: there is no option for it" status_is 2 connector set login --password x
@@ -47,7 +49,7 @@ wait
 prove "a second push changes nothing" [ "$(json 'select(.result) | .result' push mx1 --yes)" = unchanged ]
 
 chapter "what the destinations saw"
-mails="order.test plain.test print.test misprint.test a.wild.test exact.wild.test else.test good.test branch.test login-only.test"
+mails="order.test plain.test print.test misprint.test a.wild.test exact.wild.test else.test good.test branch.test login-only.test open.test"
 for domain in $mails; do mail_from user@mx1.lab.test "$who@$domain"; done
 mail_from anna@sales.test "$who@elsewhere.test"
 prove "the second smart host took what the first refused to talk about" until_true 30 arrived relay.test "$who@order.test"
@@ -55,6 +57,8 @@ prove "at the port that was said, inside TLS" is "$(took relay.test "$who@order.
 prove "mail waits when the smart host has no TLS" until_true 30 reason_known plain.test
 prove "and says so" grep -q 'TLS is required' <<< "$(reason plain.test)"
 prove "nobody took it" nowhere "$who@plain.test"
+prove "by another virtual server the same smart host takes mail in clear" until_true 30 arrived notls.test "$who@open.test"
+prove "which left by its own client" "$lab" exec mx1 grep -q "postfix/second-out/smtp.*to=<$who@open.test>.*status=sent" /var/log/mail.log
 prove "a fingerprint that fits" until_true 30 with_tls selfsigned.test "$who@print.test"
 prove "mail waits where it does not" until_true 30 reason_known misprint.test
 prove "nobody took that" nowhere "$who@misprint.test"

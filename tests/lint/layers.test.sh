@@ -36,6 +36,7 @@ sheet core/sheets
 store db
 str core/base
 stream core/base
+way core/base
 when core/base
 x509 core/certificate
 xalloc core/base'

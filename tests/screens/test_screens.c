@@ -427,6 +427,7 @@ a_connector_by_smart_hosts(void **state)
 {
 	struct world *w = *state;
 	struct connector c = { .created_at = NOW };
+	char *draft = NULL;
 	struct err e;
 
 	c.name = xstrdup("relay");
@@ -441,6 +442,19 @@ a_connector_by_smart_hosts(void **state)
 	c.match = xstrdup("relay.test");
 	must(store_connector_save(w->app->st, &c, &e), &e);
 	walk(w->app, sheet_find("connector"), c.id, "relay", "-relay");
+	/* a password is dots while it is typed, and in no draft */
+	app_sheet(w->app, "connector", c.id, "relay", NULL);
+	app_key(w->app, K_ALT_0 + 5);
+	for (int i = 0; i < 3; i++)
+		app_key(w->app, K_TAB);
+	for (const char *p = "Kennwort"; *p != '\0'; p++)
+		app_key(w->app, *p);
+	shot(w->app, "sheet-connector-password");
+	app_key(w->app, K_TAB);
+	if (store_draft_get(w->app->st, "connector relay", &draft, NULL) == 0)
+		assert_null(strstr(draft, "Kennwort"));
+	free(draft);
+	close_all(w->app);
 	must(store_connector_delete(w->app->st, c.id, &e), &e);
 	connector_release(&c);
 }
@@ -811,6 +825,62 @@ probe_and_activity(void **state)
 	close_all(a);
 }
 
+static struct way_step *
+step(struct way_step_list *l, const char *text, const char *map, const char *key, const char *row)
+{
+	struct way_step *new = way_step_list_add(l);
+
+	*new = (struct way_step){ xstrdup(text), xstrdup(map), xstrdup(key), xstrdup(row) };
+	return new;
+}
+
+/* As the view's own answer begins. */
+struct route_answer { struct mail_way_list ways; struct dead_rule_list dead; };
+
+static void
+route(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct route_arg arg = { .server = w->mx1, .address = "anna@bank.test" };
+
+	view_push(a, &view_route, &arg);
+	struct task *t = task_with(a, "route");
+	struct route_answer *r = t->data;
+	struct mail_way *way = mail_way_list_add(&r->ways);
+	struct way_end *end = way_end_list_add(&way->ends);
+	struct way_hop *hop = way_hop_list_add(&end->hops);
+	struct dead_rule *dead = dead_rule_list_add(&r->dead);
+
+	way->address = xstrdup("anna@bank.test");
+	end->address = xstrdup("anna@bank.test");
+	step(&end->steps, "default_transport = smtp", NULL, NULL, NULL);
+	step(&end->steps, "transport_maps: transport smtp, next hop [gw.bank.test]:587", "hash:/etc/postfix/transport", "bank.test",
+	    "smtp:[gw.bank.test]:587");
+	step(&end->steps, "TLS to [gw.bank.test]:587: may (smtp_tls_security_level)", NULL, NULL, NULL);
+	end->fate = FATE_CLEAR;
+	end->forecast = xstrdup("is delivered to gw.bank.test in clear text, because it offers no TLS");
+	hop->dest = xstrdup("[gw.bank.test]:587");
+	hop->host = xstrdup("gw.bank.test");
+	hop->port = 587;
+	dead->rule = (struct found_rule){ .kind = xstrdup("policy"), .source = xstrdup("hash:/etc/postfix/tls_policy"),
+	    .key = xstrdup("bank.test"), .value = xstrdup("encrypt"),
+	    .trouble = xstrdup("the policy is asked for the next hop, and hash:/etc/postfix/transport sends mail for bank.test to "
+	    "[gw.bank.test]:587") };
+	dead->line = 12;
+	dead->repair = xstrdup("write the rule as a connector for bank.test, it then stands under [gw.bank.test]:587");
+	dead->domains = xstrdup("bank.test");
+	dead->smart_host = xstrdup("[gw.bank.test]:587");
+	dead->tls = xstrdup("encrypt");
+	task_done(t, 0, NULL);
+	shot(a, "route");
+	survive_odd_sizes(a);
+	app_key(a, K_ENTER);                     /* the repair: the connector dialog, filled in */
+	app_draw(a);
+	assert_ptr_equal(a->top->ops, &view_sheet);
+	close_all(a);
+}
+
 /* --- the same on the command line --- */
 
 /* What a shell makes of a command: one word a line. */
@@ -1119,6 +1189,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_fleet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(route, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(same_on_the_command_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(commas_between_words, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),

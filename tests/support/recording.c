@@ -85,7 +85,7 @@ static int
 run(const char *prefix, const char *const argv[], struct section *out)
 {
 	char **words = words_split(prefix, " ", NULL), buffer[4096];
-	const char *all[64];
+	const char *all[512];
 	size_t n = 0, i;
 	int p[2], status;
 	ssize_t got;
@@ -93,7 +93,7 @@ run(const char *prefix, const char *const argv[], struct section *out)
 
 	for (i = 0; words[i] && n < 32; i++)
 		all[n++] = words[i];
-	for (i = 0; argv[i] && n < 63; i++)
+	for (i = 0; argv[i] && n < 511; i++)
 		all[n++] = argv[i];
 	all[n] = NULL;
 	if (pipe(p) != 0 || (pid = fork()) < 0)
@@ -138,4 +138,37 @@ recording_make(const struct mailsys *m, const char *prefix, struct sections *out
 			return err_set(e, RC_IO, "cannot run commands");
 	command_list_release(&more);
 	return 0;
+}
+
+int
+recording_ways(const struct mailsys *m, const char *prefix, const struct way_ask *asks, size_t n, struct sections *out,
+    struct err *e)
+{
+	int rc = 1;
+
+	while (rc == 1) {
+		struct command_list next = { NULL, 0 };
+		struct dead_rule_list dead = { NULL, 0 };
+		size_t i;
+
+		rc = m->dead(out, &next, &dead, e);
+		dead_rule_list_release(&dead);
+		for (i = 0; i < n && rc != -1; i++) {
+			struct mail_way way;
+			int one = m->way(&asks[i], out, &next, &way, e);
+
+			rc = one == 0 ? rc : one;
+			mail_way_release(&way);
+		}
+		for (i = 0; rc == 1 && i < next.n; i++) {
+			struct section *s = section_add(out, next.v[i].name, strlen(next.v[i].name));
+
+			if (run(prefix, (const char *const *)next.v[i].argv, s) == -1)
+				rc = err_set(e, RC_IO, "cannot run %s", prefix);
+			if (s->text.len > 64 * 1024 && strncmp(s->name, "file.", 5) == 0)
+				str_reset(&s->text);
+		}
+		command_list_release(&next);
+	}
+	return rc;
 }

@@ -197,6 +197,9 @@ what_is_pending(void **state)
 	assert_int_equal(run(w, w->smtp, NULL), RC_INVALID);     /* the default one */
 	vserver_ask(w->j, w->smtp, "stop", &question);
 	assert_string_equal(question.s, "All mail to mx1 stops with the push. Stop mx1/smtp?");
+	str_reset(&question);
+	vserver_ask(w->j, w->smtp, "start", &question);
+	assert_string_equal(question.s, "");
 	str_release(&question);
 }
 

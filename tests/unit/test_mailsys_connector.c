@@ -56,9 +56,11 @@ want_make(struct wanted_host *w, const struct want *want)
 	w->vs[0].name = xstrdup("smtp");
 	w->vs[0].is_default = true;
 	w->vs[1].name = xstrdup("other");
-	w->vs[1].client = xstrdup("other-out");
-	for (i = 0; i < 4 && want->connectors[i]; i++)
+	for (i = 0; i < 4 && want->connectors[i]; i++) {
 		connector_read(connector_list_add(&w->connectors), want->connectors[i]);
+		if (strstr(want->connectors[i], "via=mx1/other"))
+			xset(&w->vs[1].client, "other-out");
+	}
 	w->passwords = xcalloc(i + 1, sizeof(*w->passwords));
 	for (i = 0; i < w->connectors.n; i++)
 		if (w->connectors.v[i].auth_user)
@@ -186,12 +188,13 @@ static const struct { struct want want; const char *must[7], *must_not[4]; } cas
 	    "sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff" } },
 	    { "\nbank.test fingerprint match=00:11", ":EE:FF|FF:FF" }, { "smtp_tls_fingerprint_digest" } },
 	/* a virtual server with a client of its own: its own map, and a route to it */
-	{ { BASE, NULL, { "o|bank.test|none|via=other", "p|bank.example|encrypt|via=-" } },
-	    { "\nbank.test other-out:\n", "/policy-other-out 0644\n", "\nbank.test none\n", "\nbank.example encrypt\n" },
+	{ { BASE, NULL, { "o|bank.test|none|via=mx1/other", "p|bank.example|encrypt|via=mx1" } },
+	    { "\nbank.test other-out:\n", "/policy-other-out 0644\n", "\nbank.test none\n", "\nbank.example encrypt\n",
+	      "smtp_tls_policy_maps=texthash:/etc/mxseal/1/policy-other-out\n" },
 	    { "\nbank.example smtp:" } },
-	{ { BASE, NULL, { "o|bank.test|none|via=other smtp|smart=[relay.test]", "p|bank.example|encrypt|via=smtp|smart=[relay.test]" } },
+	{ { BASE, NULL, { "o|bank.test|none|via=mx1/other mx1/smtp|smart=[relay.test]", "p|bank.example|encrypt|via=mx1/smtp|smart=[relay.test]" } },
 	    { "\nbank.test other-out:[relay.test]\n", "\nbank.example smtp:[relay.test]\n", "\n[relay.test] none\n",
-	      "\n[relay.test] encrypt\n", "names 2 virtual servers of this host", ": other is used" }, { NULL } },
+	      "\n[relay.test] encrypt\n", "names 2 virtual servers of this host", ": mx1/other is used" }, { NULL } },
 	/* who has an address space: the lower cost; the loser is named, and said to be out of reach */
 	{ { BASE, NULL, { "a|bank.test,5|encrypt", "b|bank.test,2 more.test|verify" } },
 	    { "\nbank.test verify\n", "bank.test: connector a (cost 5) has it too, but is not used for it: b has cost 2",
@@ -238,6 +241,51 @@ static const struct { struct want want; const char *must[7], *must_not[4]; } cas
 	    { "transport_maps: pcre:/t cannot be looked into here", "smtp_tls_policy_maps: ldap:/x cannot be looked into here" }, { NULL } },
 };
 
+/* The administrator writes beside what is ours: it stays, in its place, and so does his. */
+static void
+a_line_behind_ours_stays(void **state)
+{
+	static const struct want want = { BASE, NULL, { "e|branch.test|encrypt|delivery=etrn" } };
+	struct wanted_host w;
+	struct sections s, after;
+	struct reading r;
+	struct plan p;
+	struct str master = STR_INIT;
+	size_t i;
+
+	(void)state;
+	read_host(&s, &r, &want);
+	want_make(&w, &want);
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	recording_load(GOLDEN "debian.rec", &after);
+	recording_set(&after, "main.cf", 0, BASE);
+	apply(&after, &p);
+	for (i = 0; i < p.n_changes; i++)
+		if (strstr(p.changes[i].path, "master.cf"))
+			str_addf(&master, "%s# mine\nslow unix - - n - - smtp\n", p.changes[i].after.s);
+	recording_set(&after, "master.cf", 0, master.s);
+	plan_release(&p);
+	reading_release(&r);
+	assert_int_equal(mailsys_postfix.read(&after, &r, NULL), 0);
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	assert_true(plan_is_empty(&p));
+	plan_release(&p);
+
+	/* and taken out it leaves everything else */
+	connector_list_release(&w.connectors);
+	memset(&w.connectors, 0, sizeof(w.connectors));
+	assert_int_equal(mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, NULL), 0);
+	for (i = 0; i < p.n_changes; i++)
+		if (strstr(p.changes[i].path, "master.cf")) {
+			assert_null(strstr(p.changes[i].after.s, "mxseal"));
+			assert_non_null(strstr(p.changes[i].after.s, "\n# mine\nslow unix - - n - - smtp\n"));
+		}
+	plan_release(&p);
+	reading_release(&r);
+	wanted_host_release(&w);
+	str_release(&master);
+}
+
 static void
 connectors_become_rows(void **state)
 {
@@ -269,7 +317,7 @@ static const struct { struct want want; const char *says; } refused[] = {
 	{ { BASE, NULL, { "a|one.test|encrypt|from=@x.test" } }, "kept only with the one address space *" },
 	{ { BASE, NULL, { "a|one.test *|encrypt|smart=[x.test]|from=@x.test" } }, "kept only with the one address space *" },
 	{ { BASE, NULL, { "a|*|encrypt|smart=[x.test]|delivery=etrn" } }, "not with the address space *" },
-	{ { BASE, NULL, { "a|one.test|encrypt|via=other|delivery=etrn" } }, "at the default virtual server only" },
+	{ { BASE, NULL, { "a|one.test|encrypt|via=mx1/other|delivery=etrn" } }, "at the default virtual server only" },
 	{ { BASE, NULL, { "a|one.test|may|smart=[x.test]|user=u" } }, "could travel without TLS" },
 	{ { BASE, NULL, { "a|one.test|dane|smart=[x.test]|user=u" } }, "could travel without TLS" },
 	{ { BASE, NULL, { "a|one.test|encrypt|user=u" } }, "nobody to log in to" },
@@ -383,7 +431,7 @@ a_missing_library_is_said(void **state)
 static void
 a_client_service_knows_its_map(void **state)
 {
-	static const struct want want = { BASE, NULL, { "o|bank.test|none|via=other", "d|two.test|encrypt" } };
+	static const struct want want = { BASE, NULL, { "o|bank.test|none|via=mx1/other", "d|two.test|encrypt" } };
 	struct wanted_host w;
 	char *maps;
 
@@ -402,7 +450,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(what_cannot_be_kept_is_refused),
+		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(a_line_behind_ours_stays),
+		cmocka_unit_test(what_cannot_be_kept_is_refused),
 		cmocka_unit_test(a_plan_shows_no_password), cmocka_unit_test(a_missing_library_is_said),
 		cmocka_unit_test(a_client_service_knows_its_map),
 	};

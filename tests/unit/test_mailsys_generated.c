@@ -424,7 +424,7 @@ master_view(const struct master_cf *m, struct str *out)
 			for (later = k + 1; later < m->v[i].n && strcmp(m->v[i].v[later].name, o->name) != 0; later++)
 				;
 			if (later == m->v[i].n)
-				str_addf(out, "%s/%s/%s = %s\n", m->v[i].name, m->v[i].type, o->name, o->value);
+				str_addf(out, "%s/%s/%s =%s%s\n", m->v[i].name, m->v[i].type, o->name, *o->value ? " " : "", o->value);
 		}
 }
 

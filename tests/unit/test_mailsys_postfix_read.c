@@ -237,6 +237,51 @@ a_broken_answer_is_one_sentence(void **state)
 	}
 }
 
+/* Started, paused, stopped, added, only sending, and where another program sits; what ss of Debian 12 said. */
+static void
+how_listeners_run(void **state)
+{
+	static const char master[] = "smtp inet n - y - - smtpd\n"
+	    "2525 inet n - y - - smtpd\n  -o smtpd_tls_security_level=may\n  -o smtpd_client_restrictions=defer\n  -o defer_code=421\n"
+	    "  -o smtpd_delay_reject=no\n"
+	    "# stopped by mxseal: submission inet n - y - - smtpd\n# note\n# stopped by mxseal:   -o smtpd_tls_security_level=encrypt\n"
+	    "# Added by mxseal: virtual server side\n192.0.2.5:26 inet n - y - - smtpd\n"
+	    "# Added by mxseal: virtual server side\nside-out unix - - y - - smtp\n  -o smtp_tls_security_level=none\n"
+	    "# Added by mxseal: virtual server notls\nnotls-out unix - - y - - smtp\n"
+	    "mine-out unix - - y - - smtp\n";
+	static const char sockets[] =
+	    "LISTEN 0      100    0.0.0.0:2525 0.0.0.0:* users:((\"smtpd\",pid=380,fd=6),(\"master\",pid=375,fd=13))\n"
+	    "LISTEN 0      20           *:25         *:* users:((\"exim4\",pid=77,fd=4))                           \n";
+	static const struct { const char *name, *run, *ours, *listen; } rows[] = {
+		{ "smtp", "started", NULL, "0.0.0.0:25 [::]:25" }, { "2525", "paused", NULL, "0.0.0.0:2525 [::]:2525" },
+		{ "submission", "stopped", NULL, "0.0.0.0:587 [::]:587" }, { "side", "started", "added", "192.0.2.5:26" },
+		{ "notls", "started", "added", "" },
+	};
+	struct sections s;
+	struct reading r;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "master.cf", 0, master);
+	recording_set(&s, "sockets", 0, sockets);
+	assert_int_equal(mailsys_postfix.read(&s, &r, &e), 0);
+	assert_string_equal(r.master_cf.s, master);
+	assert_int_equal(r.vservers.n, sizeof(rows) / sizeof(rows[0]));
+	for (i = 0; i < r.vservers.n; i++) {
+		const struct vserver *vs = &r.vservers.v[i];
+
+		assert_string_equal(vs->name, rows[i].name);
+		assert_string_equal(vs->run, rows[i].run);
+		assert_string_equal(vs->listen, rows[i].listen);
+		assert_true(text_eq(vs->ours, rows[i].ours));
+	}
+	assert_string_equal(r.vservers.v[0].served_trouble, "*:25 is held by the program exim4, not by Postfix");
+	assert_null(r.vservers.v[1].served_trouble);
+	reading_release(&r);
+}
+
 /* Sections that are missing, empty, cut short or noise: read without harm, or refused with a sentence. */
 static void
 every_section_may_be_garbage(void **state)
@@ -355,7 +400,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
 		cmocka_unit_test(the_host_itself), cmocka_unit_test(what_is_broken_is_a_warning),
-		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(every_section_may_be_garbage),
+		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(every_section_may_be_garbage),
 		cmocka_unit_test(references_end), cmocka_unit_test(native_lines_of_a_value),
 	};
 

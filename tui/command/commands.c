@@ -58,6 +58,10 @@ static const struct option classify_options[] = {
 static const struct option probe_options[] = {
 	{ "via", "SERVER", "look from this mail host", false },
 	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
+static const struct option route_options[] = {
+	{ "sender", "ADDRESS", "who sends it; '<>' for nobody. Tables that depend on the sender are asked only then", false },
+	{ "no-look", NULL, "do not look at the next hops", false },
+	{ "repair", NULL, "for each row that no mail can reach, the command that mends it", false }, { NULL, NULL, NULL, false } };
 static const struct option check_options[] = {
 	{ "read", NULL, "read every server first", false }, { NULL, NULL, NULL, false } };
 static const struct option history_options[] = {
@@ -174,6 +178,10 @@ const struct cli_command commands[] = {
 	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,
 	  cmd_diagnose },
 	{ "probe", "TARGET[:PORT]", "look at a destination's TLS: all its MX", NULL, 1, 1, STORE, probe_options, NULL, cmd_probe },
+	{ "route", "VS [ADDRESS]...", "where mail for an address goes, how secured, and why; rows no mail can reach",
+	  "Asks the host's own tables, step by step, and looks at the next hop from there. Without an address only the rows that no\n"
+	  "mail can reach. ADDRESS - reads them from standard input, one a line, its sender may follow; --json: an object a line.", 1, 1000,
+	  STORE, route_options, NULL, cmd_route },
 	{ "check", "", "what needs attention; status 1 when something does", NULL, 0, 0, STORE, check_options, NULL, cmd_check },
 	{ "read-only", "[on|off]", "whether hosts may be changed from this store at all", "With on nobody who uses this store can "
 	  "change a host until it is off again; what is wanted can still be edited here.", 0, 1, STORE, NULL, NULL, cmd_read_only },

@@ -314,6 +314,15 @@ act_test(struct view *v)
 	free(target);
 }
 
+static void
+act_route(struct view *v)
+{
+	struct node *n = main_selected(v);
+
+	if (n != NULL)
+		route_for(v->app, n->server, n->kind == NODE_CONNECTOR ? n->id : 0);
+}
+
 /* The certificate that is served, or the selected one. */
 static void
 act_certificate(struct view *v)
@@ -546,6 +555,8 @@ const struct action main_actions[] = {
 	  "mxseal server add NAME TARGET", act_new, NULL, 0 },
 	{ 't', "test", "test", "Looks at a mail destination now: MX, STARTTLS, certificate.", "mxseal probe TARGET", act_test,
 	  can_properties, ACTION_QUIET },
+	{ 'm', "route of an address", "route", "Where mail for an address goes, how secured, and why.", "mxseal route VS ADDRESS",
+	  act_route, can_properties, ACTION_QUIET },
 	{ 'v', "view certificate", "view cert", "The certificate that is served, with its chain.", "mxseal cert show ID",
 	  act_certificate, can_certificate, ACTION_QUIET },
 	{ 'H', "generations", "history", "What was pushed to this host, and what is in force.", "mxseal status SERVER",

@@ -271,6 +271,22 @@ order_lines(const struct plan_data *d, int width, struct lines *l)
 	free(text);
 }
 
+/* Listeners that are proved in one way: "0.0.0.0:25, 0.0.0.0:587: what". */
+static void
+wants_text(const struct plan *p, enum proof_state state, const char *what, struct str *out)
+{
+	const char *sign = out->len > 0 ? "; " : "";
+	bool any = false;
+
+	for (size_t i = 0; i < p->n_wants; i++)
+		if (p->wants[i].state == state) {
+			str_addf(out, "%s%s", any ? ", " : sign, p->wants[i].listen);
+			any = true;
+		}
+	if (any)
+		str_addf(out, ": %s", what);
+}
+
 static void
 plan_lines(const struct plan_data *d, const struct plan_row *r, int width, struct lines *l)
 {
@@ -302,10 +318,9 @@ plan_lines(const struct plan_data *d, const struct plan_row *r, int width, struc
 		str_addf(&t, "%s%s", i > 0 ? ", " : "", p->checks.v[i].name);
 	lines_field(l, STYLE_NORMAL, width, "Before", t.len > 0 ? t.s : NULL);
 	str_reset(&t);
-	for (size_t i = 0; i < p->n_wants; i++)
-		str_addf(&t, "%s%s", i > 0 ? ", " : "", p->wants[i].listen);
-	if (t.len > 0)
-		str_add(&t, ": greeting, STARTTLS, and the certificate that is served");
+	wants_text(p, PROOF_GREETS, "greeting, STARTTLS, and the certificate that is served", &t);
+	wants_text(p, PROOF_PAUSED, "paused (421)", &t);
+	wants_text(p, PROOF_GONE, "nobody answers any more", &t);
 	lines_field(l, STYLE_NORMAL, width, "After", t.len > 0 ? t.s : NULL);
 	str_reset(&t);
 	str_addf(&t, "%s puts the old files back by itself unless you keep the new ones within %d s", r->h->name, CONFIRM_WITHIN);

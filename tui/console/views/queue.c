@@ -550,6 +550,19 @@ act_workaround(struct view *v)
 	free(name);
 }
 
+static void
+act_route(struct view *v)
+{
+	struct queue_group *g = queue_selected(v);
+
+	if (g == NULL)
+		return;
+	char *address = xasprintf("anybody@%s", g->key);
+	struct route_arg arg = { .server = queue_server_of(v, g->key), .address = address };
+	view_push(v->app, &view_route, &arg);
+	free(address);
+}
+
 static bool
 on_destination(const struct view *v)
 {
@@ -567,6 +580,8 @@ static const struct action queue_actions[] = {
 	{ ' ', "mark", "mark", "Marks the group; marks stay on their name when the list moves.", NULL, act_mark, on_group, 0 },
 	{ 'w', "work around", "workaround", "Opens a connector for this destination, filled in; nothing changes before a push.",
 	  "mxseal workaround SERVER DOMAIN", act_workaround, on_destination, 0 },
+	{ 'm', "route", "route", "Which way its mail takes, and what decides about TLS.", "mxseal route VS ADDRESS", act_route,
+	  on_destination, ACTION_QUIET },
 	{ 'v', "view messages", "messages", "Samples of the messages in this group.",
 	  "mxseal queue messages SERVER --destination D", queue_act_view, on_destination, 0 },
 	{ 'A', "act on messages", "act ...", "Retries, holds, releases or deletes the messages of the group, "
