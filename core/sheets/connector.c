@@ -40,8 +40,8 @@ check_name(const struct form *f, const char *value, struct str *note, struct err
 }
 
 /* "bank.test", "*.bank.test", each with ",cost" */
-static int
-check_domains(const struct form *f, const char *value, struct str *note, struct err *e)
+int
+sheet_check_domains(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	char **w = words_split(value, " ", NULL);
 	struct address_space s;
@@ -80,8 +80,8 @@ check_smart_hosts(const struct form *f, const char *value, struct str *note, str
 	return rc;
 }
 
-static int
-check_via(const struct form *f, const char *value, struct str *note, struct err *e)
+int
+sheet_check_via(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	char **w = words_split(value, " ", NULL);
 	struct vserver vs = { .id = 0 };
@@ -140,8 +140,8 @@ check_password(const struct form *f, const char *value, struct str *note, struct
 	return auth_password_check(value, strlen(value), e);
 }
 
-static int
-check_review(const struct form *f, const char *value, struct str *note, struct err *e)
+int
+sheet_check_review(const struct form *f, const char *value, struct str *note, struct err *e)
 {
 	int64_t t;
 
@@ -184,11 +184,11 @@ static const struct field fields[] = {
 	  .shown = by_smart_host, .help = "In the order they are tried, blank between, each with :port where it is not 25. [name] is "
 	  "that host; a name without brackets is looked up like a mail domain (MX). TLS rules are written under this very text.",
 	  .example = "[relay.test]:587 [backup.test]" },
-	{ .name = "via", .page = "general", .label = "Sent by", .kind = FIELD_LIST, .flags = FIELD_REQUIRED, .check = check_via,
+	{ .name = "via", .page = "general", .label = "Sent by", .kind = FIELD_LIST, .flags = FIELD_REQUIRED, .check = sheet_check_via,
 	  .help = "The virtual servers that send for it (local bridgeheads), blank between; one for each host.", .example = "mx1/smtp" },
 
 	{ .name = "domain", .page = "space", .label = "E-mail domains", .kind = FIELD_LIST, .flags = FIELD_REQUIRED,
-	  .check = check_domains, .help = "The domains this connector is for, blank between; *.bank.test is all below bank.test, * is "
+	  .check = sheet_check_domains, .help = "The domains this connector is for, blank between; *.bank.test is all below bank.test, * is "
 	  "every domain (smart hosts only). The more specific one wins whatever it costs; among equals the lower cost, 1 to 100 "
 	  "after a comma.", .example = "bank.test,1 *.bank.test,5" },
 	{ .name = "relay-note", .page = "space", .label = "Relay for these", .kind = FIELD_NOTE,
@@ -240,7 +240,7 @@ static const struct field fields[] = {
 
 	{ .name = "reason", .page = "details", .label = "Reason", .kind = FIELD_TEXT,
 	  .help = "Why it is there: your colleagues will ask." },
-	{ .name = "review", .page = "details", .label = "Review on", .kind = FIELD_TEXT, .check = check_review,
+	{ .name = "review", .page = "details", .label = "Review on", .kind = FIELD_TEXT, .check = sheet_check_review,
 	  .help = "The day when somebody should ask whether it is still needed.", .example = "2027-03-31" },
 	{ .name = "created-note", .page = "details", .label = "Made", .kind = FIELD_NOTE, .initial = "not yet" },
 	{ .name = NULL }

@@ -10,6 +10,8 @@ const struct sheet *const sheets[] = {
 	&sheet_certificate,
 	&sheet_virtual_server,
 	&sheet_listener,
+	&sheet_recipe_tls_to,
+	&sheet_recipe_tls_except,
 	&sheet_connector,
 	&sheet_authority,
 	NULL

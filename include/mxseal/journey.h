@@ -174,6 +174,11 @@ void connector_troubles(struct journey *j, const struct connector *c, struct str
 /* Looks the smart hosts of the form up in DNS and puts remarks beside the field. Job id, or 0: nothing to do. */
 int64_t connector_hosts_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 
+/* --- core/journey/rules.c --- */
+/* Makes a connector that does what the administrator's own rows for this key ("bank.test", ".bank.test") do. name NULL: the key.
+ * Refused where a connector cannot say the same. said gets a sentence. */
+int  rule_take(struct journey *j, int64_t server, const char *key, const char *name, int64_t *id, struct str *said, struct err *e);
+
 /* --- core/journey/edits.c --- */
 /* Undoes an edit of what is wanted (store_edit_undo), or makes an undone one again; id 0: the newest. said gets one sentence.
  * No host is touched. */

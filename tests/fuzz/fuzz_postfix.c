@@ -24,7 +24,7 @@ add(struct sections *s, const char *name, const char *mem, size_t len)
 static void
 sections(struct sections *s, const char *data, size_t size)
 {
-	static const char *const names[] = { "main.cf", "master.cf", "map.2", "defaults", "cert.0", "certkey.0", "key.1", "ours" };
+	static const char *const names[] = { "main.cf", "master.cf", "map.2", "defaults", "cert.0", "certkey.0", "key.1", "ours", "pushed.main.cf", "pushed.master.cf" };
 	const char *end = data + size, *at = data;
 	size_t i;
 
@@ -112,6 +112,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct command_list more = { NULL, 0 };
 	struct certificate c = { .id = 0 };
 	struct wanted_host w = { .n_vs = 0 };
+	struct touched_list touched = { NULL, 0 };
 	struct reading r;
 	struct plan p;
 	struct err e = { .code = RC_OK };
@@ -121,6 +122,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)mailsys_postfix.more(&s, &more, &e);
 	command_list_release(&more);
 	if (mailsys_postfix.read(&s, &r, &e) == 0) {
+		mailsys_postfix.touched(&r, &(struct own_text){ "/etc/mxseal/1/tls_policy", "bank.test encrypt\n" }, 1, &touched);
+		touched_list_release(&touched);
 		wanted(&w, &c);
 		if (mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, &e) == 0) {
 			struct sections after = { .n = 0 };

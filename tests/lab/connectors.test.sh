@@ -5,25 +5,9 @@
 # shellcheck source=tests/lab/test.sh
 . "$(dirname "$(readlink -f "$0")")/test.sh"
 
-who=user$$                           # the destinations remember
 marker='Marker-7f3a Kennwort'       # lab-user's, as tests/lab/inside/destd.py knows it
 { echo "$marker"; cat "$work/passphrase"; } > "$work/two"
 
-mail_from() { # SENDER RECIPIENT
-	# shellcheck disable=SC2016 # expanded in the host
-	"$lab" exec mx1 sh -c 'printf "Subject: lab\n\nHello.\n" | sendmail -f "$1" "$2"' - "$1" "$2"
-}
-# took DESTINATION RECIPIENT [FILTER]: sessions in which it was given this recipient, and what the filter says of the last
-took() {
-	"$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg d "$1" --arg r "C: RCPT TO:<$2>" \
-		"[.[] | select(.domain == \$d and .mails > 0 and any(.dialog[]; startswith(\$r)))] | last | ${3:-.port}"
-}
-arrived() { [ "$(took "$1" "$2")" != null ]; }
-with_tls() { [[ $(took "$1" "$2" .tls.version) == TLSv1.* ]]; }
-nowhere() { # RECIPIENT: no destination took it
-	[ "$("$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg r "C: RCPT TO:<$1>" \
-		'[.[] | select(.mails > 0 and any(.dialog[]; startswith($r)))] | length')" = 0 ]
-}
 fingerprint() { # DESTINATION: of the certificate that it shows
 	"$lab" ctl timeout 10 openssl s_client -starttls smtp -connect "mx.$1:25" < /dev/null 2> /dev/null |
 		openssl x509 -outform DER | sha256sum | cut -d' ' -f1

@@ -36,3 +36,21 @@ own_ca_certificate() { # HOST: requested at an own authority and assigned, not p
 	mx authority certificate ca > "$work/ca.pem" || fail "no certificate of the authority"
 	quiet cert request "$1" --cn "$1.lab.test" --authority ca
 }
+
+# --- what the destinations saw
+export who=user$$                    # they remember
+mail_from() { # SENDER RECIPIENT
+	# shellcheck disable=SC2016 # expanded in the host
+	"$lab" exec mx1 sh -c 'printf "Subject: lab\n\nHello.\n" | sendmail -f "$1" "$2"' - "$1" "$2"
+}
+# took DESTINATION RECIPIENT [FILTER]: sessions in which it was given this recipient, and what the filter says of the last
+took() {
+	"$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg d "$1" --arg r "C: RCPT TO:<$2>" \
+		"[.[] | select(.domain == \$d and .mails > 0 and any(.dialog[]; startswith(\$r)))] | last | ${3:-.port}"
+}
+arrived() { [ "$(took "$1" "$2")" != null ]; }
+with_tls() { [[ $(took "$1" "$2" .tls.version) == TLSv1.* ]]; }
+nowhere() { # RECIPIENT: no destination took it
+	[ "$("$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg r "C: RCPT TO:<$1>" \
+		'[.[] | select(.mails > 0 and any(.dialog[]; startswith($r)))] | length')" = 0 ]
+}

@@ -1204,6 +1204,57 @@ authority_on_the_way(void **state)
 	app_close(a);
 }
 
+/* Changed on the host since the last push, a file of ours edited there, and a rule of the administrator's own. */
+static void
+drift_and_found_rules(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct push_record p = { .server = w->mx1, .generation = 3, .started_at = NOW - 600, .ended_at = NOW - 590 };
+	struct found_rule_list rules = { NULL, 0 };
+	struct found_rule *r = found_rule_list_add(&rules);
+	struct vserver v = { .id = 0 };
+	struct err e;
+	char fact[64];
+
+	p.result = xstrdup("kept");
+	must(store_push_save(a->st, &p, &e), &e);
+	push_record_release(&p);
+	must(store_wanted_set(a->st, "vs", w->smtp, "outbound.tls", "encrypt", &e), &e);
+	must(store_vserver_get(a->st, w->smtp, &v, &e), &e);
+	for (size_t i = 0; i < v.found.n; i++)
+		if (strcmp(v.found.v[i].name, "outbound.tls") == 0) {
+			xset(&v.found.v[i].value, "may");
+			xset(&v.found.v[i].native, "smtp_tls_security_level = may");
+		}
+	must(store_vserver_save(a->st, &v, &e), &e);
+	vserver_release(&v);
+	snprintf(fact, sizeof(fact), "pushed:%lld", (long long)w->mx1);
+	must(store_fact_set(a->st, fact, "{\"generation\":3,\"vs\":{\"smtp\":{\"settings\":{\"outbound.tls\":\"encrypt\"}}}}", &e), &e);
+	snprintf(fact, sizeof(fact), "touched:%lld", (long long)w->mx1);
+	must(store_fact_set(a->st, fact, "[[\"/etc/mxseal/3/tls_policy\",\"edited\",\"--- /etc/mxseal/3/tls_policy\\n+++ "
+	    "/etc/mxseal/3/tls_policy\\n@@ -1 +1,2 @@\\n bank.test encrypt\\n+shop.test secure\\n\"]]", &e), &e);
+	r->kind = xstrdup("transport");
+	r->source = xstrdup("hash:/etc/postfix/transport");
+	r->key = xstrdup("shop.test");
+	r->value = xstrdup("smtp:[gw.shop.test]");
+	must(store_found_rules_set(a->st, w->mx1, &rules, &e), &e);
+	found_rule_list_release(&rules);
+	app_tick(a, when_monotonic_ms());
+	main_select(a, "server 1");
+	app_key(a, 'D');
+	assert_ptr_equal(a->top->ops, &view_drift);
+	shot(a, "drift");
+	survive_odd_sizes(a);
+	app_key(a, K_END);
+	shot(a, "drift-file");
+	app_key(a, K_ESC);
+	main_select(a, "found 1");
+	app_key(a, K_RIGHT);
+	app_key(a, K_DOWN);
+	shot(a, "found-rule");
+}
+
 int
 main(void)
 {
@@ -1231,6 +1282,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(chosen_as_typed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(drift_and_found_rules, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 #include "tui/console/app.h"
 
 static const struct view_ops *const views[] = { &view_main, &view_sheet, &view_plan, &view_push_watch, &view_queue, &view_probe,
-    &view_activity, &view_certificate, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey };
+    &view_activity, &view_certificate, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift };
 
 struct world { char *dir, *store; struct app *app; int64_t mx1, smtp; };
 

@@ -105,6 +105,63 @@ cmd_connector_set(struct cli *c, const struct args *a, struct err *e)
 	return save(c, a, id, e);
 }
 
+/* The administrator's own rules, of every server or of those named. */
+static int
+found_list(struct cli *c, struct err *e)
+{
+	static const char *const head[] = { "SERVER", "KIND", "FOR", "SAYS", "STANDS IN", "" };
+	struct table t = { .head = head, .columns = 6 };
+	struct server_list servers = { NULL, 0 };
+	json_t *rows = json_array();
+	size_t i, k;
+	int rc = store_servers(journey_store(c->j), &servers, e);
+
+	for (i = 0; i < servers.n && rc == 0; i++) {
+		struct found_rule_list l = { NULL, 0 };
+
+		rc = store_found_rules(journey_store(c->j), servers.v[i].id, &l, e);
+		for (k = 0; k < l.n; k++) {
+			const struct found_rule *r = &l.v[k];
+
+			json_array_append_new(rows, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "server", json_text(servers.v[i].name), "kind",
+			    json_text(r->kind), "source", json_text(r->source), "key", json_text(r->key), "value", json_text(r->value),
+			    "trouble", json_text(r->trouble)));
+			table_cell(&t, "%s", servers.v[i].name);
+			table_cell(&t, "%s", r->kind);
+			table_cell(&t, "%s", *r->key ? r->key : "-");
+			table_cell(&t, "%s", r->value);
+			table_cell(&t, "%s", r->source);
+			table_cell(&t, "%s", r->trouble != NULL ? r->trouble : "");
+		}
+		found_rule_list_release(&l);
+	}
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:O}", "found", rows));
+	table_print_unless(&t, c->json || rc == -1);
+	json_decref(rows);
+	server_list_release(&servers);
+	return rc;
+}
+
+int
+cmd_connector_take(struct cli *c, const struct args *a, struct err *e)
+{
+	struct server sv = { .id = 0 };
+	struct str said = STR_INIT;
+	int64_t id = 0;
+	int rc = cli_server(c, a->words[0], &sv, e);
+
+	if (rc == 0)
+		rc = rule_take(c->j, sv.id, a->words[1], args_get(a, "name"), &id, &said, e);
+	if (rc == 0 && c->json)
+		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)id, "text", json_text(said.s)));
+	else if (rc == 0)
+		out_text(said.s);
+	str_release(&said);
+	server_release(&sv);
+	return rc;
+}
+
 int
 cmd_connector_list(struct cli *c, const struct args *a, struct err *e)
 {
@@ -115,7 +172,10 @@ cmd_connector_list(struct cli *c, const struct args *a, struct err *e)
 	json_t *rows = json_array();
 	size_t i;
 
-	(void)a;
+	if (args_has(a, "found")) {
+		json_decref(rows);
+		return found_list(c, e);
+	}
 	if (store_connectors(journey_store(c->j), &l, e) == -1) {
 		json_decref(rows);
 		return -1;

@@ -74,6 +74,9 @@ static const struct option history_options[] = {
 static const struct option traffic_options[] = {
 	{ "days", "N", "so many days back (7)", false },
 	{ "all", NULL, "every peer, not only the first", false }, { NULL, NULL, NULL, false } };
+static const struct option found_options[] = { { "found", NULL, "the administrator's own rules instead, as last read", false },
+	{ NULL, NULL, NULL, false } };
+static const struct option take_options[] = { { "name", "NAME", "what to call the connector (the key)", false }, { NULL, NULL, NULL, false } };
 static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
@@ -150,11 +153,18 @@ const struct cli_command commands[] = {
 	  cmd_traffic },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
-	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, NULL, NULL, cmd_connector_list },
+	{ "connector take", "SERVER KEY", "take a rule of the administrator's own over into a connector", "KEY is as connector list --found shows "
+	  "it: bank.test, .bank.test. His file keeps every byte;\nafter a push the connector stands in front of it and does the same.", 2, 2, STORE,
+	  take_options, NULL, cmd_connector_take },
+	{ "connector list", "", "all connectors", NULL, 0, 0, STORE, found_options, NULL, cmd_connector_list },
 	{ "connector show", "NAME", "one connector", NULL, 1, 1, STORE, NULL, NULL, cmd_connector_show },
 	{ "connector set", "NAME", "change it", CONNECTOR_MORE, 1, 1, STORE, NULL, "connector", cmd_connector_set },
 	{ "connector remove", "NAME", "forget it; a push takes it off the hosts", NULL, 1, 1, STORE, NULL, NULL,
 	  cmd_connector_remove },
+	{ "recipe tls-to", "NAME", "TLS to selected domains: a connector NAME, as one edit", NULL, 1, 1, STORE, NULL, "tls-to",
+	  cmd_recipe_tls_to },
+	{ "recipe tls-except", "SERVER", "TLS everywhere but a few", "The server sends with TLS only; a virtual server that only sends, without "
+	  "TLS, and a\nconnector for the few bound to it. All of it is one edit.", 1, 1, STORE, NULL, "tls-except", cmd_recipe_tls_except },
 	{ "edits undo", "[ID]", "undo an edit of what is wanted: the newest, or this one", "Puts exactly what it changed back, if that "
 	  "is still as the edit left it. No host\nis touched; what was pushed already goes back by the next push.", 0, 1, STORE, NULL, NULL, cmd_edits_undo },
 	{ "edits redo", "[ID]", "make an undone edit again: the one undone last, or this one", NULL, 0, 1, STORE, NULL, NULL,

@@ -354,6 +354,28 @@ of_group(const struct node *n, int width, struct lines *l)
 	    strncmp(n->key, "connector", 9) == 0 ? "make a connector" : "add a server");
 }
 
+static void
+of_rule(struct app *a, const struct node *n, int width, struct lines *l)
+{
+	struct found_rule_list rules = { NULL, 0 };
+
+	if (store_found_rules(a->st, n->server, &rules, NULL) == 0 && (size_t)n->id < rules.n) {
+		const struct found_rule *r = &rules.v[n->id];
+
+		lines_field(l, STYLE_NORMAL, width, "For", *r->key != '\0' ? r->key : "all that no other rule is for");
+		lines_field(l, STYLE_NORMAL, width, "Says", r->value);
+		lines_field(l, STYLE_NORMAL, width, "Stands in", r->source);
+		if (r->trouble != NULL)
+			lines_wrap(l, STYLE_BAD, width, 2, r->trouble);
+		lines_wrap(l, STYLE_NORMAL, width, 0, "The administrator's own, only to look at: mxseal never changes its file.");
+		if (strcmp(r->kind, "transport") == 0 || strcmp(r->kind, "policy") == 0) {
+			heading(l, "Next step");
+			next(l, width, "Enter", "take it over: a connector in front of it that does the same");
+		}
+	}
+	found_rule_list_release(&rules);
+}
+
 void
 details_of(struct app *a, const struct node *n, int width, struct lines *out)
 {
@@ -368,6 +390,7 @@ details_of(struct app *a, const struct node *n, int width, struct lines *out)
 	case NODE_CERTIFICATE: of_certificate(a, n, width, out); break;
 	case NODE_REQUEST: of_request(a, n, width, out); break;
 	case NODE_AUTHORITY: of_authority(a, n, width, out); break;
+	case NODE_RULE: of_rule(a, n, width, out); break;
 	}
 }
 
@@ -414,6 +437,7 @@ details_command(struct app *a, const struct node *n, struct str *out)
 			server_release(&s);
 		}
 		break;
+	case NODE_RULE: str_add(out, "mxseal connector list --found"); break;
 	case NODE_GROUP: str_add(out, "mxseal server list"); break;
 	}
 }

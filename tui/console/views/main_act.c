@@ -180,6 +180,38 @@ act_new_connector(struct view *v)
 	free(name);
 }
 
+static void
+act_drift(struct view *v)
+{
+	struct node *n = main_selected(v);
+	struct drift_arg arg = { .server = n != NULL ? n->server : 0 };
+
+	if (n != NULL && n->server != 0)
+		view_push(v->app, &view_drift, &arg);
+}
+
+/* The two recipes. */
+static void
+act_tls_to(struct view *v)
+{
+	char *name = NULL;
+
+	(void)vserver_for(v, &name);
+	app_sheet(v->app, "tls-to", 0, name, NULL);
+	free(name);
+}
+
+static void
+act_tls_except(struct view *v)
+{
+	struct node *n = main_selected(v);
+	struct server s = { 0 };
+
+	if (n != NULL && n->server != 0 && store_server_get(v->app->st, n->server, &s, NULL) == 0)
+		app_sheet(v->app, "tls-except", s.id, s.name, NULL);
+	server_release(&s);
+}
+
 static void act_new_authority(struct view *v) { open_sheet(v, "authority", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
 
 static void
@@ -349,7 +381,7 @@ act_office(struct view *v)
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
 	{ "approve", act_office }, { "authority", act_office },
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
-	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_plan }, { "read", act_read },
+	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_drift }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
 	{ "keep", act_history }, { "status", act_history }, { "start", act_start_stop }, { "recover", act_history }, { "properties", act_properties },
 	{ NULL, NULL }
@@ -379,6 +411,33 @@ mend(struct view *v, const struct node *n)
 }
 
 static void
+take_answer(struct app *a, struct view *v, int64_t server, const char *text)
+{
+	struct str said = STR_INIT;
+	struct err e = { .code = RC_OK };
+	struct node *n = v != NULL ? main_selected(v) : NULL;
+	int64_t id;
+
+	if (text == NULL || n == NULL || n->kind != NODE_RULE)
+		return;
+	if (rule_take(a->j, server, n->object_name, NULL, &id, &said, &e) != 0)
+		app_fail(a, &e);
+	else
+		app_say(a, STYLE_OK, "%s", said.s);
+	str_release(&said);
+}
+
+static void
+act_take(struct view *v, const struct node *n)
+{
+	if (strcmp(n->state, "transport") == 0 || strcmp(n->state, "policy") == 0)
+		prompt_open(v->app, PROMPT_YESNO, v, n->server, take_answer, "Make a connector that does the same as the rule for %s?",
+		    n->object_name);
+	else
+		app_say(v->app, STYLE_NORMAL, "The administrator's own: no connector does the same, so it stays as it is.");
+}
+
+static void
 act_enter(struct view *v)
 {
 	struct node *n = main_selected(v);
@@ -396,6 +455,7 @@ act_enter(struct view *v)
 	case NODE_CERTIFICATE: act_certificate(v); break;
 	case NODE_AUTHORITY: act_office(v); break;
 	case NODE_REQUEST: act_wizard(v); break;
+	case NODE_RULE: act_take(v, n); break;
 	case NODE_SERVER:
 		if (store_server_get(v->app->st, n->id, &s, NULL) != 0)
 			break;
@@ -548,6 +608,12 @@ const struct action main_actions[] = {
 	  0 },
 	{ 0, "new connector", NULL, "Outbound TLS for chosen domains.", "mxseal connector add NAME ...", act_new_connector,
 	  has_servers, 0 },
+	{ 'D', "drift", "drift", "What was changed on the host since the last push: take it over, leave it, put it back.", "mxseal drift SERVER",
+	  act_drift, on_read_server, ACTION_QUIET },
+	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
+	  act_tls_to, has_servers, 0 },
+	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",
+	  "mxseal recipe tls-except SERVER ...", act_tls_except, on_read_server, 0 },
 	{ 0, "new authority", NULL, "An own certificate authority, kept sealed in the store.", "mxseal authority add own NAME",
 	  act_new_authority, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }

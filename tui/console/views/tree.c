@@ -237,6 +237,29 @@ add_connectors(struct tree *t, const struct server_list *servers, const struct s
 	}
 }
 
+/* The administrator's own rules, as last read: below the connectors, and only to look at. */
+static int
+add_rules(struct tree *t, struct app *a, const struct server *s, int depth, struct err *e)
+{
+	struct found_rule_list l = { NULL, 0 };
+
+	if (store_found_rules(a->st, s->id, &l, e) != 0)
+		return -1;
+	if (l.n > 0)
+		group(t, depth, "found", s->id, "Found connectors", l.n, false);
+	for (size_t i = 0; i < l.n; i++) {
+		const char *name = *l.v[i].key != '\0' ? l.v[i].key : l.v[i].value;
+		struct node *n = add(t, NODE_RULE, depth + 1, "rule", (int64_t)i, l.v[i].trouble != NULL ? '!' : 0, name);
+
+		snprintf(n->key, sizeof(n->key), "rule %lld %lld", (long long)s->id, (long long)i);
+		n->server = s->id;
+		n->object_name = xstrdup(l.v[i].key);
+		n->state = xstrdup(l.v[i].kind);
+	}
+	found_rule_list_release(&l);
+	return 0;
+}
+
 static int64_t
 server_of_request(struct app *a, const struct request *r)
 {
@@ -340,6 +363,8 @@ add_server(struct tree *t, struct app *a, const struct stock *k, const struct se
 	add_vservers(t, a, s, depth + 1, &vs);
 	vserver_list_release(&vs);
 	add_connectors(t, k->servers, s, depth + 1, k->connectors);
+	if (add_rules(t, a, s, depth + 1, e) != 0)
+		return -1;
 	add_certificates(t, a, s->id, depth + 1, k->certs, k->requests);
 	return 0;
 }

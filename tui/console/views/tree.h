@@ -5,7 +5,8 @@
 #include "tui/console/app.h"
 
 enum node_kind {
-	NODE_GROUP, NODE_ATTENTION, NODE_SERVER, NODE_VSERVER, NODE_CONNECTOR, NODE_CERTIFICATE, NODE_REQUEST, NODE_AUTHORITY
+	NODE_GROUP, NODE_ATTENTION, NODE_SERVER, NODE_VSERVER, NODE_CONNECTOR, NODE_CERTIFICATE, NODE_REQUEST, NODE_AUTHORITY,
+	NODE_RULE                 /* one of the administrator's own; id: its place */
 };
 
 struct node {
