@@ -7,8 +7,6 @@
 #include "mxseal/clean.h"
 #include "private.h"
 
-#define DAY 86400
-
 const struct revocation_reason revocation_reasons[] = {
 	{ "unspecified", 0, "no reason is given" },
 	{ "key-compromise", 1, "somebody else has, or may have, the key" },

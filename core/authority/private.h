@@ -9,4 +9,23 @@
 int authority_open(const struct authority *a, const struct secret *passphrase, int64_t now, X509 **issuer, EVP_PKEY **key,
         struct err *e);
 
+#define DAY 86400
+#define BACKDATE 300             /* peers whose clock is a little behind must not see a certificate from the future */
+#define DAYS_MAX 36500
+#define ISSUE_DAYS 365           /* life of what it issues, where nothing else was chosen */
+
+/* Its own certificate first, then what is above it. x509_stack_free(); NULL with e set. */
+STACK_OF(X509) *authority_chain(const struct authority *a, struct err *e);
+EVP_PKEY *authority_open_key(const struct authority *a, const struct secret *passphrase, struct err *e);
+/* May it, and everybody above it, issue for these names (blank between)? RC_CERT with the one that is outside. */
+int authority_permits(const struct authority *a, const char *names, struct err *e);
+
+/* Parts of a certificate; 0 or -1. below: how many authorities may stand between it and a server, -1: it is a server's. */
+int authority_set_serial(X509 *x);
+int authority_set_dates(X509 *x, int64_t from, int64_t until);
+int authority_add_extension(X509 *x, int nid, void *value, int critical);
+int authority_add_constraints(X509 *x, int below);
+int authority_add_key_id(X509 *x);
+int authority_add_issuer_id(X509 *x, X509 *issuer);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "mxseal/clean.h"
 #include "mxseal/str.h"
 #include "mxseal/xalloc.h"
@@ -41,7 +42,7 @@ static const size_t request_texts[] = {
 static const size_t certificate_texts[] = {
 	TEXT(certificate, name), TEXT(certificate, subject), TEXT(certificate, issuer), TEXT(certificate, cn),
 	TEXT(certificate, san), TEXT(certificate, serial), TEXT(certificate, sha256), TEXT(certificate, spki_sha256),
-	TEXT(certificate, key_type), TEXT(certificate, key_path), TEXT(certificate, pem), END
+	TEXT(certificate, key_type), TEXT(certificate, key_path), TEXT(certificate, sealed_key), TEXT(certificate, pem), END
 };
 
 static const size_t authority_texts[] = {
@@ -169,6 +170,22 @@ key_kind_name(enum key_kind k)
 	return (size_t)k < KEY_KINDS ? key_kind_names[k] : "unknown";
 }
 
+/* Kinds that exist and that mail cannot use. */
+static const struct { const char *start, *why; } refused_keys[] = {
+	{ "rsa-8192", "the handshake takes too long, and many authorities refuse it" },
+	{ "rsa-16384", "the handshake takes too long, and many authorities refuse it" },
+	{ "rsa-512", "it is broken within hours" },
+	{ "rsa-768", "it has been broken" },
+	{ "rsa-1", "it is too weak: authorities and peers have refused less than 2048 bits since 2014" },
+	{ "dsa", "TLS 1.3 and the TLS libraries of today do not take it" },
+	{ "ec-p192", "it is too weak; P-256 is the least" },
+	{ "ec-p224", "it is too weak; P-256 is the least" },
+	{ "ec-p521", "many peers and most public authorities do not take it" },
+	{ "ed25519", "no public authority signs it, and many mail servers cannot use it" },
+	{ "ed448", "no public authority signs it, and many mail servers cannot use it" },
+	{ NULL, NULL }
+};
+
 int
 key_kind_parse(enum key_kind *out, const char *name, struct err *e)
 {
@@ -176,6 +193,11 @@ key_kind_parse(enum key_kind *out, const char *name, struct err *e)
 		if (text_ieq(name, key_kind_names[i])) {
 			*out = (enum key_kind)i;
 			return 0;
+		}
+	for (size_t i = 0; refused_keys[i].start != NULL; i++)
+		if (strncasecmp(name, refused_keys[i].start, strlen(refused_keys[i].start)) == 0) {
+			err_set(e, RC_INVALID, "%s is not offered: %s", clean(name), refused_keys[i].why);
+			return err_hint(e, "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096");
 		}
 	err_set(e, RC_INVALID, "\"%s\" is no kind of key", clean(name));
 	return err_hint(e, "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096");

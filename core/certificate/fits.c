@@ -115,19 +115,26 @@ refuse_purpose(const struct question *q, struct err *e)
 	return err_hint(e, "ask the authority for a server certificate (serverAuth)");
 }
 
+/* The least that peers take of this kind of key, when it has less; else 0. */
+static int
+weak_key(EVP_PKEY *key)
+{
+	int least = EVP_PKEY_is_a(key, "EC") ? 256 : EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS") ? 2048 : 0;
+
+	return EVP_PKEY_get_bits(key) < least ? least : 0;
+}
+
 static int
 refuse_key(const struct question *q, struct err *e)
 {
 	EVP_PKEY *key = X509_get0_pubkey(q->leaf);
+	int least;
 
 	if (key == NULL)
 		return err_set(e, RC_CERT, "the key of the certificate %s is of a kind that cannot be used", q->subject);
-	if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048)
-		return err_set(e, RC_CERT, "the key of the certificate %s is too weak: %s; 2048 bits are the least", q->subject,
-		    x509_key_words(key));
-	if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) < 256)
-		return err_set(e, RC_CERT, "the key of the certificate %s is too weak: %s; 256 bits are the least", q->subject,
-		    x509_key_words(key));
+	if ((least = weak_key(key)) != 0)
+		return err_set(e, RC_CERT, "the key of the certificate %s is too weak: %s; %d bits are the least", q->subject,
+		    x509_key_words(key), least);
 	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519")
 	    && !EVP_PKEY_is_a(key, "ED448") && !EVP_PKEY_is_a(key, "RSA-PSS"))
 		return err_set(e, RC_CERT, "the key of the certificate %s is %s, which TLS does not take", q->subject,
@@ -238,7 +245,8 @@ warn_trust(const struct question *q, struct str *w)
 			str_addf(w, "the chain ends at an issuer that is unknown here: %s\n", clean(issuer));
 		break;
 	default:
-		str_addf(w, "peers that verify will refuse it: %s\n", verify_words(q->verified.code));
+		str_addf(w, "peers that verify will refuse it: %s%s%s%s\n", verify_words(q->verified.code), q->verified.who[0] ? " (" : "",
+		    q->verified.who, q->verified.who[0] ? ")" : "");
 	}
 	if (q->verified.time_code != X509_V_OK && q->verified.time_depth > 0)
 		str_addf(w, "peers that verify will refuse it: %s\n", q->verified.time_code == X509_V_ERR_CERT_HAS_EXPIRED

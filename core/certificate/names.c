@@ -166,6 +166,21 @@ name_to_ascii(const char *name, struct str *out, struct err *e)
 	return rc;
 }
 
+bool
+name_to_people(const char *name, struct str *out)
+{
+	char *unicode = NULL;
+	bool yes;
+
+	if (!needs_idna(name) || !clean_is(name, strlen(name)))
+		return false;
+	yes = idn2_to_unicode_8z8z(name, &unicode, 0) == IDN2_OK && strcmp(unicode, name) != 0;
+	if (yes)
+		str_add(out, clean(unicode));
+	idn2_free(unicode);
+	return yes;
+}
+
 /* --- does a certificate's name cover a name --- */
 
 static size_t

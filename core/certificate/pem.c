@@ -1,5 +1,5 @@
-/* PEM armour (RFC 7468) found in whatever came by mail or by web page: text around, any line ends, indented or overlong
- * lines, byte order marks, UTF-16. OpenSSL's own reader takes less of this; what is inside is left to OpenSSL. */
+/* PEM armour (RFC 7468) found in whatever came by mail or by web page: text around, any line ends, indented, quoted ("> ") or
+ * overlong lines, byte order marks, UTF-16. OpenSSL's own reader takes less of this; what is inside is left to OpenSSL. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,13 +60,35 @@ pem_label_is(const struct pem_block *b, const char *label)
 	return b->label_len == strlen(label) && memcmp(b->label, label, b->label_len) == 0;
 }
 
+/* Without what a mail program puts in front of each line of a message that is answered or forwarded: "> ", ">> ", "> > ". */
+static char *
+unquoted(const char *body, size_t len, size_t *n)
+{
+	char *out = xcalloc(1, len + 1);
+	bool at_start = true;
+	size_t i;
+
+	for (i = 0, *n = 0; i < len; i++) {
+		if (body[i] == '\n' || body[i] == '\r')
+			at_start = true;
+		else if (body[i] != '>' && body[i] != ' ' && body[i] != '\t')
+			at_start = false;
+		if (!at_start || body[i] != '>')
+			out[(*n)++] = body[i];
+	}
+	return out;
+}
+
 unsigned char *
 pem_bytes(const struct pem_block *b, size_t *n)
 {
-	size_t max = b->body_len / 4 * 3 + 3;
+	size_t max = b->body_len / 4 * 3 + 3, len;
+	char *body = unquoted(b->body, b->body_len, &len);
 	unsigned char *out = xcalloc(1, max);
+	bool ok = base64_decode(body, len, out, max, n) == 0 && *n > 0;
 
-	if (base64_decode(b->body, b->body_len, out, max, n) == 0 && *n > 0)
+	free(body);
+	if (ok)
 		return out;
 	free(out);
 	return NULL;

@@ -10,8 +10,8 @@ struct pem_block {
 	size_t label_len, body_len;
 };
 
-/* The next block at or after *at; *at moves behind it. False at the end. Lenient: any line ends, indented lines, long
- * lines, text around; a block without its end line is not one. (pem.c) */
+/* The next block at or after *at; *at moves behind it. False at the end. Lenient: any line ends, indented or quoted lines,
+ * long lines, text around; a block without its end line is not one. (pem.c) */
 bool pem_next(const char *text, size_t len, size_t *at, struct pem_block *out);
 bool pem_label_is(const struct pem_block *b, const char *label);
 /* The bytes of a block; NULL when it is not base64 (an encrypted block has headers and is not). Freed with free(). */

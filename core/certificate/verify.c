@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static const struct words {
 	{ X509_V_ERR_CERT_HAS_EXPIRED, "a certificate in the chain has expired" },
 	{ X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD, "a certificate in the chain has an unreadable date" },
 	{ X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD, "a certificate in the chain has an unreadable date" },
-	{ X509_V_ERR_INVALID_CA, "a certificate in the chain was issued by one that is no authority" },
+	{ X509_V_ERR_INVALID_CA, "a certificate in the chain was issued by one that is no authority or may not sign" },
 	{ X509_V_ERR_INVALID_NON_CA, "the certificate is an authority's own" },
 	{ X509_V_ERR_PATH_LENGTH_EXCEEDED, "an authority in the chain was not allowed to make another one" },
 	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, "the chain is too long" },
@@ -79,6 +80,19 @@ system_load(void)
 
 /* --- one attempt --- */
 
+static void
+name_it(struct verify_result *r, X509 *x)
+{
+	bool weak = r->code == X509_V_ERR_CA_KEY_TOO_SMALL;
+	char *subject;
+
+	if (x == NULL || r->depth == 0)
+		return;
+	subject = x509_name_text(X509_get_subject_name(x));
+	snprintf(r->who, sizeof(r->who), "%.100s%s%s", clean(subject), weak ? ": " : "", weak ? x509_key_words(X509_get0_pubkey(x)) : "");
+	free(subject);
+}
+
 static int
 collect(int ok, X509_STORE_CTX *ctx)
 {
@@ -95,6 +109,7 @@ collect(int ok, X509_STORE_CTX *ctx)
 	} else if (r->code == X509_V_OK) {
 		r->code = code;
 		r->depth = depth;
+		name_it(r, X509_STORE_CTX_get_current_cert(ctx));
 	}
 	return 1;
 }
@@ -200,7 +215,10 @@ say(struct cert_verdict *out, X509 *leaf, const char *name, const struct verify_
 	if (r->code != X509_V_OK) {
 		issuer = x509_name_text(X509_get_issuer_name(leaf));
 		out->code = r->code;
-		put_text(out, xasprintf("%s (issued by %s)", verify_words(r->code), clean(issuer)));
+		if (r->who[0] != '\0' && !issuer_missing(r->code))
+			put_text(out, xasprintf("%s (%s)", verify_words(r->code), r->who));
+		else
+			put_text(out, xasprintf("%s (issued by %s)", verify_words(r->code), clean(issuer)));
 		free(issuer);
 	} else if (r->time_code != X509_V_OK) {
 		out->code = r->time_code;

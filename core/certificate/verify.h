@@ -8,6 +8,7 @@
 struct verify_result {
 	int code, depth;
 	int time_code, time_depth;
+	char who[160];             /* whose certificate code is about, where that is not the server's own; with a weak key, which */
 };
 
 void verify_chain(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t now, struct verify_result *out);

@@ -8,8 +8,6 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define SOON (30 * 86400)   /* a certificate that ends within this many seconds is named */
-
 void
 attention_list_release(struct attention_list *l)
 {
@@ -23,8 +21,8 @@ attention_list_release(struct attention_list *l)
 	memset(l, 0, sizeof(*l));
 }
 
-static struct attention *
-add(struct attention_list *l, char sign, int64_t server, const char *next, char *text)
+struct attention *
+attention_add(struct attention_list *l, char sign, int64_t server, const char *next, char *text)
 {
 	struct attention *a;
 
@@ -40,7 +38,7 @@ about_push(struct journey *j, const struct server *sv, struct attention_list *ou
 	char *fact = xasprintf("push-state:%lld", (long long)sv->id), *state = NULL;
 
 	if (store_fact_get(j->store, fact, &state, NULL) == 0 && !text_eq(state, "idle"))
-		add(out, '!', sv->id, "push", xasprintf("%s: a push is %s there", sv->name,
+		attention_add(out, '!', sv->id, "push", xasprintf("%s: a push is %s there", sv->name,
 		    text_eq(state, "waiting") ? "waiting to be kept or undone" : "unfinished"));
 	free(fact);
 	free(state);
@@ -54,7 +52,7 @@ about_queue(struct journey *j, const struct server *sv, struct attention_list *o
 
 	if (store_fact_get(j->store, fact, &text, NULL) == 0) {
 		(void)sscanf(text, "%*d%n", &n);
-		add(out, '!', sv->id, "queue", xasprintf(strtoll(text, NULL, 10) == 1 ? "%s: %.*s message waits because of TLS,%s"
+		attention_add(out, '!', sv->id, "queue", xasprintf(strtoll(text, NULL, 10) == 1 ? "%s: %.*s message waits because of TLS,%s"
 		    : "%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
 	}
 	free(fact);
@@ -65,9 +63,9 @@ static void
 about_server(struct journey *j, const struct server *sv, struct attention_list *out)
 {
 	if (sv->trouble != NULL)
-		add(out, text_eq(sv->trouble_code, "hostkey") ? '!' : '?', sv->id, "read", xasprintf("%s: %s", sv->name, sv->trouble));
+		attention_add(out, text_eq(sv->trouble_code, "hostkey") ? '!' : '?', sv->id, "read", xasprintf("%s: %s", sv->name, sv->trouble));
 	else if (sv->read_at == 0)
-		add(out, '?', sv->id, "read", xasprintf("%s: never read", sv->name));
+		attention_add(out, '?', sv->id, "read", xasprintf("%s: never read", sv->name));
 	about_push(j, sv, out);
 	about_queue(j, sv, out);
 }
@@ -80,30 +78,15 @@ about_revoked(const struct issued_list *issued, const struct server *sv, const s
 
 	for (i = 0; i < issued->n && vs->served_sha256 != NULL; i++)
 		if (issued->v[i].revoked_at != 0 && text_ieq(issued->v[i].sha256, vs->served_sha256))
-			add(out, '!', sv->id, "certificate", xasprintf("%s/%s serves a certificate that was revoked (%s)", sv->name,
+			attention_add(out, '!', sv->id, "certificate", xasprintf("%s/%s serves a certificate that was revoked (%s)", sv->name,
 			    vs->name, issued->v[i].reason))->vserver = vs->id;
 }
 
 static void
 about_certificate(const struct server *sv, const struct vserver *vs, struct attention_list *out)
 {
-	struct certificate c = { .id = 0 };
-	struct attention *a = NULL;
-	int64_t left;
-
-	if (vs->served_pem != NULL && cert_describe(vs->served_pem, &c, NULL) == 0 && !text_eq(c.subject, c.issuer)) {
-		left = c.not_after - when_now();
-		if (left <= 0)
-			a = add(out, '!', sv->id, "certificate", xasprintf("%s/%s serves a certificate that has expired", sv->name, vs->name));
-		else if (left < SOON)
-			a = add(out, '!', sv->id, "certificate", xasprintf("%s/%s: the certificate ends in %lld days", sv->name, vs->name,
-			    (long long)(left / 86400)));
-	}
-	if (a != NULL)
-		a->vserver = vs->id;
 	if (vs->cert_trouble != NULL)
-		add(out, '!', sv->id, "certificate", xasprintf("%s/%s: %s", sv->name, vs->name, vs->cert_trouble))->vserver = vs->id;
-	certificate_release(&c);
+		attention_add(out, '!', sv->id, "certificate", xasprintf("%s/%s: %s", sv->name, vs->name, vs->cert_trouble))->vserver = vs->id;
 }
 
 /* A virtual server that takes no mail in is always in sight: stopping is easily forgotten. */
@@ -132,7 +115,6 @@ about_requests(struct journey *j, struct attention_list *out)
 {
 	struct request_list l = { NULL, 0 };
 	struct submission s;
-	char date[16];
 	size_t i;
 
 	if (store_requests(j->store, 0, &l, NULL) == -1)
@@ -142,14 +124,12 @@ about_requests(struct journey *j, struct attention_list *out)
 
 		if (!text_eq(l.v[i].state, "pending"))
 			continue;
-		when_date(date, l.v[i].created_at);
 		memset(&s, 0, sizeof(s));
 		if (store_submission_of(j->store, l.v[i].id, &s, NULL) == 1 && text_eq(s.state, "denied"))
-			a = add(out, '!', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s was denied%s%s",
+			a = attention_add(out, '!', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s was denied%s%s",
 			    (long long)l.v[i].id, l.v[i].subject.cn, s.why ? ": " : "", s.why ? s.why : ""));
 		else
-			a = add(out, '?', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s waits for its answer since %s",
-			    (long long)l.v[i].id, l.v[i].subject.cn, date));
+			a = attention_add(out, '?', l.v[i].key_server, "certificate", request_waits(&l.v[i]));
 		submission_release(&s);
 		a->vserver = l.v[i].vserver;
 		a->request = l.v[i].id;
@@ -158,7 +138,7 @@ about_requests(struct journey *j, struct attention_list *out)
 }
 
 static void
-about_authorities(struct journey *j, struct attention_list *out)
+about_authorities(struct journey *j, int64_t soon, struct attention_list *out)
 {
 	struct authority_list l = { NULL, 0 };
 	struct submission_list s;
@@ -174,9 +154,9 @@ about_authorities(struct journey *j, struct attention_list *out)
 			submission_list_release(&s);
 		}
 		if (n > 0)
-			add(out, '?', 0, "approve", xasprintf("%s: %zu request%s for approval", l.v[i].name, n, n == 1 ? " waits" : "s wait"))->authority = l.v[i].id;
-		if (l.v[i].not_after - when_now() < SOON)
-			add(out, '!', 0, "authority", xasprintf("the authority %s %s: nothing it signed is trusted after that", l.v[i].name,
+			attention_add(out, '?', 0, "approve", xasprintf("%s: %zu request%s for approval", l.v[i].name, n, n == 1 ? " waits" : "s wait"))->authority = l.v[i].id;
+		if (l.v[i].not_after - when_now() < soon)
+			attention_add(out, '!', 0, "authority", xasprintf("the authority %s %s: nothing it signed is trusted after that", l.v[i].name,
 			    l.v[i].not_after <= when_now() ? "has expired" : "ends soon"))->authority = l.v[i].id;
 	}
 	authority_list_release(&l);
@@ -192,7 +172,7 @@ about_rest(struct journey *j, struct attention_list *out)
 	if (push_retry_servers(j, &l, NULL) == 0 && l.n > 0) {
 		for (i = 0; i < l.n && i < 3; i++)
 			str_addf(&names, "%s%s", i > 0 ? ", " : "", l.v[i].name);
-		add(out, '!', 0, "retry", xasprintf("left of a push: %s%s (mxseal push --retry)", names.s, l.n > 3 ? " ..." : ""));
+		attention_add(out, '!', 0, "retry", xasprintf("left of a push: %s%s (mxseal push --retry)", names.s, l.n > 3 ? " ..." : ""));
 	}
 	server_list_release(&l);
 	str_release(&names);
@@ -209,6 +189,13 @@ worse(const void *a, const void *b)
 int
 attention(struct journey *j, struct attention_list *out, struct err *e)
 {
+	return attention_within(j, ATTENTION_DAYS, out, e);
+}
+
+int
+attention_within(struct journey *j, int days, struct attention_list *out, struct err *e)
+{
+	int64_t soon = (int64_t)days * 86400;
 	struct server_list l = { NULL, 0 };
 	struct issued_list issued = { NULL, 0 };
 	struct vserver_list v;
@@ -224,13 +211,15 @@ attention(struct journey *j, struct attention_list *out, struct err *e)
 			for (k = 0; k < v.n; k++) {
 				about_listener(j, &l.v[i], &v.v[k], out);
 				about_certificate(&l.v[i], &v.v[k], out);
+				watch_vserver(j, &l.v[i], &v.v[k], soon, out);
 				about_revoked(&issued, &l.v[i], &v.v[k], out);
 			}
 		vserver_list_release(&v);
+		watch_files(j, &l.v[i], out);
 	}
 	issued_list_release(&issued);
 	about_requests(j, out);
-	about_authorities(j, out);
+	about_authorities(j, soon, out);
 	about_rest(j, out);
 	if (out->n > 1)
 		qsort(out->v, out->n, sizeof(*out->v), worse);

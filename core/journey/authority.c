@@ -8,31 +8,117 @@
 #include "mxseal/when.h"
 
 int
-authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id, struct err *e)
+authority_add_own(struct journey *j, const struct authority_wish *wish, const char *parent, int64_t *id, struct err *e)
 {
-	struct authority a = { .id = 0 };
-	enum key_kind kind;
+	struct authority_wish w = *wish;
+	struct authority a = { .id = 0 }, above = { .id = 0 };
 	int rc = -1;
 
-	if (store_authority_by_name(j->store, name, &a, NULL) == 0) {
-		err_set(e, RC_EXISTS, "there is an authority %s already", clean(name));
+	w.parent = NULL;
+	if (store_authority_by_name(j->store, w.name, &a, NULL) == 0) {
+		err_set(e, RC_EXISTS, "there is an authority %s already", clean(w.name));
 		goto out;
 	}
-	if (key_kind_parse(&kind, text_empty(key) ? "ec-p256" : key, e) == -1 || subject_field_check("cn", cn, e) == -1)
+	if (subject_field_check("cn", w.cn, e) == -1)
 		goto out;
+	if (!text_empty(parent)) {
+		if (store_authority_by_name(j->store, parent, &above, e) == -1)
+			goto out;
+		w.parent = &above;
+	}
 	if (!journey_has_passphrase(j)) {
-		err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: choose a passphrase", clean(name));
+		err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: choose a passphrase", clean(w.name));
 		goto out;
 	}
 	if (passphrase_fits(j, e) == -1)
 		goto out;
-	if (authority_make(name, cn, kind, days, &j->passphrase, when_now(), &a, e) == -1 ||
-	    store_authority_save(j->store, &a, e) == -1)
+	if (authority_make(&w, &j->passphrase, when_now(), &a, e) == -1 || store_authority_save(j->store, &a, e) == -1)
 		goto out;
 	*id = a.id;
-	rc = note_activity(j, NULL, "authority-add", 0, e, name);
+	rc = note_activity(j, NULL, "authority-add", 0, e, w.name);
 out:
 	authority_release(&a);
+	authority_release(&above);
+	return rc;
+}
+
+/* --- new dates --- */
+
+/* The one in the list that signed it; NULL: it is a root, or that one is not kept here. */
+static const struct authority *
+above_of(const struct authority_list *l, const struct authority *a)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->v[i].id != a->id && authority_is_above(&l->v[i], a))
+			return &l->v[i];
+	return NULL;
+}
+
+struct renewal { struct authority *a; struct authority_list *all; };
+
+/* Itself, and the chains of those below it. */
+static int
+renewal_body(struct store *st, void *arg, struct err *e)
+{
+	struct renewal *r = arg;
+	size_t i;
+
+	if (store_authority_save(st, r->a, e) == -1)
+		return -1;
+	for (i = 0; i < r->all->n; i++) {
+		struct authority *below = &r->all->v[i];
+
+		if (below->id == r->a->id || text_empty(below->sealed_key) || !authority_is_above(r->a, below))
+			continue;
+		if (authority_rechain(below, r->a, e) == -1 || store_authority_save(st, below, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+authority_renew_own(struct journey *j, int64_t authority, int days, struct err *e)
+{
+	struct authority_list l = { NULL, 0 };
+	struct authority a = { .id = 0 };
+	struct str text = STR_INIT, permits = STR_INIT;
+	const struct authority *above;
+	bool root;
+	char date[16];
+	int rc = -1;
+
+	if (store_authority_get(j->store, authority, &a, e) == -1 || store_authorities(j->store, &l, e) == -1)
+		goto out;
+	if (text_empty(a.sealed_key)) {
+		err_set(e, RC_INVALID, "%s is no authority of our own: it cannot be renewed here", clean(a.name));
+		goto out;
+	}
+	above = above_of(&l, &a);
+	authority_limits(&a, &permits, &root);
+	if (above == NULL && !root) {
+		err_set(e, RC_NOTFOUND, "the authority that signed %s is not kept here", clean(a.name));
+		goto out;
+	}
+	if (!journey_has_passphrase(j)) {
+		err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", clean(a.name));
+		goto out;
+	}
+	if (authority_renew(&a, above, &j->passphrase, days, when_now(), e) == -1) {
+		forget_wrong_passphrase(j, e);
+		goto out;
+	}
+	if (store_tx(j->store, renewal_body, &(struct renewal){ &a, &l }, e) == -1)
+		goto out;
+	when_date(date, a.not_after);
+	str_addf(&text, "%s, until %s", a.name, date);
+	rc = note_activity(j, NULL, "authority-renew", 0, e, text.s);
+out:
+	authority_list_release(&l);
+	authority_release(&a);
+	str_release(&text);
+	str_release(&permits);
 	return rc;
 }
 

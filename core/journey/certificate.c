@@ -8,7 +8,6 @@
 #include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
-#include "mxseal/probe.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -44,8 +43,7 @@ certificate_state(struct journey *j, int64_t vserver)
 
 /* --- trust anchors of our own --- */
 
-/* Certificates of the authorities kept here, as PEM. */
-static char *
+char *
 own_roots(struct journey *j)
 {
 	struct authority_list l = { NULL, 0 };
@@ -160,11 +158,10 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 	m->form->result_id = m->r.id;
 	if (m->authority == NULL) {
 		if (str_write_file(m->r.out_file, m->r.pem, strlen(m->r.pem), 0644, e) == -1) {
-			err_hint(e, "the request is kept as #%lld; 'mxseal --json cert requests' has its text", (long long)m->r.id);
+			err_hint(e, "the request is kept as #%lld; mxseal cert request-text %lld has its text", (long long)m->r.id, (long long)m->r.id);
 			goto note;
 		}
-		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
-		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, digest);
+		str_addf(&text, "Request #%lld for %s is in %s, for the authority.\n", (long long)m->r.id, m->r.subject.cn, m->r.out_file);
 	} else if (text_eq(a.policy, "ask")) {
 		if (authority_submit(j, a.id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e) == -1) {
 			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
@@ -186,6 +183,8 @@ note:
 		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
 	if (rc == 0)
 		str_addn(&m->form->result, text.s, text.len);
+	if (rc == 0 && m->authority == NULL)
+		request_to_send(&m->r, &m->form->result);
 	authority_release(&a);
 	str_release(&text);
 	str_release(&pem);
@@ -344,8 +343,8 @@ find_request(struct journey *j, int64_t vserver, int64_t request, const void *me
 	return store_request_get(j->store, request ? request : pending, out, e);
 }
 
-static void
-summarise(const struct certificate *c, const struct str *warnings, struct str *out)
+void
+certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out)
 {
 	char from[16], until[16];
 
@@ -419,7 +418,7 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 		hint_whose(j, r.id, c.spki_sha256, e);
 		goto out;
 	}
-	summarise(&c, &warnings, summary);
+	certificate_summarise(&c, &warnings, summary);
 	rc = 0;
 	if (!commit)
 		goto out;
@@ -498,7 +497,7 @@ certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, stru
 
 	if (store_certificate_get(j->store, certificate, &c, e) == -1 || store_vserver_get(j->store, vserver, &vs, e) == -1)
 		goto out;
-	if (c.key_server != vs.server) {
+	if (c.key_server != vs.server && text_empty(c.sealed_key)) {
 		err_set(e, RC_CERT, "the key of certificate #%lld is not on this host", (long long)c.id);
 		err_hint(e, "keys never leave the host they were made on: request a certificate for this one");
 		goto out;
@@ -520,6 +519,33 @@ int
 certificate_remove(struct journey *j, int64_t vserver, struct err *e)
 {
 	return bind(j, vserver, 0, "certificate-remove", "unbound; it stays here", e);
+}
+
+void
+request_to_send(const struct request *r, struct str *out)
+{
+	char since[16];
+
+	when_date(since, r->created_at);
+	str_addf(out, "It waits for the authority's answer since %s.\nSHA-256 of the file: %s\nThe text to send or to paste:\n\n%s", since,
+	    r->sha256 ? r->sha256 : "-", r->pem ? r->pem : "");
+}
+
+int
+request_write(struct journey *j, int64_t request, const char *path, struct err *e)
+{
+	struct request r = { .id = 0 };
+	char *whole = absolute_path(path);
+	int rc = -1;
+
+	if (store_request_get(j->store, request, &r, e) == -1 || str_write_file(whole, r.pem, strlen(r.pem), 0644, e) == -1)
+		goto out;
+	xset(&r.out_file, whole);
+	rc = store_request_save(j->store, &r, e);
+out:
+	request_release(&r);
+	free(whole);
+	return rc;
 }
 
 int
@@ -544,93 +570,4 @@ out:
 	request_release(&r);
 	str_release(&text);
 	return rc;
-}
-
-/* --- names: what DNS says about them --- */
-
-struct names_look {
-	struct form *form;
-	char *cn;
-	struct str remark;
-	journey_done_fn *done;
-	void *arg;
-};
-
-static void
-names_free(void *arg)
-{
-	struct names_look *l = arg;
-
-	free(l->cn);
-	str_release(&l->remark);
-	free(l);
-}
-
-/* The mail domain a host name belongs to: itself, or what is behind its first dot. */
-static bool
-is_mx_of(const char *name, const char *domain, struct err *e)
-{
-	struct mx_list mx = { .n = 0 };
-	bool yes = false;
-	size_t i;
-
-	if (dns_mx(domain, &mx, e) == 0 && !mx.implicit)
-		for (i = 0; i < mx.n; i++)
-			yes = yes || text_ieq(mx.v[i].name, name);
-	mx_list_release(&mx);
-	return yes;
-}
-
-static int
-names_work(struct job_ctx *ctx, void *arg, struct err *e)
-{
-	struct names_look *l = arg;
-	const char *parent = strchr(l->cn, '.');
-	char **addresses = NULL;
-	size_t n = 0;
-
-	(void)ctx;
-	(void)e;
-	if (dns_addresses(l->cn, &addresses, &n, NULL) == -1 || n == 0)
-		str_add(&l->remark, "! not found in DNS from here; ");
-	else
-		str_addf(&l->remark, "DNS: %s; ", clean(addresses[0]));
-	while (n > 0)
-		free(addresses[--n]);
-	free(addresses);
-	if (is_mx_of(l->cn, l->cn, NULL))
-		str_addf(&l->remark, "MX of %s", clean(l->cn));
-	else if (parent != NULL && strchr(parent + 1, '.') != NULL && is_mx_of(l->cn, parent + 1, NULL))
-		str_addf(&l->remark, "MX of %s", clean(parent + 1));
-	else
-		str_add(&l->remark, "! not an MX of its domain: peers look up the MX name");
-	return 0;
-}
-
-static void
-names_done(void *arg, int rc, const struct err *e)
-{
-	struct names_look *l = arg;
-
-	if (rc == 0 && strcmp(form_get(l->form, "cn"), l->cn) == 0)
-		form_note(l->form, "cn", "%s", l->remark.s);
-	l->done(l->arg, rc, e);
-}
-
-int64_t
-certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg)
-{
-	struct names_look *l;
-	struct job job = { .title = "names in DNS", .work = names_work, .done = names_done, .drop = names_free };
-
-	if (*form_get(f, "cn") == '\0')
-		return 0;
-	l = xcalloc(1, sizeof(*l));
-	l->form = f;
-	l->cn = xstrdup(form_get(f, "cn"));
-	str_init(&l->remark, 4096);
-	l->done = done;
-	l->arg = arg;
-	job.arg = l;
-	return jobq_submit(j->jobs, &job);
 }

@@ -94,6 +94,22 @@ char *connectors_fact(int64_t server);
 int passphrase_fits(struct journey *j, struct err *e);
 void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it when that is what e says */
 
+/* --- keys.c: keys of certificates that live here --- */
+struct open_key { char *path; struct secret pem; };
+struct open_keys { struct open_key *v; size_t n; };
+void open_keys_release(struct open_keys *k);
+char *key_path_for(const char *spki_sha256);        /* where it lies on every host that has it; given away */
+int sealed_key_open(struct journey *j, const struct certificate *c, struct secret *key, struct err *e);
+/* Those that a push to the server may have to carry. RC_PASSPHRASE when one is not known to be there and none was given. */
+int keys_open(struct journey *j, int64_t server, const struct wanted_host *w, struct open_keys *out, struct err *e);
+/* Puts them into a plan that wants them (worker). RC_PASSPHRASE: one is missing. */
+int keys_give(const struct open_keys *k, struct plan *p, struct err *e);
+
+/* --- certificate.c --- */
+char *own_roots(struct journey *j);                 /* certificates of the authorities kept here, PEM; given away */
+/* What is being installed, for people. warnings: one per line. */
+void certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out);
+
 /* --- connector.c --- */
 /* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
 int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);
@@ -110,6 +126,17 @@ int authority_ready(struct journey *j, const char *name, struct err *e);
 /* Records of pushes without an end get the one that the host's journal knows. except: the id of a record that is being
  * written, 0 none. undone: set to a sentence when one turns out to be undone. */
 void fates_learn(struct journey *j, const struct server *sv, const struct push_status *s, int64_t except, char **undone);
+
+/* --- attention.c, watching.c: findings; sentence is given away --- */
+struct attention *attention_add(struct attention_list *l, char sign, int64_t server, const char *next, char *sentence);
+/* soon: seconds; what ends within them is named. */
+void watch_vserver(struct journey *j, const struct server *sv, const struct vserver *vs, int64_t soon, struct attention_list *out);
+void watch_files(struct journey *j, const struct server *sv, struct attention_list *out);
+char *request_waits(const struct request *r);       /* how long, and what to do when that is long */
+/* Names of facts: sentences on files that others can read, one a line; MX names that lead to a server, blank between. */
+char *file_troubles_fact(int64_t server);
+char *mx_names_fact(int64_t server);
+char *by_sni_fact(int64_t server);                  /* set: the certificate served depends on the name asked for */
 
 /* Writes a row of activity; a failure to write it is itself an error. */
 int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);

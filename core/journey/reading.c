@@ -351,7 +351,8 @@ int
 looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e)
 {
 	struct store_arg a = { j, server, l };
-	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server);
+	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server),
+	    *files = file_troubles_fact(server), *sni = by_sni_fact(server);
 	const char *said = section_text(&l->reading.sections, "addresses");
 	int rc = store_tx(j->store, store_body, &a, e);
 
@@ -359,7 +360,13 @@ looked_store(struct journey *j, int64_t server, const struct looked *l, struct e
 		rc = store_fact_set(j->store, fact, l->push_state, e);
 	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
 		rc = store_fact_set(j->store, addresses, said, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
 	free(fact);
 	free(addresses);
+	free(files);
+	free(sni);
 	return rc;
 }

@@ -95,6 +95,7 @@ struct pushing {
 	struct wanted_host wanted;
 	char *roots;                     /* authorities of our own: the proof may trust them */
 	char connectors[65];
+	struct open_keys keys;           /* that live here and that the host may not have */
 	struct looked looked;            /* before; after a push: how the host is now */
 	struct plan plan;
 	bool have_plan;
@@ -117,6 +118,7 @@ pushing_free(void *data)
 	struct pushing *p = data;
 
 	wanted_free(&p->wanted);
+	open_keys_release(&p->keys);
 	looked_release(&p->looked);
 	plan_release(&p->plan);
 	push_report_release(&p->report);
@@ -292,6 +294,8 @@ push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 			i++;
 		return err_set(e, RC_CHECK, "%s: %s; nothing was touched", p->plan.results[i].name, p->plan.results[i].text);
 	}
+	if (!plan_is_empty(&p->plan) && keys_give(&p->keys, &p->plan, e) == -1)
+		return -1;
 	rc = push_apply(&p->plan, h, &p->options, ctx, &p->report, e);
 	look_again(hj, h, ctx);
 	return rc;
@@ -357,6 +361,10 @@ push_start(struct journey *j, int64_t server, const struct plan *shown, const st
 	if (hj == NULL)
 		return -1;
 	p = hj->data;
+	if (keys_open(j, server, &p->wanted, &p->keys, e) == -1) {
+		host_job_discard(hj);
+		return -1;
+	}
 	if (shown != NULL) {
 		p->shown_base = xstrdup(shown->base);
 		p->shown_sum = plan_sum(shown);

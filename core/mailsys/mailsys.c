@@ -35,6 +35,7 @@ reading_release(struct reading *r)
 	str_release(&r->master_cf);
 	str_release(&r->our_files);
 	str_release(&r->warnings);
+	str_release(&r->file_troubles);
 	sections_release(&r->sections);
 	memset(r, 0, sizeof(*r));
 }

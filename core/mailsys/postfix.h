@@ -85,7 +85,9 @@ struct file_list { struct file *v; size_t n; };
 void files_named(const struct view *v, struct file_list *out);
 void file_list_release(struct file_list *l);
 int  files_more(const struct sections *s, struct command_list *cmds, struct err *e);
-/* Text of a section about a file ("cert", "certkey", "key", "mode", "map"), NULL when it was not read or failed. */
+/* Sentences, one a line, on files with keys and certificates that others can read or exchange. (postfix_modes.c) */
+void files_troubles(const struct file_list *l, const struct sections *s, struct str *out);
+/* Text of a section about a file ("cert", "certkey", "certmode", "key", "mode", "map"), NULL when it was not read or failed. */
 const char *file_text(const struct file_list *l, const struct sections *s, enum file_kind kind, const char *path,
         const char *what);
 /* Where a service's certificate and key are by configuration: expanded, "" where none. Given away. */

@@ -66,6 +66,9 @@ judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs
 		ok = c->spki_sha256 && strcmp(hex, c->spki_sha256) == 0;
 		if (!ok)
 			text = xasprintf("the key in %s does not fit the certificate \"%s\"", clean(c->key_path), clean(c->name));
+	} else if (!text_empty(c->sealed_key)) {
+		plan_key(p, c->key_path, c->spki_sha256);
+		text = xasprintf("it is kept here; the push puts it into %s", clean(c->key_path));
 	} else if (text_starts(c->key_path, "/var/lib/mxseal/")) {
 		ok = false;
 		text = xasprintf("there is no usable key in %s", clean(c->key_path));
@@ -472,7 +475,7 @@ broken_before(const struct reading *have, const struct view *after, const struct
 	service_cert_files(after, s, &cert, &key);
 	for (i = 0; i < have->vservers.n; i++)
 		if (text_eq(have->vservers.v[i].title, title) && text_eq(have->vservers.v[i].cert_file, cert))
-			broken = have->vservers.v[i].cert_trouble && !strstr(have->vservers.v[i].cert_trouble, "by everybody");
+			broken = have->vservers.v[i].cert_trouble != NULL;
 	free(cert);
 	free(key);
 	free(title);

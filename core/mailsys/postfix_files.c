@@ -160,6 +160,8 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 			command_add(cmds, name, "sed", "-n", only_certificates, "--", path, (char *)NULL);
 			snprintf(name, sizeof(name), "certkey.%zu", i);
 			command_add(cmds, name, "openssl", "x509", "-in", path, "-noout", "-pubkey", (char *)NULL);
+			snprintf(name, sizeof(name), "certmode.%zu", i);
+			command_add(cmds, name, "stat", "-L", "-c", "%a %U:%G", "--", path, (char *)NULL);
 			break;
 		case FILE_KEY:
 			snprintf(name, sizeof(name), "key.%zu", i);

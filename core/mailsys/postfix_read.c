@@ -120,7 +120,6 @@ read_key(struct vserver *vs, const struct file_list *files, const struct section
 {
 	const char *cert_key = file_text(files, s, FILE_CERT, vs->cert_file, "certkey");
 	const char *key_key = file_text(files, s, FILE_KEY, key, "key");
-	const char *mode = file_text(files, s, FILE_KEY, key, "mode");
 	char a[65], b[65], *text = NULL;
 
 	if (!pem_sha256(key_key, "PUBLIC KEY", b))
@@ -129,8 +128,6 @@ read_key(struct vserver *vs, const struct file_list *files, const struct section
 		text = xasprintf("the certificate in %s cannot be read", clean(vs->cert_file));
 	else if (strcmp(a, b) != 0)
 		text = xasprintf("the key in %s does not fit the certificate", clean(key));
-	else if (mode && strtol(mode, NULL, 8) & 07)
-		text = xasprintf("the key in %s can be read by everybody (mode %.4s)", clean(key), clean(mode));
 	if (text)
 		trouble(vs, text);
 	free(text);
@@ -283,6 +280,7 @@ read_vservers(struct reading *out, const struct view *v)
 	size_t i, listeners;
 
 	files_named(v, &files);
+	files_troubles(&files, &out->sections, &out->file_troubles);
 	read_vserver(out, v, standard, true, &files);      /* without a listener on 25 it still sends */
 	for (i = 0; i < v->master.n; i++)
 		if (&v->master.v[i] != standard && service_is_server(&v->master.v[i]))
@@ -391,6 +389,7 @@ read_warnings(struct reading *out)
 	for (i = 0; i < out->vservers.n; i++)
 		if (out->vservers.v[i].cert_trouble)
 			str_addf(&out->warnings, "%s: %s\n", clean(out->vservers.v[i].name), out->vservers.v[i].cert_trouble);
+	str_addn(&out->warnings, out->file_troubles.s, out->file_troubles.len);
 }
 
 static char *
@@ -422,6 +421,7 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 {
 	struct view v;
 	const char *queue;
+	char *sni;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -429,6 +429,7 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 	str_init(&out->master_cf, 2 * CF_MAX);
 	str_init(&out->our_files, CF_MAX);
 	str_init(&out->warnings, CF_MAX);
+	str_init(&out->file_troubles, CF_MAX);
 	out->queue_messages = -1;
 	out->sections = *s;
 	*s = (struct sections){ 0 };
@@ -444,6 +445,9 @@ postfix_read(struct sections *s, struct reading *out, struct err *e)
 		queue = section_text(&out->sections, "queue");
 		if (queue && strspn(queue, " \t0123456789\n") == strlen(queue) && strpbrk(queue, "0123456789"))
 			out->queue_messages = strtoll(queue, NULL, 10);
+		sni = view_value(&v, NULL, "tls_server_sni_maps");
+		out->by_sni = *sni != '\0';
+		free(sni);
 		out->generation = generation_in_force(&v);
 		read_os(out);
 		read_our_files(out);

@@ -218,6 +218,9 @@ take(const struct ub_result *r, int type, struct answers *out)
 			if (len < 3 || wire_name(p + 2, len - 2, a->text) != 0)
 				continue;
 			a->preference = p[0] << 8 | p[1];
+		} else if (type == ns_t_ptr) {
+			if (wire_name(p, len, a->text) != 0 || a->text[0] == '\0')
+				continue;
 		} else if (len != (type == ns_t_a ? 4u : 16u) ||
 		    inet_ntop(type == ns_t_a ? AF_INET : AF_INET6, p, a->text, sizeof(a->text)) == NULL)
 			continue;
@@ -317,5 +320,53 @@ dns_addresses(const char *name, char ***out, size_t *n, struct err *e)
 	ub_ctx_delete(h.ub);
 	if (rc == 0 && *n == 0)
 		return err_set(e, RC_NOTFOUND, "%s has no address in DNS.", clean(name));
+	return rc;
+}
+
+/* "7.2.0.192.in-addr.arpa", and the half bytes of IPv6 under ip6.arpa (RFC 1035 3.5, RFC 3596 2.5). */
+static int
+reverse_name(const char *address, char out[80])
+{
+	unsigned char raw[16];
+	size_t n = 0;
+	int i;
+
+	if (inet_pton(AF_INET, address, raw) == 1) {
+		snprintf(out, 80, "%d.%d.%d.%d.in-addr.arpa", raw[3], raw[2], raw[1], raw[0]);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, address, raw) != 1)
+		return -1;
+	for (i = 15; i >= 0; i--)
+		n += (size_t)snprintf(out + n, 80 - n, "%x.%x.", raw[i] & 15, raw[i] >> 4);
+	snprintf(out + n, 80 - n, "ip6.arpa");
+	return 0;
+}
+
+int
+dns_names_of(const char *address, char ***out, size_t *n, struct err *e)
+{
+	struct answers *got;
+	struct here h;
+	char name[80];
+	size_t i;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (reverse_name(address, name) != 0)
+		return err_set(e, RC_INVALID, "%s is no IP address.", clean(address));
+	if (here_open(&h, e) != 0)
+		return -1;
+	got = xcalloc(1, sizeof(*got));
+	rc = ask_here(&h, name, ns_t_ptr, got, e);
+	ub_ctx_delete(h.ub);
+	for (i = 0; rc == 0 && i < got->n && *n < ADDRESSES_MAX; i++) {
+		ARRAY_GROW(*out, *n);
+		(*out)[(*n)++] = xstrdup(got->v[i].text);
+	}
+	free(got);
+	if (rc == 0 && *n == 0)
+		return err_set(e, RC_NOTFOUND, "%s has no name in DNS.", clean(address));
 	return rc;
 }

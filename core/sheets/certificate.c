@@ -14,12 +14,14 @@
 #include "mxseal/xalloc.h"
 
 #define FRIENDLY_MAX 200         /* bytes of the name that only people here see */
+#define NOTE_LONG 300            /* bytes of remarks beside a field; what follows is left out */
 
 /* What the form knows of its virtual server. */
 struct wizard {
 	struct vserver vs;
 	struct server server;
 	const char *state;
+	struct str domains;              /* names known to be right: the server's own, and those of the certificate in use */
 };
 
 static void
@@ -29,6 +31,7 @@ wizard_free(void *data)
 
 	vserver_release(&w->vs);
 	server_release(&w->server);
+	str_release(&w->domains);
 	free(w);
 }
 
@@ -178,7 +181,24 @@ check_friendly(const struct form *f, const char *value, struct str *note, struct
 	return err_set(e, RC_INVALID, "a name takes at most %d bytes of UTF-8 and no control characters", FRIENDLY_MAX);
 }
 
-/* Internationalised names are shown both ways; the EHLO name is compared at once, DNS is asked by look(). */
+/* Internationalised names are shown both ways. */
+static void
+note_spelling(const struct form *f, const char *name, struct str *note)
+{
+	struct str ascii = STR_INIT, other = STR_INIT;
+
+	if (name_to_ascii(name, &ascii, NULL) == 0 && strcmp(ascii.s, name) != 0)
+		str_addf(note, "%s in DNS: %s. ", clean(name), ascii.s);
+	else if (name_to_people(name, &other))
+		str_addf(note, "%s reads %s. ", clean(name), other.s);
+	str_reset(&other);
+	if (name_slip(name, of(f)->domains.s, &other))
+		str_addf(note, "! %s: is %s meant? ", clean(name), other.s);
+	str_release(&ascii);
+	str_release(&other);
+}
+
+/* The EHLO name is compared at once, DNS is asked by look(). */
 static int
 check_cn(const struct form *f, const char *value, struct str *note, struct err *e)
 {
@@ -192,8 +212,8 @@ check_cn(const struct form *f, const char *value, struct str *note, struct err *
 		err_set(e, RC_INVALID, "\"%s\" is not a fully qualified name", clean(value));
 		rc = err_hint(e, "peers compare the name they looked up, for example mail.example.org");
 	}
-	if (rc == 0 && strcmp(ascii.s, value) != 0)
-		str_addf(note, "in DNS: %s. ", ascii.s);
+	if (rc == 0)
+		note_spelling(f, value, note);
 	if (rc == 0 && helo != NULL)
 		str_addf(note, text_ieq(ascii.s, helo) ? "is the name %s says in EHLO. " : "%s says %s in EHLO. ",
 		    of(f)->server.name, helo);
@@ -206,10 +226,32 @@ check_san(const struct form *f, const char *value, struct str *note, struct err 
 {
 	const char *helo = of(f)->server.host_name;
 
+	char **w;
+	size_t i;
+
 	if (subject_field_check("san", value, e) == -1)
 		return -1;
+	w = words_split(value, " \t\r\n,", NULL);
+	for (i = 0; w[i] != NULL && note->len < NOTE_LONG; i++)
+		note_spelling(f, w[i], note);
+	words_free(w);
 	if (helo != NULL && !text_ieq(form_get(f, "cn"), helo) && strstr(value, helo) == NULL)
 		str_addf(note, "%s, the name said in EHLO, is not covered. ", helo);
+	return 0;
+}
+
+static int
+check_key(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	enum key_kind kind;
+
+	(void)f;
+	if (key_kind_parse(&kind, value, e) == -1)
+		return -1;
+	if (kind == KEY_EC_P256 || kind == KEY_EC_P384)
+		str_add(note, "peers from before about 2012 (Exchange 2003, OpenSSL 0.9.8, Java 6) take RSA only");
+	else if (kind == KEY_RSA_4096)
+		str_add(note, "the handshake costs several times that of RSA 2048");
 	return 0;
 }
 
@@ -323,7 +365,7 @@ static const struct field fields[] = {
 	{ .name = "name", .page = "key", .label = "Name", .kind = FIELD_TEXT, .check = check_friendly,
 	  .help = "A name for you; the common name where it stays empty.", .example = "mail 2027" },
 	{ .name = "key", .page = "key", .label = "Key", .kind = FIELD_CHOICE, .choices = key_choices, .initial = "ec-p256",
-	  .help = "Weaker keys than these are not offered: peers refuse them." },
+	  .flags = FIELD_FREE, .check = check_key, .help = "Weaker keys than these are not offered: peers refuse them." },
 	{ .name = "key-on", .page = "key", .label = "Made", .kind = FIELD_CHOICE, .flags = FIELD_NO_SCREEN, .choices = key_places,
 	  .initial = "server", .help = "Where the key is made." },
 	{ .name = "o", .page = "organisation", .label = "Organization", .kind = FIELD_TEXT, .check = check_o,
@@ -335,7 +377,7 @@ static const struct field fields[] = {
 	{ .name = "san", .page = "name", .label = "Other names", .kind = FIELD_LIST, .check = check_san,
 	  .help = "More names or addresses the certificate shall cover, blank between. The common name is covered by itself.",
 	  .example = "mx1.example.org mx2.example.org" },
-	{ .name = "country", .page = "geography", .label = "Country/region", .kind = FIELD_CHOICE, .options = country_options,
+	{ .name = "country", .page = "geography", .label = "Country/region", .kind = FIELD_CHOICE, .flags = FIELD_FREE, .options = country_options,
 	  .check = check_country, .help = "Two letters of ISO 3166.", .example = "DE" },
 	{ .name = "state", .page = "geography", .label = "State/province", .kind = FIELD_TEXT, .check = check_state,
 	  .help = "The full official name, no abbreviation." },
@@ -357,7 +399,65 @@ static const struct field fields[] = {
 	{ .name = NULL }
 };
 
-/* Proposes what can be known: the EHLO name, the file, the pending request. */
+/* The certificate in use: the one assigned, else what is served. NULL: none, or one that was signed by itself. */
+static char *
+names_in_use(const struct form *f)
+{
+	struct certificate c = { .id = 0 };
+	const struct vserver *vs = &of(f)->vs;
+	char *names = NULL;
+
+	if (vs->certificate_set && vs->certificate != 0)
+		(void)store_certificate_get(journey_store(f->journey), vs->certificate, &c, NULL);
+	else if (vs->served_pem != NULL)
+		(void)cert_describe(vs->served_pem, &c, NULL);
+	if (c.subject != NULL && !text_eq(c.subject, c.issuer))
+		names = xstrdup(c.san);
+	certificate_release(&c);
+	return names;
+}
+
+static void
+add_domain(struct str *domains, const char *name)
+{
+	const char *dot = name != NULL ? strchr(name, '.') : NULL;
+
+	if (text_empty(name))
+		return;
+	str_addf(domains, " %s", name);
+	if (dot != NULL && strchr(dot + 1, '.') != NULL)
+		str_addf(domains, " %s", dot + 1);
+}
+
+/* Other names: those of the certificate in use, and those that MX leads here by, as far as that was looked at. */
+static void
+propose_names(struct form *f, struct wizard *w)
+{
+	char *used = names_in_use(f), *mx = mx_names_known(f->journey, w->server.id), **words;
+	char *both = xasprintf("%s %s", used ? used : "", mx ? mx : "");
+	struct str san = STR_INIT;
+	size_t i, k;
+
+	add_domain(&w->domains, w->server.host_name);
+	add_domain(&w->domains, w->server.domain);
+	words = words_split(both, " ", NULL);
+	for (i = 0; words[i] != NULL; i++) {
+		add_domain(&w->domains, text_starts(words[i], "*.") ? words[i] + 2 : words[i]);
+		for (k = 0; k < i && !text_ieq(words[k], words[i]); k++)
+			;
+		if (k == i && !text_ieq(words[i], form_get(f, "cn")))
+			str_addf(&san, "%s%s", san.len > 0 ? " " : "", words[i]);
+	}
+	if (san.len > 0)
+		(void)form_set(f, "san", san.s, NULL);
+	words_free(words);
+	str_release(&san);
+	free(both);
+	free(used);
+	free(mx);
+}
+
+/* Proposes what can be known: the names, the file, the pending request. */
 static int
 load(struct form *f, struct err *e)
 {
@@ -365,6 +465,7 @@ load(struct form *f, struct err *e)
 	struct choice_list l = { NULL, 0 };
 	char *file;
 
+	str_init(&w->domains, 65536);
 	f->data = w;
 	f->data_free = wizard_free;
 	if (store_vserver_get(journey_store(f->journey), f->object, &w->vs, e) == -1 ||
@@ -373,6 +474,7 @@ load(struct form *f, struct err *e)
 	w->state = certificate_state(f->journey, f->object);
 	if (w->server.host_name != NULL)
 		(void)form_set(f, "cn", w->server.host_name, NULL);
+	propose_names(f, w);
 	file = xasprintf("%s-%s.csr.pem", w->server.name, w->vs.is_default ? "smtp" : w->vs.name);
 	(void)form_set(f, "out", file, NULL);
 	free(file);
@@ -411,12 +513,27 @@ preview_new(const struct form *f, struct str *out)
 	str_addf(out, "\nNothing that is in use on %s changes before a push.\n", of(f)->server.name);
 }
 
+/* No answer yet: what it is the answer to. */
+static void
+preview_waiting(const struct form *f, struct str *out)
+{
+	struct request r = { .id = 0 };
+
+	if (store_request_get(journey_store(f->journey), strtoll(form_get(f, "request"), NULL, 10), &r, NULL) == 0) {
+		str_addf(out, "Request #%lld for %s\n", (long long)r.id, r.subject.cn);
+		request_to_send(&r, out);
+	}
+	request_release(&r);
+}
+
 static void
 preview_answer(const struct form *f, struct str *out)
 {
 	struct err e;
 
-	if (*form_get(f, "answer") != '\0' && try_answer(f, form_get(f, "answer"), out, &e) == -1)
+	if (*form_get(f, "answer") == '\0')
+		preview_waiting(f, out);
+	else if (try_answer(f, form_get(f, "answer"), out, &e) == -1)
 		str_addf(out, "! %s\n", e.text);
 }
 

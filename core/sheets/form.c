@@ -264,6 +264,8 @@ check_choice(struct form *f, const struct field *fd, const char *value, struct e
 	}
 	if (rc == -1 && like != NULL)
 		rc = form_set(f, fd->name, like, e);
+	else if (rc == -1 && (fd->flags & FIELD_FREE))
+		rc = 0;
 	else if (rc == -1)
 		refuse_choice(fd, &l, value, e);
 	choice_list_release(&l);

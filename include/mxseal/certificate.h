@@ -25,6 +25,11 @@ bool name_covers(const char *pattern, const char *name);
 /* The names that a certificate for this subject has to have: its common name when that is a host name, then its alternative
  * names; A-labels, no doubles, blank between. out is emptied first. RC_INVALID when a field is refused. */
 int subject_names(const struct subject *s, struct str *out, struct err *e);
+/* The name as people read it (U-labels), where it has a label of "xn--"; false: it has none, or none that can be read. */
+bool name_to_people(const char *name, struct str *out);
+/* Looks this name as if a slip had been made in one of these domains (A-labels, blank between), or in ".com"? meant is appended
+ * then: the name that was probably meant. A name below one of the domains is right. */
+bool name_slip(const char *name, const char *domains, struct str *meant);
 struct country { const char *code, *name; };
 extern const struct country countries[];          /* ISO 3166-1, by name, ended by NULL */
 

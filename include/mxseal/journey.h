@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mxseal/authority.h"
+#include "mxseal/authority.h"
 #include "mxseal/err.h"
 #include "mxseal/job.h"
 #include "mxseal/model.h"
@@ -60,13 +61,19 @@ int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, stru
 /* Logs in, reads everything, looks at every listener, stores what was found. */
 int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *arg, struct err *e);
 
+/* --- core/journey/names.c --- */
+/* Looks the names of the form up (addresses, MX, reverse lookups) and puts remarks beside them. Job id, or 0. */
+int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
+/* Asks DNS from here which MX names lead to this server, and keeps that: attention() compares them with its certificate. Without an
+ * answer what was known stays. Job id; 0 when there is nothing to ask (done was called). */
+int64_t names_watch(struct journey *j, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+char *mx_names_known(struct journey *j, int64_t server);              /* what names_watch found, blank between; NULL: nothing */
+
 /* --- core/journey/certificate.c: the certificate wizard's story --- */
 /* What state a virtual server is in: "none", "pending", "installed", "renewal". */
 const char *certificate_state(struct journey *j, int64_t vserver);
 /* Makes key (on the host) and request; writes the file or asks the own CA; f is a form of the certificate wizard. */
 int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e);
-/* Looks the names of the form up (addresses, MX of the domain above, EHLO name) and puts remarks beside them. Job id, or 0. */
-int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 /* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
  * what is being installed, and warnings, for people. commit false: only looks. */
 int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
@@ -76,15 +83,44 @@ int  certificate_process_file(struct journey *j, int64_t vserver, int64_t reques
         struct str *summary, int64_t *certificate, struct err *e);
 int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
 int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
+/* Since when it waits, its SHA-256 and its text, for people; appended. */
+void request_to_send(const struct request *r, struct str *out);
+int  request_write(struct journey *j, int64_t request, const char *path, struct err *e);     /* its text to a file, once more */
 int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
+
+/* --- core/journey/backup.c: certificates with their keys, from files and into files --- */
+struct backup_file { const char *path, *key_path /* the key's own file, or NULL */; const struct secret *passphrase; /* or NULL */ };
+struct backup_view {
+	bool locked;                     /* after -1: the file's passphrase is missing or wrong */
+	bool in_clear;                   /* its key is not encrypted */
+	char *weak;                      /* not NULL: ciphers that do not protect it; it is imported only when that is accepted */
+	char *names;                     /* of the certificate */
+	struct str summary;              /* what is in it, and warnings, for people */
+};
+void backup_view_release(struct backup_view *v);
+/* Opens a backup and judges it for a virtual server as an answer of an authority is judged; changes nothing. v: with an empty
+ * summary. RC_INVALID with v->locked, RC_CERT, RC_PARSE, RC_LIMIT. */
+int  backup_look(struct journey *j, int64_t vserver, const struct backup_file *in, struct backup_view *v, struct err *e);
+/* The same, then its key is sealed here (RC_PASSPHRASE until the store's passphrase is given) and the certificate assigned.
+ * name: what people call it, NULL: its common name. RC_CERT when it is weakly encrypted and accept_weak is not said. */
+int  certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak,
+        struct str *summary, int64_t *certificate, struct err *e);
+/* Can it be exported: does its key live here? RC_CERT with where it lives instead. */
+int  certificate_exportable(struct journey *j, int64_t certificate, struct err *e);
+#define BACKUP_PASSPHRASE_MIN 8
+int  backup_passphrase_check(const struct secret *s, struct err *e);
+/* PKCS#12 (backup_write) under the passphrase, 0600. RC_PASSPHRASE until the store's is given. */
+int  certificate_export(struct journey *j, int64_t certificate, const char *path, const struct secret *passphrase, struct err *e);
 
 /* --- core/journey/sealed.c --- */
 /* Are there keys or passwords here that a passphrase seals? They have one in common; the first one has to be typed twice. */
 bool sealed_keys_exist(struct journey *j);
 
 /* --- core/journey/authority.c: the own authority --- */
-int  authority_add_own(struct journey *j, const char *name, const char *cn, const char *key, int days, int64_t *id,
-        struct err *e);                                                           /* RC_PASSPHRASE until one is given */
+/* parent: name of the authority above it, NULL or "": a root; that of the wish is not used. RC_PASSPHRASE until one is given. */
+int  authority_add_own(struct journey *j, const struct authority_wish *wish, const char *parent, int64_t *id, struct err *e);
+/* New dates under the same key; those below it get its new certificate into their chain. days 0: as many as before. */
+int  authority_renew_own(struct journey *j, int64_t authority, int days, struct err *e);
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
 int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
 
@@ -191,5 +227,8 @@ struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver,
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);
+/* The same, naming what ends within so many days. */
+#define ATTENTION_DAYS 30
+int  attention_within(struct journey *j, int days, struct attention_list *out, struct err *e);
 
 #endif

@@ -21,6 +21,8 @@ struct reading {
 	int64_t queue_messages;                   /* -1 unknown */
 	char *base;                               /* sha256 over what a plan is made from */
 	struct str warnings;                      /* one per line: unused parameters, broken things found */
+	bool by_sni;                              /* which certificate is served depends on the name that a client asks for */
+	struct str file_troubles;                 /* one per line: keys and certificates that others can read or exchange */
 	struct sections sections;                 /* raw, kept for the planner */
 };
 void reading_release(struct reading *r);

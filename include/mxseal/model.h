@@ -129,8 +129,9 @@ struct certificate {
 	char *sha256, *spki_sha256;
 	char *key_type;           /* "EC", "RSA" */
 	int key_bits;
-	int64_t key_server;       /* 0: no key known */
+	int64_t key_server;       /* 0: no key known, or it lives here */
 	char *key_path;
+	char *sealed_key;         /* not NULL: the key lives here, sealed (seal.c); pushes carry it to key_path on the hosts */
 	char *pem;                /* leaf, then chain; no root needed */
 	int64_t authority;        /* issued by this one of ours */
 	int64_t request;

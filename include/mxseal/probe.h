@@ -60,6 +60,8 @@ int dns_mx(const char *domain, struct mx_list *out, struct err *e);
 int dns_mx_via(const struct dialer *d, const char *resolv_conf, const char *domain, struct mx_list *out, struct err *e);
 /* Addresses of a host name, from here. */
 int dns_addresses(const char *name, char ***out, size_t *n, struct err *e);
+/* Names that DNS has for an address (PTR), from here. RC_NOTFOUND: none. */
+int dns_names_of(const char *address, char ***out, size_t *n, struct err *e);
 
 /* --- a whole destination --- */
 struct probe_report {

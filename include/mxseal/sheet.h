@@ -25,7 +25,8 @@ enum field_kind {
 	FIELD_NOTE                /* read-only: value computed by the sheet */
 };
 
-enum { FIELD_REQUIRED = 1, FIELD_READONLY = 2, FIELD_NO_OPTION = 4 /* not on the command line */, FIELD_NO_SCREEN = 8 };
+enum { FIELD_REQUIRED = 1, FIELD_READONLY = 2, FIELD_NO_OPTION = 4 /* not on the command line */, FIELD_NO_SCREEN = 8,
+	FIELD_FREE = 16 /* a choice that takes other values too: its check says which */ };
 
 struct choice_list { struct { char *name, *label; } *v; size_t n; };
 void choice_list_add(struct choice_list *l, const char *name, const char *label);

@@ -95,7 +95,7 @@ make_an_authority(struct vt *t)
 {
 	vt_type(t, ":new auth<Enter>");
 	vt_expect(t, "New authority", 3000);
-	vt_type(t, "house<Tab>House CA<Tab><Tab><Tab>");
+	vt_type(t, "house<Tab>House CA<Tab><Tab><Tab><Tab>");
 	vt_expect(t, "> [ Create ]", 3000);
 	vt_type(t, "<Enter>");
 	vt_expect(t, "passphrase >", 5000);

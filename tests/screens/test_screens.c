@@ -541,7 +541,7 @@ a_known_passphrase(void **state)
 	xset(&house.sealed_key, sealed.s);
 	must(store_authority_save(a->st, &house, &e), &e);
 	app_sheet(a, "authority", 0, NULL, NULL);
-	type(a, "two\tTwo\t\t\t\n");
+	type(a, "two\tTwo\t\t\t\t\n");
 	for (int i = 0; i < 2; i++) {
 		app_tick(a, when_monotonic_ms());
 		app_draw(a);

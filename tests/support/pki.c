@@ -116,6 +116,7 @@ pki_make(const struct pki_spec *spec)
 		if (issuer != x)
 			extend(x, issuer, NID_authority_key_identifier, "keyid", NULL);
 		extend(x, issuer, NID_subject_alt_name, spec->names, NULL);
+		extend(x, issuer, NID_name_constraints, spec->constrain, NULL);
 		if (spec->critical != NULL)
 			extend_unknown(x, spec->critical);
 	}

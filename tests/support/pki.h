@@ -18,6 +18,7 @@ struct pki_spec {
 	const char *usage;         /* keyUsage: "critical,digitalSignature" or, for "CA:TRUE", "critical,keyCertSign,cRLSign";
 	                            * "" leaves it out */
 	const char *purpose;       /* extendedKeyUsage: serverAuth or, for CAs, none; "" leaves it out */
+	const char *constrain;     /* nameConstraints: "permitted;DNS:a.test"; none */
 	const char *critical;      /* an extension nobody knows with this OID, critical; none */
 	const char *digest;        /* SHA256 */
 	const EVP_PKEY *key;       /* of the subject: must be given */

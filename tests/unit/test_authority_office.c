@@ -36,7 +36,7 @@ setup(void **state)
 	if (journey_open(&j, path, &e) == -1)
 		fail_msg("%s", e.text);
 	journey_passphrase(j, &pass);
-	if (authority_add_own(j, "house", "House CA", "ec-p256", 3650, &house, &e) == -1)
+	if (authority_add_own(j, &(struct authority_wish){ .name = "house", .cn = "House CA", .days = 3650 }, NULL, &house, &e) == -1)
 		fail_msg("%s", e.text);
 	secret_release(&pass);
 	free(path);

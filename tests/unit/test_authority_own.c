@@ -21,13 +21,15 @@ static char *dir;
 static struct secret pass = { NULL, 0 };
 static struct authority ours;
 
+#define WISH(a, b, k, d) (&(struct authority_wish){ .name = (a), .cn = (b), .kind = (k), .days = (d) })
+
 static int
 make(void **state)
 {
 	(void)state;
 	dir = fixture_dir();
 	secret_set(&pass, "passphrase", 10);
-	return dir == NULL || authority_make("corp", "Bank Mail CA", KEY_EC_P256, 3650, &pass, PKI_NOW, &ours, NULL);
+	return dir == NULL || authority_make(WISH("corp", "Bank Mail CA", KEY_EC_P256, 3650), &pass, PKI_NOW, &ours, NULL);
 }
 
 static int
@@ -75,7 +77,7 @@ roots_of_each_key(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (authority_make("a", "Bank, \"Mail\" S\xc3\xb6hne CA", rows[i].kind, 3650, &pass, PKI_NOW, &a, &e) != 0)
+		if (authority_make(WISH("a", "Bank, \"Mail\" S\xc3\xb6hne CA", rows[i].kind, 3650), &pass, PKI_NOW, &a, &e) != 0)
 			fail_msg("%s", e.text);
 		assert_string_equal(a.name, "a");
 		assert_string_equal(a.kind, "own");
@@ -90,7 +92,7 @@ roots_of_each_key(void **state)
 		has(shown.s, rows[i].shown);
 		has(shown.s, rows[i].signature);
 		has(shown.s, "Bank, \"Mail\" S\xc3\xb6hne CA");
-		has(shown.s, "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:0\n");
+		has(shown.s, "X509v3 Basic Constraints: critical\n                CA:TRUE, pathlen:1\n");
 		has(shown.s, "X509v3 Key Usage: critical\n                Certificate Sign, CRL Sign\n");
 		has(shown.s, "X509v3 Subject Key Identifier");
 		assert_int_equal(pki_run(dir, NULL, "openssl verify -attime %lld -check_ss_sig -x509_strict -CAfile ca.pem ca.pem",
@@ -109,13 +111,13 @@ roots_refused(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(authority_make("a", "", KEY_EC_P256, 3650, &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "", KEY_EC_P256, 3650), &pass, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_INVALID);
-	assert_int_equal(authority_make("a", "A\nB", KEY_EC_P256, 3650, &pass, PKI_NOW, &a, &e), -1);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 0, &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A\nB", KEY_EC_P256, 3650), &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 0), &pass, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_INVALID);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 36501, &pass, PKI_NOW, &a, &e), -1);
-	assert_int_equal(authority_make("a", "A", KEY_EC_P256, 3650, &none, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 36501), &pass, PKI_NOW, &a, &e), -1);
+	assert_int_equal(authority_make(WISH("a", "A", KEY_EC_P256, 3650), &none, PKI_NOW, &a, &e), -1);
 	assert_int_equal(e.code, RC_PASSPHRASE);
 	assert_null(a.pem);
 	assert_null(a.sealed_key);

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mxseal/authority.h"
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
+#include "mxseal/xalloc.h"
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
@@ -28,11 +30,67 @@ cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 	return rc;
 }
 
-static json_t *
-authority_json(const struct authority *k)
+/* Name of the one above it, or NULL. */
+static char *
+above(struct cli *c, const struct authority *k)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "name", json_text(k->name), "kind", json_text(k->kind), "subject",
+	struct authority_list l = { NULL, 0 };
+	char *name = NULL;
+	size_t i;
+
+	if (store_authorities(journey_store(c->j), &l, NULL) == 0)
+		for (i = 0; i < l.n && name == NULL; i++)
+			if (l.v[i].id != k->id && authority_is_above(&l.v[i], k))
+				name = xstrdup(l.v[i].name);
+	authority_list_release(&l);
+	return name;
+}
+
+static json_t *
+authority_json(struct cli *c, const struct authority *k)
+{
+	json_t *o = json_pack("{s:o,s:o,s:o,s:o,s:o}", "name", json_text(k->name), "kind", json_text(k->kind), "subject",
 	    json_text(k->subject), "not_after", json_when(k->not_after), "policy", json_text(k->policy));
+	struct str permits = STR_INIT;
+	char *parent = above(c, k);
+	bool root;
+
+	authority_limits(k, &permits, &root);
+	json_object_set_new(o, "parent", json_text(parent));
+	json_object_set_new(o, "permit", words_json(permits.s));
+	free(parent);
+	str_release(&permits);
+	return o;
+}
+
+int
+cmd_authority_renew(struct cli *c, const struct args *a, struct err *e)
+{
+	struct authority k = { .id = 0 };
+	const char *word = args_get(a, "days");
+	char *end = NULL, date[16];
+	long days = word != NULL ? strtol(word, &end, 10) : 0;
+	int rc = store_authority_by_name(journey_store(c->j), a->words[0], &k, e);
+
+	if (rc == 0 && word != NULL && (*end != '\0' || days < 30 || days > 36500))
+		rc = err_set(e, RC_USAGE, "--days takes 30 to 36500, not \"%s\"", clean(word));
+	if (rc == 0)
+		rc = cli_passphrase(c, a->words[0], false, e);
+	if (rc == 0)
+		rc = authority_renew_own(c->j, k.id, (int)days, e);
+	authority_release(&k);
+	memset(&k, 0, sizeof(k));
+	if (rc == 0)
+		rc = store_authority_by_name(journey_store(c->j), a->words[0], &k, e);
+	if (rc == 0 && c->json)
+		out_json(authority_json(c, &k));
+	else if (rc == 0) {
+		when_date(date, k.not_after);
+		printf("%s is good until %s now, under the same key. Its new certificate: mxseal authority certificate %s --out FILE\n",
+		    clean(k.name), date, clean(k.name));
+	}
+	authority_release(&k);
+	return rc;
 }
 
 int
@@ -51,7 +109,7 @@ cmd_authority_list(struct cli *c, const struct args *a, struct err *e)
 		return -1;
 	}
 	for (i = 0; i < l.n; i++) {
-		json_array_append_new(rows, authority_json(&l.v[i]));
+		json_array_append_new(rows, authority_json(c, &l.v[i]));
 		when_date(date, l.v[i].not_after);
 		table_cell(&t, "%s", l.v[i].name);
 		table_cell(&t, "%s", l.v[i].kind);
@@ -64,6 +122,22 @@ cmd_authority_list(struct cli *c, const struct args *a, struct err *e)
 	json_decref(rows);
 	authority_list_release(&l);
 	return 0;
+}
+
+static void
+print_place(struct cli *c, const struct authority *k)
+{
+	struct str permits = STR_INIT;
+	char *parent = above(c, k);
+	bool root;
+
+	authority_limits(k, &permits, &root);
+	if (parent != NULL)
+		printf("Below %s.\n", clean(parent));
+	if (permits.len > 0)
+		printf("Only for names under: %s\n", clean(permits.s));
+	free(parent);
+	str_release(&permits);
 }
 
 int
@@ -91,13 +165,14 @@ cmd_authority_show(struct cli *c, const struct args *a, struct err *e)
 		table_cell(&t, "%s%s", l.v[i].revoked_at ? "revoked: " : "", l.v[i].revoked_at ? l.v[i].reason : "");
 	}
 	if (rc == 0 && c->json) {
-		o = authority_json(&k);
+		o = authority_json(c, &k);
 		json_object_set(o, "issued", rows);
 		out_json(o);
 	} else if (rc == 0) {
 		when_date(date, k.not_after);
 		printf("%s  %s, until %s, %s\n", clean(k.name), clean(k.subject), date,
 		    text_eq(k.policy, "ask") ? "waits for approval of each request" : "signs at once");
+		print_place(c, &k);
 	}
 	table_print_unless(&t, c->json || rc == -1);
 	json_decref(rows);

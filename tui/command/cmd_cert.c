@@ -51,6 +51,8 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
 	if (rc == 0)
 		rc = form_set(f, "action", "new", e);
+	if (rc == 0 && !args_has(a, "san"))
+		rc = form_set(f, "san", "", e);      /* a proposal is for somebody who sees it */
 	if (rc == 0)
 		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
 	waits = waits || authority_asks(c->j, args_get(a, "authority"));
@@ -68,6 +70,26 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 	form_close(f);
 	vserver_release(&vs);
 	return rc == 0 ? use_if_asked(c, a, a->words[0], e) : -1;
+}
+
+/* What the authority is to be given: all of it where one request waits, else where it is. */
+static void
+to_paste(const struct request_list *l)
+{
+	const struct request *one = NULL;
+	struct str text = STR_INIT;
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (text_eq(l->v[i].state, "pending") && n++ == 0)
+			one = &l->v[i];
+	if (n == 1) {
+		request_to_send(one, &text);
+		putchar('\n');
+		out_text(text.s);
+	} else if (n > 1)
+		puts("\nThe text of one, to paste or to send: mxseal cert request-text ID [--out FILE]");
+	str_release(&text);
 }
 
 int
@@ -99,9 +121,33 @@ cmd_cert_requests(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:O}", "requests", rows));
 	table_print_unless(&t, c->json || rc == -1);
+	if (rc == 0 && !c->json)
+		to_paste(&l);
 	json_decref(rows);
 	request_list_release(&l);
 	vserver_release(&vs);
+	return rc;
+}
+
+int
+cmd_cert_request_text(struct cli *c, const struct args *a, struct err *e)
+{
+	struct request r = { .id = 0 };
+	const char *out = args_get(a, "out");
+	int64_t id;
+	int rc = cli_id(a->words[0], &id, e);
+
+	if (rc == 0)
+		rc = out != NULL ? request_write(c->j, id, out, e) : 0;
+	if (rc == 0)
+		rc = store_request_get(journey_store(c->j), id, &r, e);
+	if (rc == 0 && c->json)
+		out_json(request_json(c, &r));
+	else if (rc == 0 && out != NULL)
+		printf("Request #%lld is in %s, SHA-256 %s.\n", (long long)id, clean(out), r.sha256);
+	else if (rc == 0)
+		out_text(r.pem);
+	request_release(&r);
 	return rc;
 }
 

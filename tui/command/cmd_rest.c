@@ -10,22 +10,55 @@
 #include "tui/command/records.h"
 #include "tui/version.h"
 
+static int
+whole_number(const char *word, int max, struct err *e)
+{
+	char *end;
+	long n = strtol(word, &end, 10);
+
+	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n < 0 || n > max)
+		return err_set(e, RC_USAGE, "--warn takes a number of days, 0 to %d, not \"%s\"", max, clean(word));
+	return (int)n;
+}
+
+/* For scripts: which thing a finding is about. */
+static json_t *
+finding_json(struct cli *c, const struct attention *f)
+{
+	json_t *o = json_pack("{s:s#,s:o,s:o}", "sign", &f->sign, 1, "text", json_text(f->text), "next", json_text(f->next));
+	struct server sv = { .id = 0 };
+
+	if (f->server != 0 && store_server_get(journey_store(c->j), f->server, &sv, NULL) == 0)
+		json_object_set_new(o, "server", json_text(sv.name));
+	if (f->vserver != 0)
+		json_object_set_new(o, "virtual_server", json_text(vserver_name(c, f->vserver)));
+	if (f->request != 0)
+		json_object_set_new(o, "request", json_integer(f->request));
+	server_release(&sv);
+	return o;
+}
+
 int
 cmd_check(struct cli *c, const struct args *a, struct err *e)
 {
 	struct attention_list l = { NULL, 0 };
 	json_t *rows = json_array();
+	int rc, days = ATTENTION_DAYS;
 	size_t i;
-	int rc;
 
+	if (args_has(a, "warn") && (days = whole_number(args_get(a, "warn"), 3650, e)) == -1) {
+		json_decref(rows);
+		return -1;
+	}
 	if (args_has(a, "read"))
 		servers_read_all(c);
-	rc = attention(c->j, &l, e);
+	if (!args_has(a, "no-dns"))
+		servers_names_all(c);
+	rc = attention_within(c->j, days, &l, e);
 	for (i = 0; i < l.n; i++) {
 		if (!c->json)
 			printf("%c %s\n", l.v[i].sign, clean(l.v[i].text));
-		json_array_append_new(rows, json_pack("{s:s#,s:o,s:o}", "sign", &l.v[i].sign, 1, "text", json_text(l.v[i].text), "next",
-		    json_text(l.v[i].next)));
+		json_array_append_new(rows, finding_json(c, &l.v[i]));
 	}
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:O}", "findings", rows));

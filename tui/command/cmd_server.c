@@ -173,6 +173,21 @@ servers_read_all(struct cli *c)
 	(void)cli_each(c, &all, "read", each_start, say_nothing, &own);   /* troubles are findings */
 }
 
+static int64_t
+names_start(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e)
+{
+	return names_watch(fleet_journey(h->fleet), h->server, done, arg, e);
+}
+
+void
+servers_names_all(struct cli *c)
+{
+	const struct args all = { .words = NULL };
+	struct err own;
+
+	(void)cli_each(c, &all, "names", names_start, say_nothing, &own);
+}
+
 int
 cmd_server_remove(struct cli *c, const struct args *a, struct err *e)
 {

@@ -24,6 +24,8 @@ static const struct option why_options[] = {
 	{ "why", "TEXT", "the reason, for whoever asked", false }, { NULL, NULL, NULL, false } };
 static const struct option revoke_options[] = {
 	{ "reason", "R", "why (unspecified)", false }, { NULL, NULL, NULL, false } };
+static const struct option renew_options[] = {
+	{ "days", "N", "how long it is good from now (as long as before)", false }, { NULL, NULL, NULL, false } };
 static const struct option crl_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false },
 	{ "days", "N", "the next one is due in so many days (30)", false }, { NULL, NULL, NULL, false } };
@@ -57,7 +59,9 @@ static const struct option probe_options[] = {
 	{ "via", "SERVER", "look from this mail host", false },
 	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
 static const struct option check_options[] = {
-	{ "read", NULL, "read every server first", false }, { NULL, NULL, NULL, false } };
+	{ "read", NULL, "read every server first", false },
+	{ "warn", "DAYS", "name what ends within so many days (30)", false },
+	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false }, { NULL, NULL, NULL, false } };
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
@@ -87,6 +91,8 @@ const struct cli_command commands[] = {
 	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, CHANGE, use_options,
 	  "certificate", cmd_cert_request },
 	{ "cert requests", "[VS]", "requests that wait for their answer", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_requests },
+	{ "cert request-text", "ID", "the text of a request, to paste or to send", "What an outside authority is given. --out writes the "
+	  "file again.", 1, 1, STORE, out_options, NULL, cmd_cert_request_text },
 	{ "cert process", "VS FILE", "the answer of the authority: DER, PEM or PKCS#7", NULL, 2, 2, STORE, process_options, NULL,
 	  cmd_cert_process },
 	{ "cert drop-request", "ID", "to the trash, with its key", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_drop },
@@ -99,6 +105,8 @@ const struct cli_command commands[] = {
 	{ "cert remove", "VS", "unbind; the certificate stays", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_remove },
 	{ "authority add own", "NAME", "an own certificate authority, its key sealed here", NULL, 1, 1, STORE, NULL,
 	  "authority", cmd_authority_add },
+	{ "authority renew", "NAME", "new dates under the same key; what it issued stays valid", "Whoever trusts it by its file needs the "
+	  "new one. Servers that send it need their next\ncertificate before the old dates end.", 1, 1, STORE, renew_options, NULL, cmd_authority_renew },
 	{ "authority list", "", "all authorities", NULL, 0, 0, STORE, NULL, NULL, cmd_authority_list },
 	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
 	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,

@@ -25,6 +25,7 @@ const char *vserver_state(const struct vserver *vs);
 const char *certificate_state_now(struct cli *c, const struct certificate *cert);   /* "in use", "wanted", "expired", "unused" */
 void table_print_unless(struct table *t, bool json);                 /* prints or only frees */
 void servers_read_all(struct cli *c);
+void servers_names_all(struct cli *c);                               /* asks DNS which MX names lead to each */
 int  server_read_now(struct cli *c, int64_t id, struct err *e);
 
 #endif

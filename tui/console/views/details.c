@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "mxseal/authority.h"
 #include "mxseal/certificate.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
@@ -266,13 +267,16 @@ static void
 of_request(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct request r = { 0 };
+	char since[16], text[80];
 	struct err e;
 
 	if (store_request_get(a->st, n->id, &r, &e) != 0) {
 		lines_wrap(l, STYLE_BAD, width, 0, e.text);
 		return;
 	}
-	lines_field(l, STYLE_EDITED, width, "State", "~ waits for the authority's answer");
+	when_date(since, r.created_at);
+	snprintf(text, sizeof(text), "~ waits for the authority's answer since %s", since);
+	lines_field(l, STYLE_EDITED, width, "State", text);
 	lines_field(l, STYLE_NORMAL, width, "For", r.subject.cn);
 	lines_field(l, STYLE_NORMAL, width, "Names", r.subject.san);
 	lines_field(l, STYLE_NORMAL, width, "Org", r.subject.o);
@@ -283,7 +287,8 @@ of_request(struct app *a, const struct node *n, int width, struct lines *l)
 	age(l, width, "Made", r.created_at, "");
 	heading(l, "Next step");
 	next(l, width, "Enter", "process the answer: the wizard asks for its file");
-	next(l, width, "y", "copy the request (PEM) to the clipboard");
+	next(l, width, "y", "copy the request (PEM) to the clipboard, to paste it");
+	next(l, width, "w", "write it to a file again");
 	request_release(&r);
 }
 
@@ -293,9 +298,11 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 	struct authority r = { 0 };
 	struct issued_list issued = { NULL, 0 };
 	struct submission_list waiting = { NULL, 0 };
+	struct str permits = STR_INIT;
 	size_t i, pending = 0;
 	struct err e;
 	char text[64];
+	bool root;
 
 	if (store_authority_get(a->st, n->id, &r, &e) != 0) {
 		lines_wrap(l, STYLE_BAD, width, 0, e.text);
@@ -304,6 +311,10 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 	if (r.pem != NULL)
 		certificate_lines(l, width, "Subject", r.pem);
 	lines_field(l, STYLE_NORMAL, width, "Issues", r.policy != NULL && strcmp(r.policy, "ask") == 0 ? "when somebody approves" : "at once");
+	authority_limits(&r, &permits, &root);
+	lines_field(l, STYLE_NORMAL, width, "Kind", root ? NULL : "below a root");
+	lines_field(l, STYLE_NORMAL, width, "Only for", permits.len > 0 ? permits.s : NULL);
+	str_release(&permits);
 	snprintf(text, sizeof(text), "%d days", r.days);
 	lines_field(l, STYLE_NORMAL, width, "Life", text);
 	if (store_issued(a->st, n->id, &issued, NULL) == 0) {
@@ -319,7 +330,7 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 		submission_list_release(&waiting);
 	}
 	heading(l, "Next step");
-	next(l, width, "Enter", "its office: approve, deny, revoke, the list");
+	next(l, width, "Enter", "its office: approve, deny, revoke, the list, renew it");
 	next(l, width, "v", "all of its certificate");
 	next(l, width, "y", "copy its certificate, for those who shall trust it");
 	authority_release(&r);
@@ -393,7 +404,7 @@ details_command(struct app *a, const struct node *n, struct str *out)
 	case NODE_VSERVER: str_addf(out, "mxseal vs show %s", n->object_name); break;
 	case NODE_CONNECTOR: str_addf(out, "mxseal connector show %s", n->object_name); break;
 	case NODE_CERTIFICATE: str_addf(out, "mxseal cert show %lld", (long long)n->id); break;
-	case NODE_REQUEST: str_add(out, "mxseal cert requests"); break;
+	case NODE_REQUEST: str_addf(out, "mxseal cert request-text %lld", (long long)n->id); break;
 	case NODE_AUTHORITY: str_addf(out, "mxseal authority show %s", n->object_name); break;
 	case NODE_ATTENTION:
 		str_add(out, "mxseal check");

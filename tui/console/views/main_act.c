@@ -444,6 +444,33 @@ drop_request(struct app *a, struct view *v, int64_t id, const char *text)
 		    (long long)id);
 }
 
+static void
+write_request(struct app *a, struct view *v, int64_t id, const char *text)
+{
+	struct err e = { .code = RC_OK };
+
+	(void)v;
+	if (text == NULL || *text == '\0')
+		return;
+	if (request_write(a->j, id, text, &e) != 0)
+		app_fail(a, &e);
+	else
+		app_say(a, STYLE_OK, "The request is in %s.", text);
+}
+
+static bool
+on_request(const struct view *v)
+{
+	struct node *n = main_selected(v);
+	return n != NULL && n->kind == NODE_REQUEST;
+}
+
+static void
+act_write_request(struct view *v)
+{
+	prompt_open(v->app, PROMPT_LINE, v, main_selected(v)->id, write_request, "Write the request to which file?");
+}
+
 static bool
 can_remove(const struct view *v)
 {
@@ -488,6 +515,8 @@ const struct action main_actions[] = {
 	  can_properties, ACTION_QUIET },
 	{ 'v', "view certificate", "view cert", "The certificate that is served, with its chain.", "mxseal cert show ID",
 	  act_certificate, can_certificate, ACTION_QUIET },
+	{ 'w', "write the request", "to a file", "The text of the selected request to a file, for the authority.",
+	  "mxseal cert request-text ID --out FILE", act_write_request, on_request, ACTION_QUIET },
 	{ 'H', "generations", "history", "What was pushed to this host, and what is in force.", "mxseal status SERVER",
 	  act_history, on_server, ACTION_QUIET },
 	{ 'R', "read all", "read all", "Reads every server again.", "mxseal server read NAME", act_read_all, has_servers,

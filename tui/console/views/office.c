@@ -246,6 +246,38 @@ act_crl(struct view *v)
 	prompt_open(v->app, PROMPT_LINE, v, ((struct office_data *)v->data)->a.id, crl_file, "Write the revocation list to which file?");
 }
 
+static int64_t
+renew_start(struct task *t, struct err *e)
+{
+	return authority_renew_own(t->app->j, ((struct decision *)t->data)->id, 0, e);
+}
+
+static void
+renew_end(struct task *t, struct view *v, int rc, const struct err *e)
+{
+	(void)v;
+	if (rc != 0)
+		app_fail(t->app, e);
+	else
+		app_say(t->app, STYLE_OK, "It is good for as long again, under the same key. Who trusts it by its file needs the new one.");
+}
+
+static void
+renew_sure(struct app *a, struct view *v, int64_t id, const char *text)
+{
+	(void)a;
+	if (text != NULL && v != NULL)
+		decide(v, "renew", id, NULL, renew_start, renew_end);
+}
+
+static void
+act_renew(struct view *v)
+{
+	const struct office_data *d = v->data;
+
+	prompt_open(v->app, PROMPT_YESNO, v, d->a.id, renew_sure, "Renew %s itself: same key, as long as before, from now?", d->a.name);
+}
+
 static void
 submit_file(struct app *a, struct view *v, int64_t id, const char *text)
 {
@@ -395,6 +427,8 @@ static const struct action office_actions[] = {
 	  "mxseal authority crl NAME --out FILE", act_crl, NULL, 0 },
 	{ 'n', "submit a request", "submit", "A request that was made elsewhere, from a file.", "mxseal authority submit NAME FILE",
 	  act_submit, NULL, 0 },
+	{ 'R', "renew the authority", "renew", "New dates under the same key; what it issued stays valid.", "mxseal authority renew NAME",
+	  act_renew, NULL, 0 },
 	{ 'p', "policy", "policy", "Between signing at once and waiting for approval.", "mxseal authority policy NAME always|ask",
 	  act_policy, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
