@@ -98,13 +98,13 @@ about_listener(struct journey *j, const struct server *sv, const struct vserver 
 
 	if (!vs->present || vs->run == NULL || strcmp(vs->run, "started") == 0) {
 		if (vs->present && vs->served_trouble != NULL && strstr(vs->served_trouble, " is held by ") != NULL)
-			add(out, '!', sv->id, "read", xasprintf("%s/%s: %s", sv->name, vs->name, vs->served_trouble))->vserver = vs->id;
+			attention_add(out, '!', sv->id, "read", xasprintf("%s/%s: %s", sv->name, vs->name, vs->served_trouble))->vserver = vs->id;
 		free(fact);
 		return;
 	}
 	if (store_fact_get(j->store, fact, &since, NULL) == 0 && sscanf(since, "%*s %lld", &at) == 1)
 		when_date(date, at);
-	add(out, '!', sv->id, "start", xasprintf("%s/%s is %s%s%s: mail to it is %s", sv->name, vs->name, vs->run,
+	attention_add(out, '!', sv->id, "start", xasprintf("%s/%s is %s%s%s: mail to it is %s", sv->name, vs->name, vs->run,
 	    *date ? " since " : "", date, strcmp(vs->run, "paused") == 0 ? "put off with 421" : "refused"))->vserver = vs->id;
 	free(fact);
 	free(since);

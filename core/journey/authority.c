@@ -106,7 +106,7 @@ authority_renew_own(struct journey *j, int64_t authority, int days, struct err *
 		goto out;
 	}
 	if (authority_renew(&a, above, &j->passphrase, days, when_now(), e) == -1) {
-		forget_wrong_passphrase(j, e);
+		passphrase_wrong(j, e);
 		goto out;
 	}
 	if (store_tx(j->store, renewal_body, &(struct renewal){ &a, &l }, e) == -1)

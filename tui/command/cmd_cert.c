@@ -16,7 +16,7 @@ server_part(const char *vs, char out[80])
 	snprintf(out, 80, "%.*s", (int)strcspn(vs, "/"), vs);
 }
 
-static int
+int
 use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err *e)
 {
 	char server[80];
@@ -214,7 +214,7 @@ cmd_cert_list(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = store_certificates(journey_store(c->j), &l, e);
 	for (i = 0; i < l.n; i++) {
-		if (a->n > 0 && l.v[i].key_server != vs.server)
+		if (a->n > 0 && l.v[i].key_server != vs.server && text_empty(l.v[i].sealed_key))
 			continue;
 		json_array_append_new(rows, certificate_json(c, &l.v[i], certificate_state_now(c, &l.v[i])));
 		when_date(date, l.v[i].not_after);
