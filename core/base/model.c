@@ -187,6 +187,22 @@ static const struct { const char *start, *why; } refused_keys[] = {
 };
 
 int
+key_kind_of(const char *type, int bits, enum key_kind *out)
+{
+	static const struct { const char *type; int bits; enum key_kind kind; } kinds[] = {
+		{ "EC", 256, KEY_EC_P256 }, { "EC", 384, KEY_EC_P384 }, { "RSA", 2048, KEY_RSA_2048 },
+		{ "RSA", 3072, KEY_RSA_3072 }, { "RSA", 4096, KEY_RSA_4096 },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (text_eq(type, kinds[i].type) && bits == kinds[i].bits) {
+			*out = kinds[i].kind;
+			return 0;
+		}
+	return -1;
+}
+
+int
 key_kind_parse(enum key_kind *out, const char *name, struct err *e)
 {
 	for (size_t i = 0; i < KEY_KINDS; i++)

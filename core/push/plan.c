@@ -116,7 +116,7 @@ plan_change(struct plan *p, const char *path, enum change_action a)
 }
 
 void
-plan_key(struct plan *p, const char *path, const char *spki_sha256)
+plan_carry_key(struct plan *p, const char *path, const char *spki_sha256)
 {
 	for (size_t i = 0; i < p->n_keys; i++)
 		if (strcmp(p->keys[i].path, path) == 0)

@@ -55,6 +55,8 @@ int csr_read(const void *mem, size_t len, struct request *out, struct err *e);
 int cert_read(const void *mem, size_t len, const char *spki_sha256, struct certificate *out, struct err *e);
 /* Same for the first certificate of a PEM text, whatever it is; out->pem is that one alone. */
 int cert_describe(const char *pem, struct certificate *out, struct err *e);
+/* The subject and names of the first certificate of a PEM text, as a request would have them. */
+int cert_subject(const char *pem, struct subject *out, struct err *e);
 int cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type, int *bits, struct err *e);
 struct cert_line { char *subject, *issuer, *sha256; int64_t not_before, not_after; bool is_ca, self_signed; };
 struct cert_line_list { struct cert_line *v; size_t n; };

@@ -62,6 +62,9 @@ int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, stru
 int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *arg, struct err *e);
 
 /* --- core/journey/names.c --- */
+/* The same for one that takes the place of a certificate: with its key, or with a new one. */
+int64_t certificate_renew(struct journey *j, struct form *f, int64_t certificate, bool same_key, journey_done_fn *done, void *arg,
+        struct err *e);
 /* Looks the names of the form up (addresses, MX, reverse lookups) and puts remarks beside them. Job id, or 0. */
 int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 /* Asks DNS from here which MX names lead to this server, and keeps that: attention() compares them with its certificate. Without an

@@ -98,6 +98,8 @@ enum key_kind { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_40
 const char *key_kind_name(enum key_kind k);                  /* "ec-p256" */
 int key_kind_parse(enum key_kind *out, const char *name, struct err *e);
 
+int key_kind_of(const char *type, int bits, enum key_kind *out);   /* of a certificate's key; -1: none of them */
+
 /* A key and its PKCS#10, waiting for the certificate. */
 struct request {
 	int64_t id, rev, vserver;

@@ -82,7 +82,7 @@ struct plan {
 void plan_init(struct plan *p);
 void plan_release(struct plan *p);
 struct change *plan_change(struct plan *p, const char *path, enum change_action a);
-void plan_key(struct plan *p, const char *path, const char *spki_sha256);      /* once per path */
+void plan_carry_key(struct plan *p, const char *path, const char *spki_sha256);      /* once per path */
 void plan_warn(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_check(struct plan *p, const char *name, bool ok, const char *text);
 bool plan_is_empty(const struct plan *p);      /* nothing to change */

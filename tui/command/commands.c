@@ -18,6 +18,12 @@ static const struct option process_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option renew_options[] = {
+	{ "new-key", NULL, "with a new key; with the one in use otherwise", false },
+	{ "key", "KIND", "of a new key (ec-p256)", false },
+	{ "authority", "NAME", "who signs it", false },
+	{ "out", "FILE", "the request goes there, to be carried to an authority", false },
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option import_options[] = {
 	{ "key", "FILE", "the key, when it is in a file of its own", false },
 	{ "name", "NAME", "what you call it (its common name)", false },
@@ -31,7 +37,7 @@ static const struct option why_options[] = {
 	{ "why", "TEXT", "the reason, for whoever asked", false }, { NULL, NULL, NULL, false } };
 static const struct option revoke_options[] = {
 	{ "reason", "R", "why (unspecified)", false }, { NULL, NULL, NULL, false } };
-static const struct option renew_options[] = {
+static const struct option cert_renew_options[] = {
 	{ "days", "N", "how long it is good from now (as long as before)", false }, { NULL, NULL, NULL, false } };
 static const struct option crl_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false },
@@ -109,6 +115,8 @@ const struct cli_command commands[] = {
 	{ "cert served", "VS", "what its listeners show right now", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_served },
 	{ "cert assign", "VS ID", "use a certificate whose key is on that host, or kept here", NULL, 2, 2, STORE, use_options, NULL,
 	  cmd_cert_assign },
+	{ "cert renew", "VS", "a certificate for the same names, in place of the one assigned", NULL, 1, 1, CHANGE, cert_renew_options, NULL,
+	  cmd_cert_renew },
 	{ "cert import", "VS FILE", "a certificate with its key: PKCS#12 or PEM", "Its key is sealed here, and pushes carry it to the host. "
 	  "The passphrase of the file is asked for on the\nterminal; with --passphrase-fd it is the first line there, and the passphrase "
 	  "that seals the key the second.\nOf a file that needs none, the passphrase that seals is the only line.", 2, 2, STORE, import_options, NULL,

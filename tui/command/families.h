@@ -17,7 +17,7 @@ int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err
 typedef int cmd_fn(struct cli *c, const struct args *a, struct err *e);
 cmd_fn cmd_server_add, cmd_server_set, cmd_server_trust, cmd_server_list, cmd_server_show, cmd_server_read, cmd_server_remove;
 cmd_fn cmd_cert_request, cmd_cert_request_text, cmd_cert_requests, cmd_cert_process, cmd_cert_drop, cmd_cert_restore, cmd_cert_list, cmd_cert_show,
-    cmd_cert_served, cmd_cert_assign, cmd_cert_remove, cmd_cert_import, cmd_cert_export;
+    cmd_cert_served, cmd_cert_assign, cmd_cert_remove, cmd_cert_import, cmd_cert_renew, cmd_cert_export;
 cmd_fn cmd_authority_add, cmd_authority_renew, cmd_authority_list, cmd_authority_show, cmd_authority_certificate;
 cmd_fn cmd_authority_policy, cmd_authority_submit, cmd_authority_pending, cmd_authority_approve, cmd_authority_deny,
     cmd_authority_revoke, cmd_authority_crl;
