@@ -10,7 +10,7 @@
 #include "mxseal/xalloc.h"
 #include "backup.h"
 
-#define ROUNDS_MAX (10u * 1000 * 1000)  /* of key derivation for one file: some seconds. Windows and OpenSSL use thousands */
+#define ROUNDS_MAX (3u * 1000 * 1000)   /* of key derivation for one file: a second or so. Windows and OpenSSL use thousands */
 #define ROUNDS_OUT 100000               /* of what we write: Windows takes 600000 for all of a file */
 #define KEY_BITS_MAX 16384
 

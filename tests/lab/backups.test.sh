@@ -41,6 +41,7 @@ two cert import mx1 old.pfx --accept-weak > import.out 2>&1 || { cat import.out;
 sed 's/^/  /' import.out
 prove "what was said: the weakness" grep -q '^! old.pfx is encrypted with RC2' import.out
 id=$(json '.certificates[0].id' cert list)
+quiet vs set mx1 inbound.tls=offer
 prove "the key lives here" is "$(json .key.where cert show "$id")" "here, sealed"
 mx plan mx1 > plan.out 2>&1
 prove "the plan needs no passphrase for it" "$lab" ctl "$program" --no-input plan mx1

@@ -18,7 +18,7 @@ static const struct option process_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
-static const struct option renew_options[] = {
+static const struct option cert_renew_options[] = {
 	{ "new-key", NULL, "with a new key; with the one in use otherwise", false },
 	{ "key", "KIND", "of a new key (ec-p256)", false },
 	{ "authority", "NAME", "who signs it", false },
@@ -37,7 +37,7 @@ static const struct option why_options[] = {
 	{ "why", "TEXT", "the reason, for whoever asked", false }, { NULL, NULL, NULL, false } };
 static const struct option revoke_options[] = {
 	{ "reason", "R", "why (unspecified)", false }, { NULL, NULL, NULL, false } };
-static const struct option cert_renew_options[] = {
+static const struct option renew_options[] = {
 	{ "days", "N", "how long it is good from now (as long as before)", false }, { NULL, NULL, NULL, false } };
 static const struct option crl_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false },
