@@ -383,10 +383,10 @@ static const struct field fields[] = {
 	  .check = branch_check_backup, .help = "PKCS#12 (.p12, .pfx) or PEM, the certificates in any order.", .example = "mail.p12" },
 	{ .name = "key-file", .page = "backup", .label = "Key file", .kind = FIELD_PATH, .flags = FIELD_NO_OPTION,
 	  .check = branch_check_key_file, .help = "Only where the key is in a file of its own.", .example = "mail.key" },
-	{ .name = "file-passphrase", .page = "backup", .label = "Its passphrase", .kind = FIELD_SECRET, .flags = FIELD_NO_OPTION,
-	  .shown = branch_backup_is_locked, .help = "What the file, or the key in it, is encrypted with. It is kept nowhere." },
+	{ .name = "file-passphrase", .page = "backup", .label = "Its passphrase", .kind = FIELD_SECRET,
+	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .shown = branch_backup_is_locked, .check = branch_check_passphrase, .help = "What the file, or the key in it, is encrypted with. It is kept nowhere." },
 	{ .name = "accept-weak", .page = "backup", .label = "Import it all the same", .kind = FIELD_CHECK, .flags = FIELD_NO_OPTION,
-	  .initial = "no", .shown = branch_backup_is_weak, .help = "The file is encrypted so weakly, as old Windows did, that who had it can "
+	  .initial = "no", .shown = branch_backup_is_weak, .check = branch_check_weak, .help = "The file is encrypted so weakly, as old Windows did, that who had it can "
 	  "have the key. A certificate with a new key is better." },
 	{ .name = "export", .page = "export", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
 	  .check = branch_check_export, .help = "A file of this machine; only you can read it (0600).", .example = "mail.p12" },

@@ -252,7 +252,7 @@ branch_backup_is_locked(const struct form *f)
 	return wizard_is(f, "import") && (wizard_of(f)->backup.view.locked || *form_get(f, "file-passphrase") != '\0');
 }
 
-/* A locked one is fine here: its passphrase is the next field, and is held against it when the page is left. */
+/* A locked one is fine here: its passphrase is a field of its own. */
 int
 branch_check_backup(const struct form *f, const char *value, struct str *note, struct err *e)
 {
@@ -270,6 +270,31 @@ branch_check_backup(const struct form *f, const char *value, struct str *note, s
 	} else
 		str_addf(note, "it has the certificate of %s and its key", b->view.names ? clean(b->view.names) : "-");
 	return 0;
+}
+
+/* Whatever else is wrong with the file is said at the file. */
+int
+branch_check_passphrase(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	struct looked_backup *b = look_at_backup(f);
+
+	(void)value;
+	(void)note;
+	if (b->rc == 0 || !b->view.locked)
+		return 0;
+	*e = b->err;
+	return -1;
+}
+
+int
+branch_check_weak(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	const char *weak = look_at_backup(f)->view.weak;
+
+	(void)note;
+	if (weak == NULL || strcmp(value, "yes") == 0)
+		return 0;
+	return err_set(e, RC_CERT, "it is encrypted with %s: say yes to import it all the same", weak);
 }
 
 int
@@ -293,24 +318,19 @@ branch_check_export(const struct form *f, const char *value, struct str *note, s
 	return 0;
 }
 
+/* Once more at the end: the file may have been replaced, and a draft comes back without its passphrase. */
 static int
 check_import(const struct form *f, const char **field, struct err *e)
 {
-	struct looked_backup *b;
+	const struct looked_backup *b = look_at_backup(f);
 
-	if (*form_get(f, "backup") == '\0')
-		return 0;
-	b = look_at_backup(f);
-	if (b->rc == -1) {
-		*field = b->view.locked ? "file-passphrase" : "backup";
-		*e = b->err;
-		return -1;
-	}
-	if (b->view.weak != NULL && !form_yes(f, "accept-weak")) {
+	if (b->rc == 0) {
 		*field = "accept-weak";
-		return err_set(e, RC_CERT, "it is encrypted with %s: say yes to import it all the same", b->view.weak);
+		return branch_check_weak(f, form_get(f, "accept-weak"), NULL, e);
 	}
-	return 0;
+	*field = b->view.locked ? "file-passphrase" : "backup";
+	*e = b->err;
+	return -1;
 }
 
 static int

@@ -37,6 +37,8 @@ bool branch_renews_with_new_key(const struct form *f);
 bool branch_backup_is_weak(const struct form *f);
 bool branch_backup_is_locked(const struct form *f);
 int  branch_check_backup(const struct form *f, const char *value, struct str *note, struct err *e);
+int  branch_check_passphrase(const struct form *f, const char *value, struct str *note, struct err *e);
+int  branch_check_weak(const struct form *f, const char *value, struct str *note, struct err *e);
 int  branch_check_key_file(const struct form *f, const char *value, struct str *note, struct err *e);
 int  branch_check_export(const struct form *f, const char *value, struct str *note, struct err *e);
 int  branches_check(const struct form *f, const char **field, struct err *e);
