@@ -168,8 +168,8 @@ seal_key(struct journey *j, const struct backup *b, struct certificate *c, struc
 	int rc;
 
 	if (!journey_has_passphrase(j))
-		return err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: %s", c->cn ? clean(c->cn) : "it",
-		    sealed_keys_exist(j) ? "the passphrase of what is sealed here is needed" : "choose a passphrase");
+		return err_set(e, RC_PASSPHRASE, "sealing the key of %s: %s", c->cn ? clean(c->cn) : "it",
+		    sealed_keys_exist(j) ? "the store's passphrase" : "choose a passphrase");
 	rc = passphrase_fits(j, e);
 	if (rc == 0)
 		rc = seal(&b->key, &j->passphrase, &sealed, e);
