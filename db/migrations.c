@@ -232,6 +232,9 @@ const struct migration migration_table[] = {
 	"CREATE INDEX submission_authority ON submission (authority);\n"
 	"CREATE INDEX submission_request ON submission (request);\n"
 },
+{ 7, "keys of certificates that live here",
+	"ALTER TABLE certificate ADD COLUMN sealed_key TEXT;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -54,7 +54,7 @@ static const struct column certificate_columns[] = {
 	COL(id, COL_INT64), COL(rev, COL_INT64), COL(name, COL_TEXT), COL(subject, COL_TEXT), COL(issuer, COL_TEXT),
 	COL(cn, COL_TEXT), COL(san, COL_TEXT), COL(not_before, COL_INT64), COL(not_after, COL_INT64), COL(serial, COL_TEXT),
 	COL(sha256, COL_TEXT), COL(spki_sha256, COL_TEXT), COL(key_type, COL_TEXT), COL(key_bits, COL_INT),
-	COL(key_server, COL_REF), COL(key_path, COL_TEXT), COL(pem, COL_TEXT), COL(authority, COL_REF), COL(request, COL_REF),
+	COL(key_server, COL_REF), COL(key_path, COL_TEXT), COL(sealed_key, COL_TEXT), COL(pem, COL_TEXT), COL(authority, COL_REF), COL(request, COL_REF),
 	COL(created_at, COL_INT64), END
 };
 

@@ -17,7 +17,7 @@
 #define REQUEST_COLUMNS "id, rev, vserver, name, cn, o, ou, c, st, l, san, kind, key_server, key_path, spki_sha256, pem, " \
 	"sha256, out_file, authority, state, created_at, certificate"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
-	"key_type, key_bits, key_server, key_path, pem, authority, request, created_at"
+	"key_type, key_bits, key_server, key_path, sealed_key, pem, authority, request, created_at"
 #define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number"
 #define ISSUED_COLUMNS "id, authority, serial, subject, not_after, at, sha256, pem, revoked_at, reason"
 #define SUBMISSION_COLUMNS "id, rev, authority, request, at, who, subject, san, spki_sha256, pem, state, why, decided_at, issued"
@@ -101,13 +101,13 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_CERTIFICATE_GET] = "SELECT " CERTIFICATE_COLUMNS " FROM certificate WHERE id = ?",
 	[ST_CERTIFICATE_BY_SHA256] = "SELECT " CERTIFICATE_COLUMNS " FROM certificate WHERE sha256 = ? ORDER BY id LIMIT 1",
 	[ST_CERTIFICATE_INSERT] = "INSERT INTO certificate (rev, name, subject, issuer, cn, san, not_before, not_after, serial, "
-		"sha256, spki_sha256, key_type, key_bits, key_server, key_path, pem, authority, request, created_at) VALUES (1, "
+		"sha256, spki_sha256, key_type, key_bits, key_server, key_path, sealed_key, pem, authority, request, created_at) VALUES (1, "
 		":name, :subject, :issuer, :cn, :san, :not_before, :not_after, :serial, :sha256, :spki_sha256, :key_type, "
-		":key_bits, :key_server, :key_path, :pem, :authority, :request, :created_at)",
+		":key_bits, :key_server, :key_path, :sealed_key, :pem, :authority, :request, :created_at)",
 	[ST_CERTIFICATE_UPDATE] = "UPDATE certificate SET rev = rev + 1, name = :name, subject = :subject, issuer = :issuer, "
 		"cn = :cn, san = :san, not_before = :not_before, not_after = :not_after, serial = :serial, sha256 = :sha256, "
 		"spki_sha256 = :spki_sha256, key_type = :key_type, key_bits = :key_bits, key_server = :key_server, "
-		"key_path = :key_path, pem = :pem, authority = :authority, request = :request, created_at = :created_at "
+		"key_path = :key_path, sealed_key = :sealed_key, pem = :pem, authority = :authority, request = :request, created_at = :created_at "
 		"WHERE id = :id AND rev = :rev",
 
 	[ST_AUTHORITY_LIST] = "SELECT " AUTHORITY_COLUMNS " FROM authority ORDER BY name",

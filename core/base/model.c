@@ -42,7 +42,7 @@ static const size_t request_texts[] = {
 static const size_t certificate_texts[] = {
 	TEXT(certificate, name), TEXT(certificate, subject), TEXT(certificate, issuer), TEXT(certificate, cn),
 	TEXT(certificate, san), TEXT(certificate, serial), TEXT(certificate, sha256), TEXT(certificate, spki_sha256),
-	TEXT(certificate, key_type), TEXT(certificate, key_path), TEXT(certificate, pem), END
+	TEXT(certificate, key_type), TEXT(certificate, key_path), TEXT(certificate, sealed_key), TEXT(certificate, pem), END
 };
 
 static const size_t authority_texts[] = {
@@ -185,6 +185,22 @@ static const struct { const char *start, *why; } refused_keys[] = {
 	{ "ed448", "no public authority signs it, and many mail servers cannot use it" },
 	{ NULL, NULL }
 };
+
+int
+key_kind_of(const char *type, int bits, enum key_kind *out)
+{
+	static const struct { const char *type; int bits; enum key_kind kind; } kinds[] = {
+		{ "EC", 256, KEY_EC_P256 }, { "EC", 384, KEY_EC_P384 }, { "RSA", 2048, KEY_RSA_2048 },
+		{ "RSA", 3072, KEY_RSA_3072 }, { "RSA", 4096, KEY_RSA_4096 },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (text_eq(type, kinds[i].type) && bits == kinds[i].bits) {
+			*out = kinds[i].kind;
+			return 0;
+		}
+	return -1;
+}
 
 int
 key_kind_parse(enum key_kind *out, const char *name, struct err *e)

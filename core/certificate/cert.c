@@ -63,6 +63,36 @@ cert_describe(const char *pem, struct certificate *out, struct err *e)
 }
 
 int
+cert_subject(const char *pem, struct subject *out, struct err *e)
+{
+	STACK_OF(X509) *all = x509_read_bag(pem != NULL ? pem : "", pem != NULL ? strlen(pem) : 0, e);
+	struct str names = STR_INIT;
+	GENERAL_NAMES *alt;
+	const X509_NAME *name;
+	const struct { int nid; char **to; } parts[] = {
+		{ NID_commonName, &out->cn }, { NID_organizationName, &out->o }, { NID_organizationalUnitName, &out->ou },
+		{ NID_countryName, &out->c }, { NID_stateOrProvinceName, &out->st }, { NID_localityName, &out->l },
+	};
+
+	if (all == NULL)
+		return -1;
+	name = X509_get_subject_name(sk_X509_value(all, 0));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		free(*parts[i].to);
+		*parts[i].to = x509_name_field(name, parts[i].nid);
+	}
+	alt = X509_get_ext_d2i(sk_X509_value(all, 0), NID_subject_alt_name, NULL, NULL);
+	if (alt != NULL)
+		x509_alt_names(alt, &names);
+	free(out->san);
+	out->san = str_take(&names);
+	GENERAL_NAMES_free(alt);
+	x509_stack_free(all);
+	ERR_clear_error();
+	return 0;
+}
+
+int
 cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type, int *bits, struct err *e)
 {
 	EVP_PKEY *key = x509_public_key(public_key_pem, e);

@@ -1444,6 +1444,28 @@ key_write() {
 		ln "$kw.$$" "$kw" && durable "${kw%/*}"
 }
 
+# key_put PATH SHA256 + blob: a key that lives with the asker, for root only; never over an existing one.
+verb_key_put() {
+	need_generation || return
+	case $1 in
+	/var/lib/mxseal/keys/*/* | /var/lib/mxseal/keys/.*) refuse 16 "not a key of ours: $1"; return ;;
+	/var/lib/mxseal/keys/?*.key) ;;
+	*) refuse 16 "not a key of ours: $1"; return ;;
+	esac
+	have openssl || { refuse 15 "this host has no openssl to hold the key against its certificate"; return; }
+	attempt "/var/lib/mxseal/keys" state_ready || return
+	blob "$root$1.part" "$2" "$1" || { kp=$?; rm -f "$root$1.part"; return $kp; }
+	fault key-put
+	if [ -e "$root$1" ]; then
+		kp_new=$(openssl pkey -passin pass: -in "$root$1.part" -pubout 2>/dev/null)
+		kp_old=$(openssl pkey -passin pass: -in "$root$1" -pubout 2>/dev/null)
+		rm -f "$root$1.part"
+		[ -n "$kp_old" ] && [ "$kp_old" = "$kp_new" ] || refuse 10 "there is another key in $1"
+		return
+	fi
+	attempt "$1" settle "$root$1" 0600
+}
+
 # key-public PATH
 verb_key_public() {
 	key_path "$1" || return
@@ -1483,7 +1505,7 @@ questions() {
 		[ -z "$locked" ] || date +%s >"$state/lock.seen"
 		case $q_verb in
 		read | stream | lock | base | begin | save | put | chain | check | ours | how | note | recall | arm | switch | \
-			watch | reload | restart | drop | keep | undo | back | status | key_make | key_public | key_sign)
+			watch | reload | restart | drop | keep | undo | back | status | key_make | key_put | key_public | key_sign)
 			why=
 			"verb_$q_verb" "$@"
 			set -- $?

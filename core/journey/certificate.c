@@ -43,8 +43,7 @@ certificate_state(struct journey *j, int64_t vserver)
 
 /* --- trust anchors of our own --- */
 
-/* Certificates of the authorities kept here, as PEM. */
-static char *
+char *
 own_roots(struct journey *j)
 {
 	struct authority_list l = { NULL, 0 };
@@ -65,6 +64,7 @@ struct make {
 	char *key_id;
 	struct form *form;
 	char *authority;         /* name, or NULL: by hand */
+	bool same_key;           /* the one that is there already */
 };
 
 static void
@@ -86,27 +86,50 @@ on_host(struct talk *t, struct str *out, const char *doing, struct err *e)
 	return err_wrap(e, "%s", doing);
 }
 
+/* What is to be signed, for this public key; and the request once it is. */
+static int
+make_unsigned(struct make *m, const char *public_key, struct str *der, struct err *e)
+{
+	char spki[65];
+
+	if (cert_spki_of_public_key(public_key, spki, NULL, NULL, e) == -1 || csr_to_sign(&m->r.subject, public_key, der, e) == -1)
+		return -1;
+	xset(&m->r.spki_sha256, spki);
+	return 0;
+}
+
+static int
+make_signed(struct make *m, const char *public_key, const struct str *der, const unsigned char *signature, size_t n, struct err *e)
+{
+	struct str pem = STR_INIT;
+	int rc = csr_finish(der, public_key, signature, n, &pem, e);
+
+	if (rc == 0)
+		xset(&m->r.pem, pem.s);
+	str_release(&pem);
+	return rc;
+}
+
 /* Key on the host, request built here, signed there. */
 static int
 make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
 	struct make *m = hj->data;
-	struct str public_key = STR_INIT, der = STR_INIT, b64 = STR_INIT, pem = STR_INIT;
+	struct str public_key = STR_INIT, der = STR_INIT, b64 = STR_INIT;
+	const char *doing = m->same_key ? "reading the key" : "making the key";
 	unsigned char signature[2048];
 	struct talk *t = NULL;
-	char spki[65];
 	size_t n = 0;
 	int rc = -1;
 
-	job_say(ctx, "making the key");
+	job_say(ctx, "%s", doing);
 	if (talk_open(&t, h, e) == -1)
 		goto out;
-	talk_verb(t, "key_make");
-	talk_arg(t, m->key_id);
-	talk_arg(t, key_kind_name(m->r.kind));
-	if (on_host(t, &public_key, "making the key", e) == -1 ||
-	    cert_spki_of_public_key(public_key.s, spki, NULL, NULL, e) == -1 ||
-	    csr_to_sign(&m->r.subject, public_key.s, &der, e) == -1)
+	talk_verb(t, m->same_key ? "key_public" : "key_make");
+	talk_arg(t, m->same_key ? m->r.key_path : m->key_id);
+	if (!m->same_key)
+		talk_arg(t, key_kind_name(m->r.kind));
+	if (on_host(t, &public_key, doing, e) == -1 || make_unsigned(m, public_key.s, &der, e) == -1)
 		goto out;
 	job_say(ctx, "signing the request");
 	talk_verb(t, "key_sign");
@@ -119,26 +142,36 @@ make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 		err_set(e, RC_PARSE, "%s answered with something that is not a signature", hj->server.name);
 		goto out;
 	}
-	if (csr_finish(&der, public_key.s, signature, n, &pem, e) == -1)
-		goto out;
-	m->r.pem = str_take(&pem);
-	m->r.spki_sha256 = xstrdup(spki);
-	rc = 0;
+	rc = make_signed(m, public_key.s, &der, signature, n, e);
 out:
 	talk_close(t);
 	str_release(&public_key);
 	str_release(&der);
 	str_release(&b64);
-	str_release(&pem);
+	return rc;
+}
+
+/* The same with a key that lives here: no host is needed. */
+static int
+make_here(struct make *m, const struct secret *key, struct err *e)
+{
+	struct str public_key = STR_INIT, der = STR_INIT;
+	unsigned char signature[2048];
+	size_t n = 0;
+	int rc = -1;
+
+	if (key_public(key, &public_key, e) == 0 && make_unsigned(m, public_key.s, &der, e) == 0 &&
+	    key_sign(key, csr_digest(m->r.kind), der.s, der.len, signature, sizeof(signature), &n, e) == 0)
+		rc = make_signed(m, public_key.s, &der, signature, n, e);
+	str_release(&public_key);
+	str_release(&der);
 	return rc;
 }
 
 /* The store takes the request; then it goes to the file or to the authority. */
 static int
-make_finish(struct host_job *hj, int rc, struct err *e)
+make_done(struct journey *j, struct make *m, const char *server, int rc, struct err *e)
 {
-	struct make *m = hj->data;
-	struct journey *j = hj->journey;
 	struct authority a = { .id = 0 };
 	struct str text = STR_INIT, pem = STR_INIT;
 	char digest[65];
@@ -180,7 +213,7 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 	}
 	rc = 0;
 note:
-	if (note_activity(j, hj->server.name, "certificate-request", rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
+	if (note_activity(j, server, "certificate-request", rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
 		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
 	if (rc == 0)
 		str_addn(&m->form->result, text.s, text.len);
@@ -190,6 +223,12 @@ note:
 	str_release(&text);
 	str_release(&pem);
 	return rc;
+}
+
+static int
+make_finish(struct host_job *hj, int rc, struct err *e)
+{
+	return make_done(hj->journey, hj->data, hj->server.name, rc, e);
 }
 
 static char *
@@ -233,8 +272,9 @@ authority_would(struct journey *j, const char *name, const struct subject *s, st
 	return rc;
 }
 
-int64_t
-certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
+/* What the form says, with a new key for it. */
+static struct make *
+make_new(struct form *f, bool now)
 {
 	static const struct { const char *field; size_t offset; } subject[] = {
 		{ "cn", offsetof(struct subject, cn) }, { "o", offsetof(struct subject, o) },
@@ -242,25 +282,9 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 		{ "state", offsetof(struct subject, st) }, { "locality", offsetof(struct subject, l) },
 		{ "san", offsetof(struct subject, san) },
 	};
-	bool now = strcmp(form_get(f, "when"), "now") == 0;
-	struct vserver vs = { .id = 0 };
-	struct host_job *hj;
-	struct make *m;
+	struct make *m = xcalloc(1, sizeof(*m));
 	size_t i;
 
-	if (now && !authority_asks(j, form_get(f, "authority")) && authority_ready(j, form_get(f, "authority"), e) == -1)
-		return -1;
-	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
-		return -1;
-	hj = host_change_new(j, vs.server, done, arg, e);
-	vserver_release(&vs);
-	if (hj == NULL)
-		return -1;
-	m = xcalloc(1, sizeof(*m));
-	hj->data = m;
-	hj->free_data = make_free;
-	hj->work = make_work;
-	hj->finish = make_finish;
 	m->form = f;
 	m->key_id = fresh_key_id();
 	m->authority = now ? xstrdup(form_get(f, "authority")) : NULL;
@@ -268,17 +292,108 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 	m->r.name = xstrdup(*form_get(f, "name") ? form_get(f, "name") : form_get(f, "cn"));
 	for (i = 0; i < sizeof(subject) / sizeof(subject[0]); i++)
 		xset((char **)((char *)&m->r.subject + subject[i].offset), form_get(f, subject[i].field));
-	if (now && authority_would(j, m->authority, &m->r.subject, e) == -1) {
-		host_job_discard(hj);
-		return -1;
-	}
 	(void)key_kind_parse(&m->r.kind, form_get(f, "key"), NULL);
-	m->r.key_server = hj->server.id;
 	m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);
 	m->r.out_file = now ? NULL : absolute_path(form_get(f, "out"));
 	m->r.state = xstrdup("pending");
 	m->r.created_at = when_now();
+	return m;
+}
+
+/* The key of a certificate instead of a new one. */
+static int
+make_with(struct make *m, const struct certificate *c, struct err *e)
+{
+	if (key_kind_of(c->key_type, c->key_bits, &m->r.kind) == -1) {
+		err_set(e, RC_CERT, "the key of certificate #%lld (%s %d) is of a kind that requests are not made for", (long long)c->id,
+		    c->key_type ? c->key_type : "-", c->key_bits);
+		return err_hint(e, "renew with a new key");
+	}
+	m->same_key = true;
+	xset(&m->r.key_path, c->key_path);
+	m->r.key_server = c->key_server;
+	return 0;
+}
+
+static int64_t
+make_on_host(struct journey *j, struct make *m, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct host_job *hj = NULL;
+
+	if ((m->authority == NULL || authority_would(j, m->authority, &m->r.subject, e) == 0) &&
+	    store_vserver_get(j->store, m->r.vserver, &vs, e) == 0)
+		hj = host_change_new(j, vs.server, done, arg, e);
+	vserver_release(&vs);
+	if (hj == NULL) {
+		make_free(m);
+		return -1;
+	}
+	hj->data = m;
+	hj->free_data = make_free;
+	hj->work = make_work;
+	hj->finish = make_finish;
+	if (!m->same_key)
+		m->r.key_server = hj->server.id;
 	return host_job_start(hj, "certificate request", e);
+}
+
+/* At an authority that signs at once: could it? Asked before a key is made that nobody would sign. */
+static int
+can_be_signed(struct journey *j, const struct form *f, bool now, struct err *e)
+{
+	return now && !authority_asks(j, form_get(f, "authority")) ? authority_ready(j, form_get(f, "authority"), e) : 0;
+}
+
+int64_t
+certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
+{
+	bool now = strcmp(form_get(f, "when"), "now") == 0;
+
+	if (can_be_signed(j, f, now, e) == -1)
+		return -1;
+	return make_on_host(j, make_new(f, now), done, arg, e);
+}
+
+static int64_t
+renew_here(struct journey *j, struct make *m, const struct certificate *c, journey_done_fn *done, void *arg, struct err *e)
+{
+	struct secret key = { NULL, 0 };
+	int rc = sealed_key_open(j, c, &key, e);
+
+	if (rc == 0) {
+		rc = make_here(m, &key, e);
+		rc = make_done(j, m, NULL, rc, e);
+	}
+	secret_release(&key);
+	make_free(m);
+	if (rc == -1)
+		return -1;
+	done(arg, 0, e);
+	return 0;
+}
+
+int64_t
+certificate_renew(struct journey *j, struct form *f, int64_t certificate, bool same_key, journey_done_fn *done, void *arg,
+    struct err *e)
+{
+	bool now = strcmp(form_get(f, "when"), "now") == 0;
+	struct certificate c = { .id = 0 };
+	struct make *m;
+	int64_t id = -1;
+
+	if (can_be_signed(j, f, now, e) == -1 || store_certificate_get(j->store, certificate, &c, e) == -1)
+		goto out;
+	m = make_new(f, now);
+	if (same_key && make_with(m, &c, e) == -1)
+		make_free(m);
+	else if (same_key && !text_empty(c.sealed_key))
+		id = renew_here(j, m, &c, done, arg, e);
+	else
+		id = make_on_host(j, m, done, arg, e);
+out:
+	certificate_release(&c);
+	return id;
 }
 
 /* --- the answer --- */
@@ -365,8 +480,8 @@ find_request(struct journey *j, int64_t vserver, int64_t request, const void *me
 	return store_request_get(j->store, request ? request : pending, out, e);
 }
 
-static void
-summarise(const struct certificate *c, const struct str *warnings, struct str *out)
+void
+certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out)
 {
 	char from[16], until[16];
 
@@ -385,6 +500,21 @@ summarise(const struct certificate *c, const struct str *warnings, struct str *o
 			str_addf(out, "! %.*s\n", (int)n, p);
 		p += n + (p[n] == '\n');
 	}
+}
+
+/* A request that was made here with a sealed key: the certificate that has the key gives it to the new one as well. */
+static int
+sealed_key_of(struct journey *j, struct certificate *c, struct err *e)
+{
+	struct certificate_list l = { NULL, 0 };
+	int rc = store_certificates(j->store, &l, e);
+	size_t i;
+
+	for (i = 0; i < l.n && rc == 0; i++)
+		if (!text_empty(l.v[i].sealed_key) && text_eq(l.v[i].spki_sha256, c->spki_sha256))
+			xset(&c->sealed_key, l.v[i].sealed_key);
+	certificate_list_release(&l);
+	return rc;
 }
 
 struct process { struct journey *j; struct request *r; struct certificate *c; };
@@ -440,13 +570,17 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 		hint_whose(j, r.id, c.spki_sha256, e);
 		goto out;
 	}
-	summarise(&c, &warnings, summary);
+	certificate_summarise(&c, &warnings, summary);
 	rc = 0;
 	if (!commit)
 		goto out;
 	xset(&c.name, r.name);
 	c.key_server = r.key_server;
 	xset(&c.key_path, r.key_path);
+	if (c.key_server == 0 && sealed_key_of(j, &c, e) == -1) {
+		rc = -1;
+		goto out;
+	}
 	c.authority = r.authority;
 	c.request = r.id;
 	c.created_at = when_now();
@@ -519,7 +653,7 @@ certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, stru
 
 	if (store_certificate_get(j->store, certificate, &c, e) == -1 || store_vserver_get(j->store, vserver, &vs, e) == -1)
 		goto out;
-	if (c.key_server != vs.server) {
+	if (c.key_server != vs.server && text_empty(c.sealed_key)) {
 		err_set(e, RC_CERT, "the key of certificate #%lld is not on this host", (long long)c.id);
 		err_hint(e, "keys never leave the host they were made on: request a certificate for this one");
 		goto out;

@@ -117,6 +117,22 @@ bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *
 int passphrase_fits(struct journey *j, struct err *e);
 void passphrase_wrong(struct journey *j, const struct err *e);   /* forgets it when that is what e says */
 
+/* --- keys.c: keys of certificates that live here --- */
+struct open_key { char *path; struct secret pem; };
+struct open_keys { struct open_key *v; size_t n; };
+void open_keys_release(struct open_keys *k);
+char *key_path_for(const char *spki_sha256);        /* where it lies on every host that has it; given away */
+int sealed_key_open(struct journey *j, const struct certificate *c, struct secret *key, struct err *e);
+/* Those that a push to the server may have to carry. RC_PASSPHRASE when one is not known to be there and none was given. */
+int keys_open(struct journey *j, int64_t server, const struct wanted_host *w, struct open_keys *out, struct err *e);
+/* Puts them into a plan that wants them (worker). RC_PASSPHRASE: one is missing. */
+int keys_give(const struct open_keys *k, struct plan *p, struct err *e);
+
+/* --- certificate.c --- */
+char *own_roots(struct journey *j);                 /* certificates of the authorities kept here, PEM; given away */
+/* What is being installed, for people. warnings: one per line. */
+void certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out);
+
 /* --- connector.c --- */
 /* Unseals the passwords of the connectors of w for the planner. RC_PASSPHRASE when there are any and none was given. */
 int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e);

@@ -1,4 +1,4 @@
-/* What lies sealed in the store: keys of own authorities, passwords of connectors, all under one passphrase, which the journey
+/* What lies sealed in the store: keys of own authorities and of imported certificates, passwords of connectors, all under one passphrase, which the journey
  * keeps while the program runs. */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@ a_sealed_one(struct journey *j, char **name)
 {
 	struct authority_list authorities = { NULL, 0 };
 	struct connector_list connectors = { NULL, 0 };
+	struct certificate_list certificates = { NULL, 0 };
 	char *text = NULL;
 	size_t i;
 
@@ -37,6 +38,13 @@ a_sealed_one(struct journey *j, char **name)
 				text = xstrdup(connectors.v[i].auth_sealed);
 				*name = xstrdup(connectors.v[i].name);
 			}
+	if (text == NULL && store_certificates(j->store, &certificates, NULL) == 0)
+		for (i = 0; i < certificates.n && text == NULL; i++)
+			if (!text_empty(certificates.v[i].sealed_key)) {
+				text = xstrdup(certificates.v[i].sealed_key);
+				*name = xasprintf("certificate #%lld", (long long)certificates.v[i].id);
+			}
+	certificate_list_release(&certificates);
 	authority_list_release(&authorities);
 	connector_list_release(&connectors);
 	return text;

@@ -119,6 +119,7 @@ struct pushing {
 	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
 	char *pushed;                    /* what this push carried there */
 	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
+	struct open_keys keys;           /* that live here and that the host may not have */
 	struct looked looked;            /* before; after a push: how the host is now */
 	struct plan plan;
 	bool have_plan;
@@ -144,6 +145,7 @@ pushing_free(void *data)
 	wanted_free(&p->asked);
 	drift_facts_free(p->facts);
 	free(p->pushed);
+	open_keys_release(&p->keys);
 	looked_release(&p->looked);
 	plan_release(&p->plan);
 	push_report_release(&p->report);
@@ -364,6 +366,8 @@ push_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 			i++;
 		return err_set(e, RC_CHECK, "%s: %s; nothing was touched", p->plan.results[i].name, p->plan.results[i].text);
 	}
+	if (!plan_is_empty(&p->plan) && keys_give(&p->keys, &p->plan, e) == -1)
+		return -1;
 	rc = push_apply(&p->plan, h, &p->options, ctx, &p->report, e);
 	look_again(hj, h, ctx);
 	return rc;
@@ -432,6 +436,10 @@ push_start(struct journey *j, int64_t server, const struct plan *shown, const st
 	if (hj == NULL)
 		return -1;
 	p = hj->data;
+	if (keys_open(j, server, &p->wanted, &p->keys, e) == -1) {
+		host_job_discard(hj);
+		return -1;
+	}
 	if (shown != NULL) {
 		p->shown_base = xstrdup(shown->base);
 		p->shown_sum = plan_sum(shown);

@@ -66,6 +66,9 @@ judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs
 		ok = c->spki_sha256 && strcmp(hex, c->spki_sha256) == 0;
 		if (!ok)
 			text = xasprintf("the key in %s does not fit the certificate \"%s\"", clean(c->key_path), clean(c->name));
+	} else if (!text_empty(c->sealed_key)) {
+		plan_carry_key(p, c->key_path, c->spki_sha256);
+		text = xasprintf("it is kept here; the push puts it into %s", clean(c->key_path));
 	} else if (text_starts(c->key_path, "/var/lib/mxseal/")) {
 		ok = false;
 		text = xasprintf("there is no usable key in %s", clean(c->key_path));

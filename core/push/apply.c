@@ -114,11 +114,30 @@ upload_one(struct push *p, const struct change *c, struct err *e)
 	return push_ask(p, NULL, PUSH_ASK_MS, e);
 }
 
+/* A key goes first: the chain files are put together from it on the host. */
+static int
+upload_key(struct push *p, const struct plan_key *k, struct err *e)
+{
+	char sum[65];
+
+	if (!secret_is_set(&k->pem))
+		return err_set(e, RC_BUG, "the key %s is not at hand", k->path);
+	sha256_hex(k->pem.mem, k->pem.len, sum);
+	talk_verb(p->t, "key_put");
+	talk_arg(p->t, k->path);
+	talk_arg(p->t, sum);
+	talk_blob(p->t, k->pem.mem, k->pem.len);
+	return push_ask(p, NULL, PUSH_ASK_MS, e);
+}
+
 static int
 step_upload(struct push *p, struct err *e)
 {
 	size_t bytes = 0;
 
+	for (size_t i = 0; i < p->plan->n_keys; i++)
+		if (upload_key(p, &p->plan->keys[i], e) != 0)
+			return -1;
 	for (size_t i = 0; i < p->plan->n_changes; i++) {
 		if (upload_one(p, &p->plan->changes[i], e) != 0)
 			return -1;

@@ -81,6 +81,12 @@ plan_release(struct plan *p)
 		free(p->results[i].name);
 		free(p->results[i].text);
 	}
+	for (size_t i = 0; i < p->n_keys; i++) {
+		free(p->keys[i].path);
+		free(p->keys[i].spki_sha256);
+		secret_release(&p->keys[i].pem);
+	}
+	free(p->keys);
 	command_list_release(&p->checks);
 	command_list_release(&p->reload);
 	command_list_release(&p->restart);
@@ -107,6 +113,16 @@ plan_change(struct plan *p, const char *path, enum change_action a)
 	str_init(&c->before, 0);
 	str_init(&c->after, 0);
 	return c;
+}
+
+void
+plan_carry_key(struct plan *p, const char *path, const char *spki_sha256)
+{
+	for (size_t i = 0; i < p->n_keys; i++)
+		if (strcmp(p->keys[i].path, path) == 0)
+			return;
+	ARRAY_GROW(p->keys, p->n_keys);
+	p->keys[p->n_keys++] = (struct plan_key){ .path = xstrdup(path), .spki_sha256 = xstrdup(spki_sha256) };
 }
 
 void
@@ -412,6 +428,8 @@ plan_render(const struct plan *p, struct str *out)
 		if (!change_is_empty(&p->changes[i]))
 			str_addf(out, "%s: %s%s\n", action_words[p->changes[i].action], p->changes[i].path,
 			    p->changes[i].is_switch ? "" : " (new generation)");
+	for (size_t i = 0; i < p->n_keys && !plan_is_empty(p); i++)
+		str_addf(out, "key: %s (kept here under seal; the push puts it there, for root only)\n", p->keys[i].path);
 	for (size_t i = 0; i < p->n_results; i++)
 		str_addf(out, "check: %s %s%s%s\n", p->results[i].name, p->results[i].ok ? "ok" : "REFUSED",
 		    text_empty(p->results[i].text) ? "" : ": ", text_empty(p->results[i].text) ? "" : p->results[i].text);

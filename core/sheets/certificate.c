@@ -7,22 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
+#include "wizard.h"
 
 #define FRIENDLY_MAX 200         /* bytes of the name that only people here see */
 #define NOTE_LONG 300            /* bytes of remarks beside a field; what follows is left out */
-
-/* What the form knows of its virtual server. */
-struct wizard {
-	struct vserver vs;
-	struct server server;
-	const char *state;
-	struct str domains;              /* names known to be right: the server's own, and those of the certificate in use */
-};
 
 static void
 wizard_free(void *data)
@@ -32,60 +24,32 @@ wizard_free(void *data)
 	vserver_release(&w->vs);
 	server_release(&w->server);
 	str_release(&w->domains);
+	branches_free(w);
 	free(w);
 }
 
 static const struct wizard *
 of(const struct form *f)
 {
-	return f->data;
+	return wizard_of(f);
 }
 
 /* --- branches --- */
 
-static bool
-is_action(const struct form *f, const char *action)
-{
-	return strcmp(form_get(f, "action"), action) == 0;
-}
-
-static bool is_new(const struct form *f) { return is_action(f, "new"); }
-static bool is_process(const struct form *f) { return is_action(f, "process"); }
-static bool is_assign(const struct form *f) { return is_action(f, "assign"); }
-static bool is_now(const struct form *f) { return is_new(f) && strcmp(form_get(f, "when"), "now") == 0; }
-static bool is_later(const struct form *f) { return is_new(f) && !is_now(f); }
-
-static bool
-has_pending(const struct form *f)
-{
-	return text_eq(of(f)->state, "pending") || text_eq(of(f)->state, "renewal");
-}
-
-static bool
-has_installed(const struct form *f)
-{
-	return text_eq(of(f)->state, "installed") || text_eq(of(f)->state, "renewal");
-}
+static bool is_new(const struct form *f) { return wizard_is(f, "new"); }
+static bool is_process(const struct form *f) { return wizard_is(f, "process"); }
+static bool is_assign(const struct form *f) { return wizard_is(f, "assign"); }
+static bool is_renew(const struct form *f) { return wizard_is(f, "renew"); }
+static bool is_import(const struct form *f) { return wizard_is(f, "import"); }
+static bool is_export(const struct form *f) { return wizard_is(f, "export"); }
+static bool is_drop(const struct form *f) { return wizard_is(f, "drop"); }
+static bool is_restore(const struct form *f) { return wizard_is(f, "restore"); }
+static bool makes_request(const struct form *f) { return is_new(f) || is_renew(f); }
+static bool makes_key(const struct form *f) { return is_new(f) || branch_renews_with_new_key(f); }
+static bool is_now(const struct form *f) { return makes_request(f) && strcmp(form_get(f, "when"), "now") == 0; }
+static bool is_later(const struct form *f) { return makes_request(f) && !is_now(f); }
 
 /* --- choices --- */
-
-static void
-action_options(const struct form *f, struct choice_list *out)
-{
-	struct certificate_list l = { NULL, 0 };
-
-	if (has_pending(f))
-		choice_list_add(out, "process", "Process the pending request and install the certificate");
-	choice_list_add(out, "new", has_installed(f) ? "Create a new certificate, to take the place of this one"
-	    : "Create a new certificate");
-	if (store_certificates(journey_store(f->journey), &l, NULL) == 0 && l.n > 0)
-		choice_list_add(out, "assign", "Assign an existing certificate");
-	if (has_pending(f))
-		choice_list_add(out, "drop", "Drop the pending request (its key is kept, it can be restored)");
-	if (has_installed(f))
-		choice_list_add(out, "remove", "Remove the certificate from the virtual server (it can be assigned again)");
-	certificate_list_release(&l);
-}
 
 static void
 request_options(const struct form *f, struct choice_list *out)
@@ -118,11 +82,12 @@ certificate_options(const struct form *f, struct choice_list *out)
 	if (store_certificates(journey_store(f->journey), &l, NULL) == -1)
 		return;
 	for (i = 0; i < l.n; i++) {
-		if (l.v[i].key_server != of(f)->server.id)
+		if (l.v[i].key_server != of(f)->server.id && text_empty(l.v[i].sealed_key))
 			continue;                      /* its key lives elsewhere */
 		snprintf(id, sizeof(id), "%lld", (long long)l.v[i].id);
 		when_date(date, l.v[i].not_after);
-		label = xasprintf("#%s %s, until %s", id, l.v[i].cn ? l.v[i].cn : "-", date);
+		label = xasprintf("#%s %s, until %s%s", id, l.v[i].cn ? l.v[i].cn : "-", date,
+		    text_empty(l.v[i].sealed_key) ? "" : ", key kept here");
 		choice_list_add(out, id, label);
 		free(label);
 	}
@@ -331,6 +296,12 @@ static const struct choice key_choices[] = {
 	{ NULL, NULL, NULL }
 };
 
+static const struct choice renew_keys[] = {
+	{ "new", "a new key, made on the mail host", NULL },
+	{ "same", "the key that is in use", NULL },
+	{ NULL, NULL, NULL }
+};
+
 static const struct choice key_places[] = {
 	{ "server", "on the mail host; it never leaves it", NULL },
 	{ NULL, NULL, NULL }
@@ -338,9 +309,11 @@ static const struct choice key_places[] = {
 
 static const struct page pages[] = {
 	{ .name = "what", .title = "What", .intro = "What shall be done with the certificate of this virtual server?" },
-	{ .name = "when", .title = "Delayed or immediate", .shown = is_new,
+	{ .name = "renew", .title = "Renewal", .shown = is_renew,
+	  .intro = "The names and the subject stay as they are. What is in use stays in use until a push replaces it." },
+	{ .name = "when", .title = "Delayed or immediate", .shown = makes_request,
 	  .intro = "A request can go straight to an authority that is kept here, or be saved to a file and sent later." },
-	{ .name = "key", .title = "Name and key", .shown = is_new,
+	{ .name = "key", .title = "Name and key", .shown = makes_key,
 	  .intro = "The key is made on the mail host and never leaves it. The name is for you, to tell certificates apart." },
 	{ .name = "organisation", .title = "Organisation", .shown = is_new,
 	  .intro = "This goes into the certificate for all to see, and is permanent. Many authorities ignore it." },
@@ -352,13 +325,23 @@ static const struct page pages[] = {
 	{ .name = "answer", .title = "Answer", .shown = is_process,
 	  .intro = "The file that the authority sent back: DER, PEM or PKCS#7, with or without its chain." },
 	{ .name = "existing", .title = "Certificate", .shown = is_assign,
-	  .intro = "Certificates whose key lives on this host." },
+	  .intro = "Certificates whose key lives on this host, or is kept here and can be shared by several hosts." },
+	{ .name = "backup", .title = "Backup", .shown = is_import,
+	  .intro = "A file with a certificate and its key. Opened and judged at once; nothing is kept before the end." },
+	{ .name = "export", .title = "Export", .shown = is_export,
+	  .intro = "The certificate, its chain and its key go into one file, under a passphrase of its own." },
+	{ .name = "drop", .title = "Request", .shown = is_drop, .intro = "Which request goes to the trash?" },
+	{ .name = "restore", .title = "Trash", .shown = is_restore, .intro = "Requests that were dropped. Their keys are kept." },
 	{ .name = NULL }
 };
 
 static const struct field fields[] = {
+	{ .name = "state-now", .page = "what", .label = "Now", .kind = FIELD_NOTE, .help = "What this virtual server has." },
 	{ .name = "action", .page = "what", .label = "Do", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
-	  .options = action_options, .initial = "new", .help = "The choices depend on what is there." },
+	  .options = branches_actions, .initial = "new", .help = "The choices depend on what is there." },
+	{ .name = "renew-key", .page = "renew", .label = "Key", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = renew_keys,
+	  .initial = "new", .help = "A new key ends what an old one, copied somewhere, could do. The same key is for DANE records and pins "
+	  "that name it." },
 	{ .name = "when", .page = "when", .label = "Send", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = when_choices,
 	  .check = check_when, .initial = "later", .help = "At once: the certificate is issued, checked and assigned in one go. Later: the request "
 	  "waits for its answer as long as needed, beside whatever is in use." },
@@ -396,6 +379,25 @@ static const struct field fields[] = {
 	  "authority's own certificate, in time, all names covered." },
 	{ .name = "certificate", .page = "existing", .label = "Certificate", .kind = FIELD_CHOICE,
 	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .options = certificate_options, .help = "It takes effect with a push." },
+	{ .name = "backup", .page = "backup", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .check = branch_check_backup, .help = "PKCS#12 (.p12, .pfx) or PEM, the certificates in any order.", .example = "mail.p12" },
+	{ .name = "key-file", .page = "backup", .label = "Key file", .kind = FIELD_PATH, .flags = FIELD_NO_OPTION,
+	  .check = branch_check_key_file, .help = "Only where the key is in a file of its own.", .example = "mail.key" },
+	{ .name = "file-passphrase", .page = "backup", .label = "Its passphrase", .kind = FIELD_SECRET,
+	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .shown = branch_backup_is_locked, .check = branch_check_passphrase, .help = "What the file, or the key in it, is encrypted with. It is kept nowhere." },
+	{ .name = "accept-weak", .page = "backup", .label = "Import it all the same", .kind = FIELD_CHECK, .flags = FIELD_NO_OPTION,
+	  .initial = "no", .shown = branch_backup_is_weak, .check = branch_check_weak, .help = "The file is encrypted so weakly, as old Windows did, that who had it can "
+	  "have the key. A certificate with a new key is better." },
+	{ .name = "export", .page = "export", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .check = branch_check_export, .help = "A file of this machine; only you can read it (0600).", .example = "mail.p12" },
+	{ .name = "new-passphrase", .page = "export", .label = "Passphrase", .kind = FIELD_SECRET,
+	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .help = "Eight characters at least: it is all that stands between the file and the key." },
+	{ .name = "again", .page = "export", .label = "Once more", .kind = FIELD_SECRET, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .help = "The same passphrase again." },
+	{ .name = "dropping", .page = "drop", .label = "Request", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .options = request_options, .help = "Its key stays, and it can be restored from here." },
+	{ .name = "dropped", .page = "restore", .label = "Request", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
+	  .options = branches_dropped, .help = "It waits for its answer again." },
 	{ .name = NULL }
 };
 
@@ -478,11 +480,13 @@ load(struct form *f, struct err *e)
 	file = xasprintf("%s-%s.csr.pem", w->server.name, w->vs.is_default ? "smtp" : w->vs.name);
 	(void)form_set(f, "out", file, NULL);
 	free(file);
-	if (has_pending(f))
+	if (branch_has_pending(f))
 		(void)form_set(f, "action", "process", NULL);
 	request_options(f, &l);
 	if (l.n > 0)
 		(void)form_set(f, "request", l.v[0].name, NULL);
+	if (l.n > 0)
+		(void)form_set(f, "dropping", l.v[0].name, NULL);
 	choice_list_release(&l);
 	certificate_options(f, &l);
 	if (l.n > 0)
@@ -494,7 +498,7 @@ load(struct form *f, struct err *e)
 		(void)form_set(f, "when", "now", NULL);
 	}
 	choice_list_release(&l);
-	return 0;
+	return branches_load(f, e);
 }
 
 static void
@@ -540,7 +544,9 @@ preview_answer(const struct form *f, struct str *out)
 static void
 preview(const struct form *f, const char *page, struct str *out)
 {
-	if (page != NULL && strcmp(page, "answer") != 0)
+	if (page != NULL && strcmp(page, "answer") != 0 && strcmp(page, "backup") != 0 && strcmp(page, "renew") != 0)
+		return;
+	if (branches_preview(f, out))
 		return;
 	if (is_new(f))
 		preview_new(f, out);
@@ -549,7 +555,7 @@ preview(const struct form *f, const char *page, struct str *out)
 	else if (is_assign(f))
 		str_addf(out, "Certificate #%s is assigned to %s. A push carries it there.\n", form_get(f, "certificate"),
 		    f->object_name);
-	else if (is_action(f, "drop"))
+	else if (is_drop(f))
 		str_add(out, "The request goes to the trash; its key stays on the host, so it can be restored.\n");
 	else
 		str_add(out, "The virtual server gets no certificate of ours. TLS stops with the next push unless one is configured "
@@ -559,6 +565,8 @@ preview(const struct form *f, const char *page, struct str *out)
 static void
 command(const struct form *f, struct str *out)
 {
+	if (branches_command(f, out))
+		return;
 	if (is_new(f)) {
 		str_addf(out, "mxseal cert request %s", f->object_name);
 		sheet_options(f, NULL, out);
@@ -567,8 +575,8 @@ command(const struct form *f, struct str *out)
 		str_add_word(out, form_get(f, "answer"));
 	} else if (is_assign(f))
 		str_addf(out, "mxseal cert assign %s %s", f->object_name, form_get(f, "certificate"));
-	else if (is_action(f, "drop"))
-		str_addf(out, "mxseal cert drop-request %s", form_get(f, "request"));
+	else if (wizard_is(f, "drop"))
+		str_addf(out, "mxseal cert drop-request %s", form_get(f, "dropping"));
 	else
 		str_addf(out, "mxseal cert remove %s", f->object_name);
 }
@@ -584,8 +592,11 @@ look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 static int64_t
 start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
+	int64_t job = -1;
 	int rc;
 
+	if (branches_start(f, done, arg, &job, e))
+		return job;
 	if (is_new(f))
 		return certificate_request(f->journey, f, done, arg, e);
 	if (is_process(f))
@@ -594,8 +605,8 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 	else if (is_assign(f)) {
 		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), e);
 		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");
-	} else if (is_action(f, "drop")) {
-		rc = request_drop(f->journey, strtoll(form_get(f, "request"), NULL, 10), false, e);
+	} else if (wizard_is(f, "drop")) {
+		rc = request_drop(f->journey, strtoll(form_get(f, "dropping"), NULL, 10), false, e);
 		str_add(&f->result, rc == 0 ? "The request is in the trash; its key is kept.\n" : "");
 	} else {
 		rc = certificate_remove(f->journey, f->object, e);
@@ -607,5 +618,5 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 const struct sheet sheet_certificate = {
 	.name = "certificate", .title = "Certificate wizard", .kind = SHEET_WIZARD, .object = OBJECT_VSERVER, .pages = pages,
 	.fields = fields, .changes = true, .act = "Finish",
-	.load = load, .preview = preview, .command = command, .look = look, .start = start,
+	.load = load, .check = branches_check, .preview = preview, .command = command, .look = look, .start = start,
 };

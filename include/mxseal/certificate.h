@@ -55,6 +55,8 @@ int csr_read(const void *mem, size_t len, struct request *out, struct err *e);
 int cert_read(const void *mem, size_t len, const char *spki_sha256, struct certificate *out, struct err *e);
 /* Same for the first certificate of a PEM text, whatever it is; out->pem is that one alone. */
 int cert_describe(const char *pem, struct certificate *out, struct err *e);
+/* The subject and names of the first certificate of a PEM text, as a request would have them. */
+int cert_subject(const char *pem, struct subject *out, struct err *e);
 int cert_spki_of_public_key(const char *public_key_pem, char sha256[65], char **type, int *bits, struct err *e);
 struct cert_line { char *subject, *issuer, *sha256; int64_t not_before, not_after; bool is_ca, self_signed; };
 struct cert_line_list { struct cert_line *v; size_t n; };
@@ -79,6 +81,30 @@ void cert_verify(const char *pem, const char *name, const char *roots, int64_t n
 int seal(const struct secret *plain, const struct secret *passphrase, struct str *out, struct err *e);
 /* RC_PASSPHRASE when the passphrase is missing or wrong, RC_PARSE when the line is damaged. */
 int unseal(const char *sealed, const struct secret *passphrase, struct secret *plain, struct err *e);
+
+/* --- backup.c: a certificate with its key in a file: PKCS#12 (RFC 7292) or PEM, and the key when it lives here --- */
+struct backup {
+	struct str pem;             /* its certificates, in file order */
+	struct secret key;          /* PEM, PKCS#8 in clear: to be sealed, never to be written */
+	char spki_sha256[65];       /* of the key */
+	char *weak;                 /* ciphers that do not protect the file: "RC2 with 40 bits, 3DES"; NULL: none of these */
+	bool clear;                 /* the key stood there unencrypted */
+};
+void backup_release(struct backup *b);
+/* key, key_len: of a key in a file of its own, 0 when it is in the same. PEM keys may be encrypted, certificates come in any
+ * order and as DER or PKCS#7 too. RC_PASSPHRASE: the file's own is missing (passphrase may be NULL) or wrong; RC_CERT: no key,
+ * several keys, a key that fits none of the certificates; RC_PARSE; RC_LIMIT, also of work that a file asks for. Nothing is
+ * judged of the certificate itself (cert_read, cert_fits). */
+int backup_read(const void *mem, size_t len, const void *key, size_t key_len, const struct secret *passphrase, struct backup *out,
+        struct err *e);
+/* PKCS#12: AES-256, keys by PBKDF2 with HMAC-SHA-256, integrity by HMAC-SHA-256: read by OpenSSL since 1.0 and by Windows
+ * since 10 (1709) and Server 2019. pem: leaf first; key_pem as in struct backup. Appended. */
+int backup_write(const char *pem, const struct secret *key_pem, const char *name, const struct secret *passphrase, struct str *out,
+        struct err *e);
+/* The public half, PEM, of a key as in struct backup; and a signature with it (digest as csr_digest says). */
+int key_public(const struct secret *pem, struct str *public_key, struct err *e);
+int key_sign(const struct secret *pem, const char *digest, const void *mem, size_t len, unsigned char *out, size_t max, size_t *n,
+        struct err *e);
 
 /* --- rsasign.c: RSA user keys of SSH with SHA-2 signatures (RFC 8332) --- */
 struct rsa_key;

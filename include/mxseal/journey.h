@@ -63,6 +63,9 @@ int  server_trust(struct journey *j, int64_t id, const struct hostkey *key, stru
 int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *arg, struct err *e);
 
 /* --- core/journey/names.c --- */
+/* The same for one that takes the place of a certificate: with its key, or with a new one. */
+int64_t certificate_renew(struct journey *j, struct form *f, int64_t certificate, bool same_key, journey_done_fn *done, void *arg,
+        struct err *e);
 /* Looks the names of the form up (addresses, MX, reverse lookups) and puts remarks beside them. Job id, or 0. */
 int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
 /* Asks DNS from here which MX names lead to this server, and keeps that: attention() compares them with its certificate. Without an
@@ -88,6 +91,30 @@ int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);     
 void request_to_send(const struct request *r, struct str *out);
 int  request_write(struct journey *j, int64_t request, const char *path, struct err *e);     /* its text to a file, once more */
 int  request_drop(struct journey *j, int64_t request, bool restore, struct err *e);
+
+/* --- core/journey/backup.c: certificates with their keys, from files and into files --- */
+struct backup_file { const char *path, *key_path /* the key's own file, or NULL */; const struct secret *passphrase; /* or NULL */ };
+struct backup_view {
+	bool locked;                     /* after -1: the file's passphrase is missing or wrong */
+	bool in_clear;                   /* its key is not encrypted */
+	char *weak;                      /* not NULL: ciphers that do not protect it; it is imported only when that is accepted */
+	char *names;                     /* of the certificate */
+	struct str summary;              /* what is in it, and warnings, for people */
+};
+void backup_view_release(struct backup_view *v);
+/* Opens a backup and judges it for a virtual server as an answer of an authority is judged; changes nothing. v: with an empty
+ * summary. RC_INVALID with v->locked, RC_CERT, RC_PARSE, RC_LIMIT. */
+int  backup_look(struct journey *j, int64_t vserver, const struct backup_file *in, struct backup_view *v, struct err *e);
+/* The same, then its key is sealed here (RC_PASSPHRASE until the store's passphrase is given) and the certificate assigned.
+ * name: what people call it, NULL: its common name. RC_CERT when it is weakly encrypted and accept_weak is not said. */
+int  certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak,
+        struct str *summary, int64_t *certificate, struct err *e);
+/* Can it be exported: does its key live here? RC_CERT with where it lives instead. */
+int  certificate_exportable(struct journey *j, int64_t certificate, struct err *e);
+#define BACKUP_PASSPHRASE_MIN 8
+int  backup_passphrase_check(const struct secret *s, struct err *e);
+/* PKCS#12 (backup_write) under the passphrase, 0600. RC_PASSPHRASE until the store's is given. */
+int  certificate_export(struct journey *j, int64_t certificate, const char *path, const struct secret *passphrase, struct err *e);
 
 /* --- core/journey/sealed.c --- */
 /* Are there keys or passwords here that a passphrase seals? They have one in common; the first one has to be typed twice. */

@@ -98,6 +98,8 @@ enum key_kind { KEY_EC_P256, KEY_EC_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_40
 const char *key_kind_name(enum key_kind k);                  /* "ec-p256" */
 int key_kind_parse(enum key_kind *out, const char *name, struct err *e);
 
+int key_kind_of(const char *type, int bits, enum key_kind *out);   /* of a certificate's key; -1: none of them */
+
 /* A key and its PKCS#10, waiting for the certificate. */
 struct request {
 	int64_t id, rev, vserver;
@@ -129,8 +131,9 @@ struct certificate {
 	char *sha256, *spki_sha256;
 	char *key_type;           /* "EC", "RSA" */
 	int key_bits;
-	int64_t key_server;       /* 0: no key known */
+	int64_t key_server;       /* 0: no key known, or it lives here */
 	char *key_path;
+	char *sealed_key;         /* not NULL: the key lives here, sealed (seal.c); pushes carry it to key_path on the hosts */
 	char *pem;                /* leaf, then chain; no root needed */
 	int64_t authority;        /* issued by this one of ours */
 	int64_t request;

@@ -9,6 +9,7 @@
 #include "mxseal/err.h"
 #include "mxseal/host.h"
 #include "mxseal/job.h"
+#include "mxseal/secret.h"
 #include "mxseal/str.h"
 
 /* Commands made at run time (argv owned). */
@@ -57,6 +58,9 @@ struct plan_options {
 	bool no_shadow;              /* leave out the trial run of the staged configuration on the host */
 };
 
+/* A key that lives in the store and that the host does not have yet: put there for root only, before all files. */
+struct plan_key { char *path; char *spki_sha256; struct secret pem; /* unset until a push is about to carry it */ };
+
 struct plan {
 	int64_t server; char *server_name;
 	struct plan_options options; /* that it was made with */
@@ -65,6 +69,7 @@ struct plan {
 	                              * change in the live configuration against what is there */
 	int64_t generation;          /* of the new files: above all numbers in use on the host (push_status.next) */
 	struct change *changes; size_t n_changes;
+	struct plan_key *keys; size_t n_keys;
 	struct command_list checks;  /* run with the staged copy; "@STAGED@" in a word is replaced by the staged directory */
 	struct command_list reload;  /* first the gentle one ... */
 	struct command_list restart; /* ... and the escalation */
@@ -77,6 +82,7 @@ struct plan {
 void plan_init(struct plan *p);
 void plan_release(struct plan *p);
 struct change *plan_change(struct plan *p, const char *path, enum change_action a);
+void plan_carry_key(struct plan *p, const char *path, const char *spki_sha256);      /* once per path */
 void plan_warn(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_check(struct plan *p, const char *name, bool ok, const char *text);
 bool plan_is_empty(const struct plan *p);      /* nothing to change */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -377,9 +378,10 @@ welcome(void **state)
 
 /* Every page of one sheet, as far as Ctrl-N goes. */
 static void
-walk(struct app *a, const struct sheet *s, int64_t object, const char *object_name, const char *variant)
+walk_with(struct app *a, const struct sheet *s, int64_t object, const char *object_name, const char *variant,
+    const char *const *preset)
 {
-	struct sheet_arg arg = { .sheet = s, .object = object, .object_name = object_name };
+	struct sheet_arg arg = { .sheet = s, .object = object, .object_name = object_name, .preset = preset };
 	struct str before = STR_INIT;
 
 	assert_non_null(view_push(a, &view_sheet, &arg));
@@ -405,6 +407,12 @@ walk(struct app *a, const struct sheet *s, int64_t object, const char *object_na
 }
 
 static void
+walk(struct app *a, const struct sheet *s, int64_t object, const char *object_name, const char *variant)
+{
+	walk_with(a, s, object, object_name, variant, NULL);
+}
+
+static void
 sheets_of_the_table(void **state)
 {
 	struct world *w = *state;
@@ -419,6 +427,58 @@ sheets_of_the_table(void **state)
 		if (s->object == OBJECT_VSERVER)
 			walk(w->app, s, w->smtp, "mx1/smtp", "-pending");
 	}
+}
+
+/* The certificate wizard in the states that the world does not have by itself, and each branch of it. */
+static void
+branches_of_the_wizard(void **state)
+{
+	static const char *const renew[] = { "action", "renew", "when", "now", NULL };
+	static const char *const same[] = { "action", "renew", "renew-key", "same", "when", "later", NULL };
+	static const char *const locked[] = { "action", "import", "backup", "old.pfx", NULL };
+	static const char *const weak[] = { "action", "import", "backup", "old.pfx", "file-passphrase", "geheim", NULL };
+	static const char *const accepted[] = { "action", "import", "backup", "old.pfx", "file-passphrase", "geheim", "accept-weak",
+	    "yes", NULL };
+	static const char *const clear[] = { "action", "import", "backup", "chain.pem", NULL };
+	static const char *const export[] = { "action", "export", NULL };
+	static const char *const drop[] = { "action", "drop", NULL };
+	static const char *const restore[] = { "action", "restore", NULL };
+	struct world *w = *state;
+	const struct sheet *s = sheet_find("certificate");
+	struct certificate c = { .id = 0 };
+	struct request r = { .id = 0 };
+	struct vserver vs = { .id = 0 };
+	char *here = getcwd(NULL, 0);
+	struct err e;
+
+	assert_int_equal(chdir(TEST_SOURCE_DIR "/tests/golden/screens"), 0);
+	walk_with(w->app, s, w->submission, "mx1/submission", "-locked", locked);
+	walk_with(w->app, s, w->submission, "mx1/submission", "-weak", weak);
+	walk_with(w->app, s, w->submission, "mx1/submission", "-no-key", clear);
+	walk_with(w->app, s, w->submission, "mx1/submission", "-accepted", accepted);
+	/* installed, its key kept here; a request in the trash */
+	must(store_certificate_get(journey_store(w->app->j), w->certificate, &c, &e), &e);
+	c.key_server = 0;
+	xset(&c.sealed_key, "sealed");
+	must(store_certificate_save(journey_store(w->app->j), &c, &e), &e);
+	must(store_vserver_get(journey_store(w->app->j), w->smtp, &vs, &e), &e);
+	vs.certificate = c.id;
+	vs.certificate_set = true;
+	must(store_vserver_save(journey_store(w->app->j), &vs, &e), &e);
+	walk(w->app, s, w->smtp, "mx1/smtp", "-renewal");
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-drop", drop);
+	must(store_request_get(journey_store(w->app->j), w->request, &r, &e), &e);
+	xset(&r.state, "dropped");
+	must(store_request_save(journey_store(w->app->j), &r, &e), &e);
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-renew", renew);
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-renew-same", same);
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-export", export);
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-restore", restore);
+	assert_int_equal(chdir(here), 0);
+	free(here);
+	certificate_release(&c);
+	request_release(&r);
+	vserver_release(&vs);
 }
 
 /* A connector with all that a connector can have; it is gone again afterwards. */
@@ -1263,6 +1323,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(listeners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(welcome, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheets_of_the_table, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(branches_of_the_wizard, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connector_by_smart_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheet_with_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sheet_that_asks, set_up, tear_down),

@@ -577,6 +577,25 @@ test_keys() {
 	[ "$(statuses)" = "12 12 0 " ] || fail "a locked key: $(statuses)"
 }
 
+# A key that comes in: for root only, whole, never over another one, nowhere else, and only inside a push.
+test_key_put() {
+	local key other to=/var/lib/mxseal/keys/in.key
+	key=$(openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)
+	other=$(openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)
+	qb "$key" key_put $to "$(text_sum "$key")" | ask
+	[ "$(statuses)" = "16 " ] || fail "outside of a push: $(statuses)"
+	{ q lock t; q begin 1 t /etc/postfix; qb "$key" key_put $to "$(text_sum "$key")"; qb "$key" key_put $to "$(text_sum "$key")"
+		qb "$other" key_put $to "$(text_sum "$other")"; qb "$key" key_put ${to%.key}2.key "$(text_sum "$other")"
+		for path in /etc/x.key /var/lib/mxseal/keys/../x.key /var/lib/mxseal/keys/.x.key /var/lib/mxseal/keys/x; do
+			qb "$key" key_put $path "$(text_sum "$key")"
+		done; } | ask
+	[ "$(statuses)" = "0 0 0 0 10 1 16 16 16 16 " ] || fail "statuses $(statuses)"
+	[ "$(cat "$R$to")" = "$key" ] || fail "not what was sent"
+	[ "$(stat -c %a "$R$to")" = 600 ] || fail "mode"
+	[ "$(grep -rlF -- "$(sed -n 2p <<< "$key")" "$R" "$BASE/out")" = "$R$to" ] || fail "also elsewhere"
+	[ "$(find "$R/var/lib/mxseal/keys" -name '*in*' -o -name '.*key*' | wc -l)" = 1 ] || fail "leftovers: $(ls -a "$R/var/lib/mxseal/keys")"
+}
+
 test_missing_tools() {
 	# PATH is set by the script itself, so a copy of it with another PATH stands for a poorer host
 	mkdir "$BASE/tools"

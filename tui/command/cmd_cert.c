@@ -1,4 +1,4 @@
-/* cert request, requests, process, drop-request, restore-request, list, show, served, assign, remove. */
+/* cert request, renew, requests, process, drop-request, restore-request, list, show, served, assign, remove. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ server_part(const char *vs, char out[80])
 	snprintf(out, 80, "%.*s", (int)strcspn(vs, "/"), vs);
 }
 
-static int
+int
 use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err *e)
 {
 	char server[80];
@@ -35,6 +35,17 @@ one_of_out_and_authority(const struct args *a, struct err *e)
 	if (args_has(a, "out") && args_has(a, "use"))
 		return err_set(e, RC_USAGE, "--use goes with --authority: a request that waits has nothing to use yet");
 	return 0;
+}
+
+/* What came of a form that makes a request: the request itself, or the certificate at once. */
+static void
+say_made(struct cli *c, const struct form *f, bool waits)
+{
+	if (c->json)
+		out_json(json_pack("{s:I,s:s,s:o}", "id", (json_int_t)f->result_id, "kind", waits ? "request" : "certificate", "text",
+		    json_text(f->result.s)));
+	else
+		out_text(f->result.s);
 }
 
 int
@@ -62,11 +73,8 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 	}
 	if (rc == 0)
 		rc = cli_form_run(c, f, vs.server, e);
-	if (rc == 0 && c->json)
-		out_json(json_pack("{s:I,s:s,s:o}", "id", (json_int_t)f->result_id, "kind",
-		    waits ? "request" : "certificate", "text", json_text(f->result.s)));
-	else if (rc == 0)
-		out_text(f->result.s);
+	if (rc == 0)
+		say_made(c, f, waits);
 	form_close(f);
 	vserver_release(&vs);
 	return rc == 0 ? use_if_asked(c, a, a->words[0], e) : -1;
@@ -90,6 +98,40 @@ to_paste(const struct request_list *l)
 	} else if (n > 1)
 		puts("\nThe text of one, to paste or to send: mxseal cert request-text ID [--out FILE]");
 	str_release(&text);
+}
+
+int
+cmd_cert_renew(struct cli *c, const struct args *a, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct form *f = NULL;
+	bool waits = !args_has(a, "authority");
+	int rc = one_of_out_and_authority(a, e);
+
+	if (rc == 0)
+		rc = cli_vserver(c, a->words[0], &vs, e);
+	if (rc == 0 && (!vs.certificate_set || vs.certificate == 0)) {
+		rc = err_set(e, RC_NOTFOUND, "%s has no certificate of ours that could be renewed", clean(a->words[0]));
+		err_hint(e, "mxseal cert request makes a new one");
+	}
+	waits = waits || authority_asks(c->j, args_get(a, "authority"));
+	if (rc == 0 && waits && args_has(a, "use"))
+		rc = err_set(e, RC_USAGE, "there is nothing to push until the request is answered: ask without --use");
+	if (rc == 0)
+		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
+	if (rc == 0)
+		rc = form_set(f, "action", "renew", e);
+	if (rc == 0)
+		rc = form_set(f, "renew-key", args_has(a, "new-key") ? "new" : "same", e);
+	if (rc == 0)
+		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
+	if (rc == 0)
+		rc = cli_form_run(c, f, vs.server, e);
+	if (rc == 0)
+		say_made(c, f, waits);
+	form_close(f);
+	vserver_release(&vs);
+	return rc == 0 ? use_if_asked(c, a, a->words[0], e) : -1;
 }
 
 int
@@ -214,7 +256,7 @@ cmd_cert_list(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = store_certificates(journey_store(c->j), &l, e);
 	for (i = 0; i < l.n; i++) {
-		if (a->n > 0 && l.v[i].key_server != vs.server)
+		if (a->n > 0 && l.v[i].key_server != vs.server && text_empty(l.v[i].sealed_key))
 			continue;
 		json_array_append_new(rows, certificate_json(c, &l.v[i], certificate_state_now(c, &l.v[i])));
 		when_date(date, l.v[i].not_after);

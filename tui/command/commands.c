@@ -18,6 +18,19 @@ static const struct option process_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option cert_renew_options[] = {
+	{ "new-key", NULL, "with a new key; with the one in use otherwise", false },
+	{ "key", "KIND", "of a new key (ec-p256)", false },
+	{ "authority", "NAME", "who signs it", false },
+	{ "out", "FILE", "the request goes there, to be carried to an authority", false },
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option import_options[] = {
+	{ "key", "FILE", "the key, when it is in a file of its own", false },
+	{ "name", "NAME", "what you call it (its common name)", false },
+	{ "accept-weak", NULL, "also when the file is encrypted so weakly that who had it can have the key", false },
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option export_options[] = {
+	{ "out", "FILE", "where to; it gets mode 0600", false }, { NULL, NULL, NULL, false } };
 static const struct option out_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false }, { NULL, NULL, NULL, false } };
 static const struct option why_options[] = {
@@ -112,8 +125,17 @@ const struct cli_command commands[] = {
 	{ "cert list", "[VS]", "certificates", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_list },
 	{ "cert show", "ID|VS", "one certificate and its chain", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_show },
 	{ "cert served", "VS", "what its listeners show right now", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_served },
-	{ "cert assign", "VS ID", "use a certificate whose key is on that host", NULL, 2, 2, STORE, use_options, NULL,
+	{ "cert assign", "VS ID", "use a certificate whose key is on that host, or kept here", NULL, 2, 2, STORE, use_options, NULL,
 	  cmd_cert_assign },
+	{ "cert renew", "VS", "a certificate for the same names, in place of the one assigned", NULL, 1, 1, CHANGE, cert_renew_options, NULL,
+	  cmd_cert_renew },
+	{ "cert import", "VS FILE", "a certificate with its key: PKCS#12 or PEM", "Its key is sealed here, and pushes carry it to the host. "
+	  "The passphrase of the file is asked for on the\nterminal; with --passphrase-fd it is the first line there, and the passphrase "
+	  "that seals the key the second.\nOf a file that needs none, the passphrase that seals is the only line.", 2, 2, STORE, import_options, NULL,
+	  cmd_cert_import },
+	{ "cert export", "ID", "a certificate with its key, as PKCS#12 (AES-256)", "Only of keys that live here: one made on a host never leaves "
+	  "it. The passphrase of the file is asked for\ntwice; with --passphrase-fd it is the first line there, and the passphrase of what is "
+	  "sealed here the second.", 1, 1, STORE, export_options, NULL, cmd_cert_export },
 	{ "cert remove", "VS", "unbind; the certificate stays", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_remove },
 	{ "authority add own", "NAME", "an own certificate authority, its key sealed here", NULL, 1, 1, STORE, NULL,
 	  "authority", cmd_authority_add },

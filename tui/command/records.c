@@ -328,6 +328,8 @@ certificate_json(struct cli *c, const struct certificate *cert, const char *stat
 	json_object_set_new(key, "where", json_null());
 	if (cert->key_server != 0 && store_server_get(journey_store(c->j), cert->key_server, &sv, NULL) == 0)
 		json_object_set_new(key, "where", json_sprintf("%s:%s", sv.name, cert->key_path ? cert->key_path : ""));
+	else if (!text_empty(cert->sealed_key))
+		json_object_set_new(key, "where", json_string("here, sealed"));
 	json_object_set_new(o, "key", key);
 	json_object_set_new(o, "chain", chain_json(cert));
 	json_object_set_new(o, "used_by", used_by(c, cert, &in_use, &wanted));
@@ -354,6 +356,8 @@ certificate_print(struct cli *c, const struct certificate *cert, const char *sta
 	printf("Key          %s %d", clean(cert->key_type), cert->key_bits);
 	if (cert->key_server != 0 && store_server_get(journey_store(c->j), cert->key_server, &sv, NULL) == 0)
 		printf(" on %s in %s", sv.name, clean(cert->key_path));
+	else if (!text_empty(cert->sealed_key))
+		printf(" kept here, sealed; on hosts in %s", clean(cert->key_path));
 	printf("\n");
 	if (cert->pem != NULL && cert_chain_lines(cert->pem, &l, NULL) == 0)
 		for (i = 0; i < l.n; i++)

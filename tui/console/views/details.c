@@ -255,6 +255,8 @@ of_certificate(struct app *a, const struct node *n, int width, struct lines *l)
 		return;
 	}
 	certificate_lines(l, width, "Subject", c.pem != NULL ? c.pem : "");
+	if (c.sealed_key != NULL)
+		lines_field(l, STYLE_NORMAL, width, "Key", "kept here, sealed");
 	lines_field(l, STYLE_NORMAL, width, "Key file", c.key_path);
 	lines_field(l, STYLE_NORMAL, width, "Serial", c.serial);
 	lines_field(l, STYLE_NORMAL, width, "SHA-256", c.sha256);

@@ -370,6 +370,7 @@ go_field(struct view *v, const char *name)
 	for (size_t p = 0; fd != NULL && p < d->pages; p++)
 		if (strcmp(d->form->sheet->pages[p].name, fd->page) == 0 && p != d->page)
 			go_page(v, p);
+	collect(d);                  /* a check may have brought the field up */
 	for (size_t i = 0; i < d->n_items; i++)
 		if (fd != NULL && sheet_field(d, i) == fd)
 			focus_on(v, i);

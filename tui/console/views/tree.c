@@ -279,6 +279,20 @@ waits(const struct request *r)
 	return r->state != NULL && strcmp(r->state, "pending") == 0;
 }
 
+/* Its key is on this server; or it is kept here, and one of its virtual servers has it. */
+static bool
+belongs(struct app *a, const struct certificate *c, int64_t server)
+{
+	struct vserver_list l = { NULL, 0 };
+	bool yes = c->key_server == server;
+
+	if (c->sealed_key != NULL && store_vservers(a->st, server, &l, NULL) == 0)
+		for (size_t i = 0; i < l.n; i++)
+			yes = yes || l.v[i].certificate == c->id;
+	vserver_list_release(&l);
+	return yes;
+}
+
 /* Certificates whose key is on this server, and requests that wait. */
 static void
 add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const struct certificate_list *certs,
@@ -287,7 +301,7 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
 	size_t count = 0;
 
 	for (size_t i = 0; i < certs->n; i++)
-		count += certs->v[i].key_server == server;
+		count += belongs(a, &certs->v[i], server);
 	for (size_t i = 0; i < requests->n; i++)
 		count += waits(&requests->v[i]) && server_of_request(a, &requests->v[i]) == server;
 	if (count == 0)
@@ -303,7 +317,7 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
 	}
 	for (size_t i = 0; i < certs->n; i++) {
 		const struct certificate *c = &certs->v[i];
-		if (c->key_server != server)
+		if (!belongs(a, c, server))
 			continue;
 		char *name = xasprintf("#%lld %s", (long long)c->id, c->cn != NULL ? c->cn : c->name);
 		struct node *n = add(t, NODE_CERTIFICATE, depth + 1, "certificate", c->id, 0, name);

@@ -1,0 +1,246 @@
+/* Certificates in the real console against a real host of the lab: a backup is imported in the wizard, its passphrase typed, the
+ * weakness of its encryption accepted, pushed; then renewed with its own key at an authority of our own and pushed; then
+ * replaced by a certificate with a new key. Each time a foreign client tells what is served. Needs MXSEAL_LAB and root. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mxseal/xalloc.h"
+#include "support/fixture.h"
+#include "support/pki.h"
+#include "support/vt.h"
+
+static const char *lab;
+static char *dir;
+
+static void
+shell(const char *command)
+{
+	struct str out = STR_INIT;
+
+	if (pki_run(dir, &out, "%s", command) != 0)
+		fail_msg("%s: %s", command, out.s);
+	str_release(&out);
+}
+
+static const char *
+program(void)
+{
+	const char *p = getenv("MXSEAL_PROGRAM");
+
+	return p != NULL ? p : TEST_PROGRAM;
+}
+
+/* The command line makes what the console starts from: the host, an authority, TLS offered once there is a certificate. */
+static void
+mxseal(const char *words)
+{
+	struct str out = STR_INIT;
+
+	if (pki_run(dir, &out, "MXSEAL_STORE=$PWD/store.db XDG_STATE_HOME=$PWD MXSEAL_SSH_CONFIG=$PWD/ssh_config '%s' ctl '%s' --no-input "
+	    "--passphrase-fd 9 %s 9<passphrase", lab, program(), words) != 0)
+		fail_msg("mxseal %s: %s", words, out.s);
+	str_release(&out);
+}
+
+static struct vt *
+start(void)
+{
+	const char *argv[] = { lab, "ctl", program(), "--write", NULL };
+	char *env[8] = { xasprintf("MXSEAL_STORE=%s/store.db", dir), xasprintf("HOME=%s", dir), xasprintf("XDG_STATE_HOME=%s", dir),
+	    xasprintf("MXSEAL_SSH_CONFIG=%s/ssh_config", dir) };
+	int n = 4;
+
+	for (const char *const *keep = (const char *const[]){ "LAB_ID", "MXSEAL_LAB_DIR", NULL }; *keep != NULL; keep++)
+		if (getenv(*keep) != NULL)
+			env[n++] = xasprintf("%s=%s", *keep, getenv(*keep));
+	struct vt *t = vt_start(argv, (const char *const *)env, 24, 80);
+	while (n > 0)
+		free(env[--n]);
+	return t;
+}
+
+/* The wizard with this branch chosen: keys from the one that it begins with, to create a new certificate. */
+static void
+choose(struct vt *t, const char *keys, const char *words)
+{
+	vt_type(t, ":go mx1/smtp<Enter>");
+	vt_expect(t, ">       smtp :25", 5000);
+	vt_type(t, "c");
+	vt_expect(t, ": What", 5000);
+	vt_type(t, keys);
+	vt_expect(t, words, 3000);
+	vt_type(t, "<C-n>");
+}
+
+static void
+finish(struct vt *t)
+{
+	vt_expect(t, ": Review", 5000);
+	vt_expect(t, "Nothing has been done yet", 2000);
+	vt_type(t, "<Enter>");
+}
+
+static void
+import_a_backup(struct vt *t)
+{
+	choose(t, "<Right>", "Import a certificate from a backup");
+	vt_expect(t, ": Backup", 5000);
+	vt_type(t, "old.pfx<Tab><Tab>");
+	vt_expect(t, "> Its passphrase", 5000);
+	vt_type(t, "geheim<Tab>");
+	vt_expect(t, "> Import it all the same", 5000);
+	vt_type(t, " <C-n>");
+	finish(t);
+	vt_expect(t, "passphrase >", 5000);
+	vt_type(t, "correct horse<Enter>");
+	vt_expect(t, "ok  Done.", 20000);
+	vt_type(t, "<Enter>");
+}
+
+static void
+renew_with_its_key(struct vt *t)
+{
+	choose(t, "<Left>", "Renew the certificate");
+	vt_expect(t, ": Renewal", 5000);
+	vt_type(t, "<Right>");
+	vt_expect(t, "(o) the key that is in use", 3000);
+	vt_type(t, "<C-n>");
+	vt_expect(t, ": Delayed or", 5000);
+	vt_type(t, "<C-n>");
+	vt_expect(t, ": Authority", 5000);
+	vt_type(t, "<C-n>");
+	finish(t);
+	vt_expect(t, "ok  Done.", 60000);
+	vt_type(t, "<Enter>");
+}
+
+static void
+replace_it(struct vt *t)
+{
+	choose(t, "", "Replace it by a new certificate");
+	for (int page = 2; page < 8; page++) {
+		char step[32];
+		snprintf(step, sizeof(step), "Step %d of 8", page);
+		vt_expect(t, step, 5000);
+		vt_type(t, "<C-n>");
+	}
+	finish(t);
+	vt_expect(t, "ok  Done.", 60000);
+	vt_type(t, "<Enter>");
+}
+
+static void
+push_and_keep(struct vt *t)
+{
+	vt_expect(t, "not pushed yet", 5000);
+	vt_type(t, "P");
+	vt_expect(t, "nothing is touched yet", 60000);
+	vt_type(t, "A");
+	if (vt_sees(t, "Type \"1 host\"", 1000)) {
+		vt_expect(t, "to apply >", 2000);
+		vt_type(t, "1 host<Enter>");
+	} else {
+		vt_expect(t, "[y/N]", 2000);
+		vt_type(t, "y");
+	}
+	vt_expect(t, "Waiting for you", 90000);
+	vt_type(t, "K");
+	vt_expect(t, "mx1: kept", 30000);
+	vt_type(t, "<Esc>");
+	vt_expect(t, "Fleet", 5000);
+}
+
+/* What a foreign client is served, into served.pem. */
+static void
+look(void)
+{
+	struct str out = STR_INIT;
+
+	if (pki_run(dir, &out, "'%s' ctl sh -c 'echo QUIT | openssl s_client -starttls smtp -connect mx1.lab.test:25 2>&1' | "
+	    "openssl x509 -out served.pem", lab) != 0)
+		fail_msg("no certificate is served: %s", out.s);
+	str_release(&out);
+}
+
+static void
+import_renew_replace(void **state)
+{
+	struct vt *t;
+	char *trust;
+
+	(void)state;
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj '/CN=Old CA' -days 99 && "
+	    "openssl req -newkey rsa:2048 -nodes -keyout old.key -subj /CN=mx1.lab.test -out old.csr && "
+	    "printf 'subjectAltName=DNS:mx1.lab.test\\n' >ext && "
+	    "openssl x509 -req -in old.csr -CA ca.pem -CAkey ca.key -days 80 -extfile ext -set_serial 7 -out old.pem && "
+	    "openssl pkcs12 -export -legacy -inkey old.key -in old.pem -certfile ca.pem -passout pass:geheim -out old.pfx && "
+	    "printf 'correct horse\\n' >passphrase");
+	mxseal("server add mx1 mx1");
+	trust = xasprintf("server trust mx1 --fingerprint $(ssh-keygen -lf \"$('%s' dir)/known_hosts\" | "
+	    "awk '$3 ~ \"^mx1,\" && $NF == \"(ED25519)\" { print $2 }')", lab);
+	mxseal(trust);
+	free(trust);
+	mxseal("server read mx1");
+	mxseal("authority add own house --cn \"House CA\"");
+	assert_int_equal(chdir(dir), 0);
+	t = start();
+	import_a_backup(t);
+	mxseal("vs set mx1 inbound.tls=offer");
+	push_and_keep(t);
+	look();
+	shell("openssl x509 -in old.pem -outform DER -out a && openssl x509 -in served.pem -outform DER -out b && cmp a b");
+	renew_with_its_key(t);
+	push_and_keep(t);
+	look();
+	shell("openssl x509 -in served.pem -noout -issuer | grep 'House CA'");
+	shell("openssl pkey -in old.key -pubout -out a && openssl x509 -in served.pem -noout -pubkey | cmp - a");
+	replace_it(t);
+	push_and_keep(t);
+	look();
+	shell("openssl x509 -in served.pem -noout -pubkey >b && ! cmp -s a b");
+	vt_type(t, "q");
+	assert_int_equal(vt_finish(t, 10000), 0);
+	assert_true(vt_termios_restored(t));
+	vt_close(t);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	dir = fixture_dir();
+	return pki_run(dir, NULL, "'%s' reset mx1 && touch known_hosts && sed \"s|UserKnownHostsFile .*|UserKnownHostsFile "
+	    "$PWD/known_hosts|\" \"$('%s' dir)/ssh_config.ctl\" > ssh_config", lab, lab);
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	pki_run("/", NULL, "'%s' reset mx1", lab);
+	assert_int_equal(chdir("/"), 0);
+	fixture_remove(dir);
+	free(dir);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(import_renew_replace, set_up, tear_down) };
+
+	lab = getenv("MXSEAL_LAB");
+	if (lab == NULL || *lab == '\0' || geteuid() != 0) {
+		puts("skipped: no lab is up (MXSEAL_LAB); it needs root and network namespaces");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
