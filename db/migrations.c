@@ -172,7 +172,7 @@ const struct migration migration_table[] = {
 { 2, "groups of servers",
 	"ALTER TABLE server ADD COLUMN \"group\" TEXT;\n"
 },
-{ 3, "listeners of ours, routes of connectors, what was found, edits that can be undone",
+{ 3, "listeners of ours, routes of connectors, what was found, edits, an authority's office, keys that live here",
 	"ALTER TABLE vserver ADD COLUMN ours TEXT CHECK (ours IN ('added', 'removed'));\n"
 	"ALTER TABLE vserver ADD COLUMN listen_wanted TEXT;\n"
 	"ALTER TABLE vserver ADD COLUMN run TEXT CHECK (run IN ('started', 'paused', 'stopped'));\n"
@@ -214,8 +214,8 @@ const struct migration migration_table[] = {
 	"	noun TEXT NOT NULL, \"key\" TEXT NOT NULL, before TEXT, after TEXT,\n"
 	"	PRIMARY KEY (edit, place)\n"
 	") STRICT, WITHOUT ROWID;\n"
-},
-{ 4, "an authority's office: submissions, revocations",
+
+	/* an authority's office: submissions, revocations */
 	"ALTER TABLE issued ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE issued ADD COLUMN reason TEXT;\n"
 	"ALTER TABLE authority ADD COLUMN crl_number INTEGER NOT NULL DEFAULT 0;\n"
@@ -231,8 +231,8 @@ const struct migration migration_table[] = {
 	") STRICT;\n"
 	"CREATE INDEX submission_authority ON submission (authority);\n"
 	"CREATE INDEX submission_request ON submission (request);\n"
-},
-{ 7, "keys of certificates that live here",
+
+	/* keys of certificates that live here */
 	"ALTER TABLE certificate ADD COLUMN sealed_key TEXT;\n"
 },
 { 0, NULL, NULL }

@@ -127,7 +127,7 @@ backup_look(struct journey *j, int64_t vserver, const struct backup_file *in, st
 }
 
 /* Into the store: the certificate as it may be known already, its key sealed, bound to the virtual server. */
-struct import { struct journey *j; int64_t vserver; struct certificate *c; const char *file; };
+struct import { struct journey *j; int64_t vserver; struct certificate *c; };
 
 static int
 import_body(struct store *st, void *arg, struct err *e)
@@ -200,7 +200,7 @@ certificate_import(struct journey *j, int64_t vserver, const struct backup_file 
 	xset(&c.name, text_empty(name) ? c.cn : name);
 	c.key_path = key_path_for(c.spki_sha256);
 	c.created_at = when_now();
-	rc = store_tx(j->store, import_body, &(struct import){ j, vserver, &c, in->path }, e);
+	rc = store_tx(j->store, import_body, &(struct import){ j, vserver, &c }, e);
 	if (rc == -1)
 		goto out;
 	*certificate = c.id;

@@ -572,6 +572,44 @@ our_own_checks(void **state)
 	    "relay restrictions", "empty");
 }
 
+/* A key that lives here is carried to a host that does not have it, and to no other. */
+static void
+a_key_is_carried(void **state)
+{
+	static const struct { const char *path; size_t keys; bool refused; } rows[] = {
+		{ "/var/lib/mxseal/keys/none.key", 1, false }, { "/var/lib/mxseal/keys/smtp.key", 0, false },
+		{ "/var/lib/mxseal/keys/submission.key", 0, true },          /* another key is there */
+	};
+	static const struct want w = { { NULL }, { "smtp=smtp" }, { NULL } };
+	struct certificate certificates[4];
+	struct wanted_host want;
+	struct sections s;
+	struct reading r;
+	struct plan p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str text = STR_INIT;
+
+		load("debian", &s);
+		read_sections(&s, &r);
+		want_make(&want, certificates, &r, &w);
+		xset(&certificates[0].key_path, rows[i].path);
+		xset(&certificates[0].sealed_key, "sealed");
+		assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, NULL), 0);
+		assert_int_equal(plan_is_refused(&p), rows[i].refused);
+		assert_int_equal(p.n_keys, rows[i].keys);
+		plan_render(&p, &text);
+		assert_int_equal(strstr(text.s, "kept here under seal") != NULL, rows[i].keys > 0);
+		if (rows[i].keys > 0)
+			assert_string_equal(p.keys[0].path, rows[i].path);
+		str_release(&text);
+		plan_release(&p);
+		reading_release(&r);
+		want_free(&want, certificates);
+	}
+}
+
 static void
 contains(const struct want *w, const char *recording, const char *section, const char *text, const char *must)
 {
@@ -758,7 +796,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(a_client_service_of_its_own), cmocka_unit_test(taken_away_nothing_is_left),
-		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(single_rules),
+		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(a_key_is_carried), cmocka_unit_test(single_rules),
 		cmocka_unit_test(what_would_not_serve), cmocka_unit_test(listeners_come_and_go), cmocka_unit_test(listeners_are_judged),
 	};
 
