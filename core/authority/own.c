@@ -144,8 +144,8 @@ make_root(const char *cn, EVP_PKEY *key, int64_t now, int days)
 	return NULL;
 }
 
-static int
-seal_key(EVP_PKEY *key, const struct secret *passphrase, struct str *out, struct err *e)
+int
+authority_seal_key(EVP_PKEY *key, const struct secret *passphrase, struct str *out, struct err *e)
 {
 	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
 	struct secret plain = { .mem = NULL };
@@ -184,7 +184,7 @@ authority_make(const char *name, const char *cn, enum key_kind kind, int days, c
 		err_set(e, RC_BUG, "the authority's certificate could not be made: %s", x509_reason());
 		goto out;
 	}
-	if (seal_key(key, passphrase, &sealed, e) != 0 || x509_to_pem(x, &pem, e) != 0)
+	if (authority_seal_key(key, passphrase, &sealed, e) != 0 || x509_to_pem(x, &pem, e) != 0)
 		goto out;
 	xset(&out->name, name);
 	xset(&out->kind, "own");
@@ -208,8 +208,8 @@ out:
 
 /* --- issuing --- */
 
-static EVP_PKEY *
-open_key(const struct authority *a, const struct secret *passphrase, struct err *e)
+EVP_PKEY *
+authority_unseal_key(const struct authority *a, const struct secret *passphrase, struct err *e)
 {
 	PKCS8_PRIV_KEY_INFO *info = NULL;
 	struct secret plain = { .mem = NULL };
@@ -362,7 +362,7 @@ authority_open(const struct authority *a, const struct secret *passphrase, int64
 	*issuer = open_certificate(a, now, e);
 	if (*issuer == NULL)
 		return -1;
-	*key = open_key(a, passphrase, e);
+	*key = authority_unseal_key(a, passphrase, e);
 	if (*key != NULL && X509_check_private_key(*issuer, *key) == 1)
 		return 0;
 	if (*key != NULL)
