@@ -159,7 +159,7 @@ look(struct acme *c, struct err *e)
 			rc = acme_parse_directory(r.body.s, r.body.len, c->origin, &c->directory, e);
 		c->looked = rc == 0;
 	}
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc;
 }
 
@@ -189,7 +189,7 @@ fresh_nonce(struct acme *c, struct err *e)
 		if (rc == 0)
 			xset(&c->nonce, r.nonce);
 	}
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc;
 }
 
@@ -273,7 +273,7 @@ acme_register(struct acme *c, const struct acme_key *k, const char *contact, boo
 		rc = acme_url_check(r.location, c->origin, "where the account is", e);
 	if (rc == 0)
 		*account = xstrdup(r.location);
-	reply_release(&r);
+	http_reply_release(&r);
 	str_release(&payload);
 	return rc;
 }
@@ -303,7 +303,7 @@ acme_window(struct acme *c, const char *cert_pem, bool *said, int64_t *from, int
 				*again = r.retry_at < now + WINDOW_AGAIN_MAX ? r.retry_at : now + WINDOW_AGAIN_MAX;
 		}
 	}
-	reply_release(&r);
+	http_reply_release(&r);
 	str_release(&url);
 	return rc;
 }

@@ -61,7 +61,7 @@ struct reply {
 	int64_t retry_at;                /* 0: it did not say */
 };
 #define REPLY_INIT { .body = STR_INIT }
-void reply_release(struct reply *r);
+void http_reply_release(struct reply *r);
 int  http_open(struct http **out, const char *anchors, const struct acme_patience *p, struct job_ctx *ctx, struct err *e);
 void http_close(struct http *h);
 /* method "GET", "HEAD" or "POST" (with body). Any status is an answer; a redirect is not. Release r also after a failure. */

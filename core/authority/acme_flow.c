@@ -87,7 +87,7 @@ step_account(struct flow *f, struct err *e)
 		rc = post(f, f->account, NULL, &r, e);
 	if (rc == 0)
 		rc = acme_parse_account(r.body.s, r.body.len, e);
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc == 0 ? STEP_ORDER : -1;
 }
 
@@ -150,7 +150,7 @@ step_order(struct flow *f, struct err *e)
 		next = STEP_ORDER;
 	} else if (rc == 0)
 		next = after(f, &r, e);
-	reply_release(&r);
+	http_reply_release(&r);
 	return next;
 }
 
@@ -176,7 +176,7 @@ wait_for(struct flow *f, const char *url, struct acme_authorization *a, struct e
 		err_hint(e, strcmp(f->kind, "http-01") == 0 ? "port 80 of the host must be reachable for it under this name, by IPv4 and IPv6 "
 		    "where there are addresses of both" : "the record must be visible when the program that puts it up returns");
 	}
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc;
 }
 
@@ -211,7 +211,7 @@ prove(struct flow *f, const char *url, struct acme_authorization *a, struct err 
 			rc = wait_for(f, url, a, e);
 		f->w->unprove(f->w->arg, &p);
 	}
-	reply_release(&r);
+	http_reply_release(&r);
 	str_release(&answer);
 	str_release(&digest);
 	free(domain);
@@ -247,7 +247,7 @@ step_authorization(struct flow *f, struct err *e)
 	if (rc == -1 && e->code == RC_REMOTE)
 		xset(&f->o->url, NULL);          /* a proof that failed spoils its order */
 	acme_authorization_release(&a);
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc == 0 ? STEP_READY : -1;
 }
 
@@ -269,7 +269,7 @@ wait_order(struct flow *f, const char *while_is, struct err *e)
 	}
 	if (rc == 0)
 		next = after(f, &r, e);
-	reply_release(&r);
+	http_reply_release(&r);
 	return next;
 }
 
@@ -294,7 +294,7 @@ step_finalize(struct flow *f, struct err *e)
 		rc = take_order(f, &r, e);
 	if (rc == 0 && strcmp(f->view.status, "invalid") == 0)
 		rc = order_failed(f, &r, e);
-	reply_release(&r);
+	http_reply_release(&r);
 	str_release(&csr);
 	str_release(&payload);
 	return rc == 0 ? STEP_CERTIFICATE : -1;
@@ -347,7 +347,7 @@ step_certificate(struct flow *f, struct err *e)
 		rc = answer_check(f, r.body.s, e);
 	if (rc == 0)
 		str_addn(f->pem, r.body.s, r.body.len);
-	reply_release(&r);
+	http_reply_release(&r);
 	return rc == 0 ? STEP_END : -1;
 }
 

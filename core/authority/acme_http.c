@@ -30,7 +30,7 @@ struct http {
 };
 
 void
-reply_release(struct reply *r)
+http_reply_release(struct reply *r)
 {
 	str_release(&r->body);
 	free(r->location);
@@ -234,7 +234,7 @@ http_ask(struct http *h, const char *method, const char *url, const char *body, 
 	CURLcode rc;
 	int bad = 0;
 
-	reply_release(r);
+	http_reply_release(r);
 	h->reply = r;
 	h->header_bytes = 0;
 	h->reason[0] = '\0';

@@ -39,8 +39,8 @@ sealed_keys_exist(struct journey *j)
 }
 
 /* A slip of the finger must not seal one key with another passphrase than the rest. */
-static int
-same_passphrase(struct journey *j, struct err *e)
+int
+passphrase_is_ours(struct journey *j, struct err *e)
 {
 	struct authority_list l = { NULL, 0 };
 	struct secret key = { NULL, 0 };
@@ -76,7 +76,7 @@ authority_add_own(struct journey *j, const char *name, const char *cn, const cha
 		err_set(e, RC_PASSPHRASE, "the key of %s will be sealed: choose a passphrase", clean(name));
 		goto out;
 	}
-	if (same_passphrase(j, e) == -1)
+	if (passphrase_is_ours(j, e) == -1)
 		goto out;
 	if (authority_make(name, cn, kind, days, &j->passphrase, when_now(), &a, e) == -1 ||
 	    store_authority_save(j->store, &a, e) == -1)
@@ -124,7 +124,9 @@ authority_ready(struct journey *j, const char *name, struct err *e)
 	struct authority a = { .id = 0 };
 	int rc = store_authority_by_name(j->store, name, &a, e);
 
-	if (rc == 0 && !journey_has_passphrase(j))
+	if (rc == 0 && !text_eq(a.kind, "own"))
+		rc = err_set(e, RC_INVALID, "%s is no authority of our own", clean(a.name));
+	else if (rc == 0 && !journey_has_passphrase(j))
 		rc = err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", clean(a.name));
 	else if (rc == 0 && (rc = authority_opens(&a, &j->passphrase, when_now(), e)) == -1)
 		forget_wrong_passphrase(j, e);

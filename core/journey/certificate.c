@@ -61,21 +61,14 @@ own_roots(struct journey *j)
 
 /* --- request --- */
 
-struct make {
-	struct request r;
-	char *key_id;
-	struct form *form;
-	char *authority;         /* name, or NULL: by hand */
-};
-
-static void
+void
 make_free(void *data)
 {
 	struct make *m = data;
 
 	request_release(&m->r);
 	free(m->key_id);
-	free(m->authority);
+	order_free(m->order);
 	free(m);
 }
 
@@ -87,11 +80,10 @@ on_host(struct talk *t, struct str *out, const char *doing, struct err *e)
 	return err_wrap(e, "%s", doing);
 }
 
-/* Key on the host, request built here, signed there. */
+/* Key on the host (or the one that is there), request built here, signed there. */
 static int
-make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+make_request(struct make *m, struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
-	struct make *m = hj->data;
 	struct str public_key = STR_INIT, der = STR_INIT, b64 = STR_INIT, pem = STR_INIT;
 	unsigned char signature[2048];
 	struct talk *t = NULL;
@@ -99,13 +91,14 @@ make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	size_t n = 0;
 	int rc = -1;
 
-	job_say(ctx, "making the key");
+	job_say(ctx, m->key_id != NULL ? "making the key" : "looking at the key");
 	if (talk_open(&t, h, e) == -1)
 		goto out;
-	talk_verb(t, "key_make");
-	talk_arg(t, m->key_id);
-	talk_arg(t, key_kind_name(m->r.kind));
-	if (on_host(t, &public_key, "making the key", e) == -1 ||
+	talk_verb(t, m->key_id != NULL ? "key_make" : "key_public");
+	talk_arg(t, m->key_id != NULL ? m->key_id : m->r.key_path);
+	if (m->key_id != NULL)
+		talk_arg(t, key_kind_name(m->r.kind));
+	if (on_host(t, &public_key, m->key_id != NULL ? "making the key" : "looking at the key", e) == -1 ||
 	    cert_spki_of_public_key(public_key.s, spki, NULL, NULL, e) == -1 ||
 	    csr_to_sign(&m->r.subject, public_key.s, &der, e) == -1)
 		goto out;
@@ -124,6 +117,8 @@ make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 		goto out;
 	m->r.pem = str_take(&pem);
 	m->r.spki_sha256 = xstrdup(spki);
+	sha256_hex(m->r.pem, strlen(m->r.pem), spki);
+	xset(&m->r.sha256, spki);
 	rc = 0;
 out:
 	talk_close(t);
@@ -134,6 +129,48 @@ out:
 	return rc;
 }
 
+static int
+make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct make *m = hj->data;
+
+	if (m->r.pem == NULL && make_request(m, hj, h, ctx, e) == -1)
+		return -1;
+	return m->order != NULL ? order_run(m->order, hj, h, &m->r, ctx, e) : 0;
+}
+
+/* By hand, at an own authority, or with the answer that an ACME one gave already. */
+static int
+make_send(struct journey *j, struct make *m, const struct authority *a, struct str *text, struct err *e)
+{
+	struct str pem = STR_INIT;
+	int64_t id;
+	int rc = -1;
+
+	if (m->r.authority == 0) {
+		if (str_write_file(m->r.out_file, m->r.pem, strlen(m->r.pem), 0644, e) == -1)
+			return err_hint(e, "the request is kept as #%lld; 'mxseal --json cert requests' has its text", (long long)m->r.id);
+		str_addf(text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
+		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, m->r.sha256);
+		return 0;
+	}
+	if (m->order == NULL && text_eq(a->policy, "ask")) {
+		rc = authority_submit(j, a->id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e);
+		if (rc == 0)
+			str_addf(text, "Request #%lld for %s waits at %s for approval, as submission #%lld there.\n", (long long)m->r.id,
+			    m->r.subject.cn, a->name, (long long)id);
+	} else {
+		if (m->order != NULL)
+			str_addn(&pem, order_answer(m->order)->s, order_answer(m->order)->len);
+		else
+			rc = authority_sign(j, a->id, m->r.pem, &pem, e);
+		if (m->order != NULL || rc == 0)
+			rc = certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, true, text, m->result_id, e);
+	}
+	str_release(&pem);
+	return rc == 0 ? 0 : err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
+}
+
 /* The store takes the request; then it goes to the file or to the authority. */
 static int
 make_finish(struct host_job *hj, int rc, struct err *e)
@@ -141,54 +178,24 @@ make_finish(struct host_job *hj, int rc, struct err *e)
 	struct make *m = hj->data;
 	struct journey *j = hj->journey;
 	struct authority a = { .id = 0 };
-	struct str text = STR_INIT, pem = STR_INIT;
-	char digest[65];
-	int64_t id;
+	struct str text = STR_INIT;
 
-	if (rc == -1)
-		goto note;
-	sha256_hex(m->r.pem, strlen(m->r.pem), digest);
-	xset(&m->r.sha256, digest);
-	rc = -1;
-	if (m->authority != NULL) {
-		if (store_authority_by_name(j->store, m->authority, &a, e) == -1)
-			goto note;
-		m->r.authority = a.id;
+	if (rc == -1 && m->r.id != 0 && e->hint[0] == '\0')
+		err_hint(e, "the request is kept as #%lld; mxseal cert resume goes on with it", (long long)m->r.id);
+	if (rc == 0 && m->r.authority != 0)
+		rc = store_authority_get(j->store, m->r.authority, &a, e);
+	if (rc == 0 && m->r.id == 0)
+		rc = store_request_save(j->store, &m->r, e);
+	if (rc == 0) {
+		*m->result_id = m->r.id;
+		rc = make_send(j, m, &a, &text, e);
 	}
-	if (store_request_save(j->store, &m->r, e) == -1)
-		goto note;
-	m->form->result_id = m->r.id;
-	if (m->authority == NULL) {
-		if (str_write_file(m->r.out_file, m->r.pem, strlen(m->r.pem), 0644, e) == -1) {
-			err_hint(e, "the request is kept as #%lld; 'mxseal --json cert requests' has its text", (long long)m->r.id);
-			goto note;
-		}
-		str_addf(&text, "Request #%lld for %s is in %s (SHA-256 of the file %.16s...). It waits for the authority's answer.\n",
-		    (long long)m->r.id, m->r.subject.cn, m->r.out_file, digest);
-	} else if (text_eq(a.policy, "ask")) {
-		if (authority_submit(j, a.id, m->r.id, m->r.pem, strlen(m->r.pem), &id, e) == -1) {
-			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
-			goto note;
-		}
-		str_addf(&text, "Request #%lld for %s waits at %s for approval, as submission #%lld there.\n", (long long)m->r.id,
-		    m->r.subject.cn, a.name, (long long)id);
-	} else {
-		if (authority_sign(j, a.id, m->r.pem, &pem, e) == -1 ||
-		    certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, true, &text, &id, e) == -1) {
-			err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
-			goto note;
-		}
-		m->form->result_id = id;
-	}
-	rc = 0;
-note:
-	if (note_activity(j, hj->server.name, "certificate-request", rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
+	if (note_activity(j, hj->server.name, m->verb, rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
 		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
 	if (rc == 0)
-		str_addn(&m->form->result, text.s, text.len);
+		str_addn(m->result, text.s, text.len);
 	authority_release(&a);
 	str_release(&text);
-	str_release(&pem);
 	return rc;
 }
 
@@ -216,6 +223,60 @@ absolute_path(const char *path)
 	return whole;
 }
 
+/* Who signs, when it is not done by hand: asked before a key is made for a request that nobody would sign. */
+static int
+make_authority(struct journey *j, struct make *m, const char *name, struct err *e)
+{
+	struct authority a = { .id = 0 };
+	int rc = store_authority_by_name(j->store, name, &a, e);
+
+	m->r.authority = a.id;
+	if (rc == 0 && text_eq(a.kind, "acme")) {
+		rc = order_new(j, &a, m->r.id, &m->order, e);
+		/* it would leave them out or refuse them */
+		xset(&m->r.subject.o, NULL);
+		xset(&m->r.subject.ou, NULL);
+		xset(&m->r.subject.c, NULL);
+		xset(&m->r.subject.st, NULL);
+		xset(&m->r.subject.l, NULL);
+	} else if (rc == 0 && !text_eq(a.policy, "ask"))
+		rc = authority_ready(j, name, e);
+	authority_release(&a);
+	return rc;
+}
+
+int64_t
+make_start(struct journey *j, struct make *m, bool new_key, const char *authority, const char *out, journey_done_fn *done, void *arg,
+    struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct host_job *hj = NULL;
+
+	if ((authority == NULL || make_authority(j, m, authority, e) == 0) && store_vserver_get(j->store, m->r.vserver, &vs, e) == 0)
+		hj = host_change_new(j, vs.server, done, arg, e);
+	vserver_release(&vs);
+	if (hj == NULL) {
+		make_free(m);
+		return -1;
+	}
+	hj->data = m;
+	hj->free_data = make_free;
+	hj->work = make_work;
+	hj->finish = make_finish;
+	if (new_key) {
+		m->key_id = fresh_key_id();
+		m->r.key_server = hj->server.id;
+		free(m->r.key_path);
+		m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);
+	}
+	if (m->r.id == 0) {
+		m->r.out_file = out != NULL ? absolute_path(out) : NULL;
+		xset(&m->r.state, "pending");
+		m->r.created_at = when_now();
+	}
+	return host_job_start(hj, "certificate request", e);
+}
+
 int64_t
 certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e)
 {
@@ -226,38 +287,18 @@ certificate_request(struct journey *j, struct form *f, journey_done_fn *done, vo
 		{ "san", offsetof(struct subject, san) },
 	};
 	bool now = strcmp(form_get(f, "when"), "now") == 0;
-	struct vserver vs = { .id = 0 };
-	struct host_job *hj;
-	struct make *m;
+	struct make *m = xcalloc(1, sizeof(*m));
 	size_t i;
 
-	if (now && !authority_asks(j, form_get(f, "authority")) && authority_ready(j, form_get(f, "authority"), e) == -1)
-		return -1;
-	if (store_vserver_get(j->store, f->object, &vs, e) == -1)
-		return -1;
-	hj = host_change_new(j, vs.server, done, arg, e);
-	vserver_release(&vs);
-	if (hj == NULL)
-		return -1;
-	m = xcalloc(1, sizeof(*m));
-	hj->data = m;
-	hj->free_data = make_free;
-	hj->work = make_work;
-	hj->finish = make_finish;
-	m->form = f;
-	m->key_id = fresh_key_id();
-	m->authority = now ? xstrdup(form_get(f, "authority")) : NULL;
+	m->verb = "certificate-request";
+	m->result = &f->result;
+	m->result_id = &f->result_id;
 	m->r.vserver = f->object;
 	m->r.name = xstrdup(*form_get(f, "name") ? form_get(f, "name") : form_get(f, "cn"));
 	for (i = 0; i < sizeof(subject) / sizeof(subject[0]); i++)
 		xset((char **)((char *)&m->r.subject + subject[i].offset), form_get(f, subject[i].field));
 	(void)key_kind_parse(&m->r.kind, form_get(f, "key"), NULL);
-	m->r.key_server = hj->server.id;
-	m->r.key_path = xasprintf(KEY_DIR "/%s.key", m->key_id);
-	m->r.out_file = now ? NULL : absolute_path(form_get(f, "out"));
-	m->r.state = xstrdup("pending");
-	m->r.created_at = when_now();
-	return host_job_start(hj, "certificate request", e);
+	return make_start(j, m, true, now ? form_get(f, "authority") : NULL, now ? NULL : form_get(f, "out"), done, arg, e);
 }
 
 /* --- the answer --- */

@@ -11,6 +11,7 @@ const struct sheet *const sheets[] = {
 	&sheet_virtual_server,
 	&sheet_connector,
 	&sheet_authority,
+	&sheet_acme,
 	NULL
 };
 

@@ -165,7 +165,7 @@ RECORD(authority);
 struct acme_order {
 	int64_t id, rev, authority, request;
 	char *url;                /* of the order, NULL: none is known to be there */
-	char *state;              /* the step that was begun: a word of acme_steps, "done", "failed" */
+	char *state;              /* the step that was begun last: a word of acme_steps; "done" */
 	char *token;              /* of a proof that may still lie in the web root of the host, or NULL */
 	char *trouble;            /* why it failed, or NULL */
 	int64_t created_at, changed_at;

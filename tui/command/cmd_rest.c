@@ -14,12 +14,15 @@ int
 cmd_check(struct cli *c, const struct args *a, struct err *e)
 {
 	struct attention_list l = { NULL, 0 };
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *renewed = json_array();
+	struct err bad = { .code = RC_OK };
 	size_t i;
 	int rc;
 
 	if (args_has(a, "read"))
 		servers_read_all(c);
+	if (args_has(a, "renew"))
+		(void)renew_due(c, a, renewed, &bad);
 	rc = attention(c->j, &l, e);
 	for (i = 0; i < l.n; i++) {
 		if (!c->json)
@@ -28,14 +31,19 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 		    json_text(l.v[i].next)));
 	}
 	if (rc == 0 && c->json)
-		out_json(json_pack("{s:O}", "findings", rows));
+		out_json(json_pack("{s:O,s:O}", "findings", rows, "renewed", renewed));
 	else if (rc == 0 && l.n == 0)
 		puts("Nothing needs attention.");
 	if (rc == 0 && l.n > 0) {
 		err_set(e, RC_FINDINGS, "%s", "");
 		rc = -1;
 	}
+	if (bad.code != RC_OK) {             /* what could not be renewed counts for more than what was found */
+		*e = bad;
+		rc = -1;
+	}
 	json_decref(rows);
+	json_decref(renewed);
 	attention_list_release(&l);
 	return rc;
 }

@@ -57,7 +57,15 @@ static const struct option probe_options[] = {
 	{ "via", "SERVER", "look from this mail host", false },
 	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
 static const struct option check_options[] = {
-	{ "read", NULL, "read every server first", false }, { NULL, NULL, NULL, false } };
+	{ "read", NULL, "read every server first", false },
+	{ "renew", NULL, "renew what is due at ACME and own authorities, and push it", false }, { NULL, NULL, NULL, false } };
+static const struct option eab_options[] = {
+	{ "eab-key-fd", "N", "the key of the external account stands on this descriptor", false }, { NULL, NULL, NULL, false } };
+static const struct option renew_options[] = {
+	{ "new-key", NULL, "with a new key; else with the one that is there", false },
+	{ "authority", "NAME", "another authority than the one that issued it", false },
+	{ "out", "FILE", "by hand: the request, to be sent later", false },
+	{ "use", NULL, "push it to the server", false }, { NULL, NULL, NULL, false } };
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
@@ -82,6 +90,9 @@ const struct cli_command commands[] = {
 	{ "cert request", "VS", "make a key on the host and a request", "With --out the request is saved to be sent later; with "
 	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, CHANGE, use_options,
 	  "certificate", cmd_cert_request },
+	{ "cert renew", "VS", "the certificate in use once more, with its key or a new one", "With the authority that issued it, another one "
+	  "(--authority), or by hand (--out).", 1, 1, CHANGE, renew_options, NULL, cmd_cert_renew },
+	{ "cert resume", "VS", "go on with the order that waits at its ACME authority", NULL, 1, 1, CHANGE, use_options, NULL, cmd_cert_resume },
 	{ "cert requests", "[VS]", "requests that wait for their answer", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_requests },
 	{ "cert process", "VS FILE", "the answer of the authority: DER, PEM or PKCS#7", NULL, 2, 2, STORE, process_options, NULL,
 	  cmd_cert_process },
@@ -95,6 +106,11 @@ const struct cli_command commands[] = {
 	{ "cert remove", "VS", "unbind; the certificate stays", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_remove },
 	{ "authority add own", "NAME", "an own certificate authority, its key sealed here", NULL, 1, 1, STORE, NULL,
 	  "authority", cmd_authority_add },
+	{ "authority add acme", "NAME", "an account at an ACME authority, its key sealed here", "--directory is any https URL; the public ones:\n"
+	  "https://acme-v02.api.letsencrypt.org/directory (Let's Encrypt),\n"
+	  "https://acme-staging-v02.api.letsencrypt.org/directory (for trials),\n"
+	  "https://acme.zerossl.com/v2/DV90, https://dv.acme-v02.api.pki.goog/directory (external account).", 1, 1, STORE, eab_options,
+	  "acme", cmd_authority_add_acme },
 	{ "authority list", "", "all authorities", NULL, 0, 0, STORE, NULL, NULL, cmd_authority_list },
 	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
 	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,
@@ -172,14 +188,14 @@ report(const struct err *e)
 	return err_exit_status(e->code);
 }
 
-static int
-descriptor(const char *word, int *fd, struct err *e)
+int
+cli_descriptor(const char *word, const char *option, int *fd, struct err *e)
 {
 	char *end;
 	long n = strtol(word, &end, 10);
 
 	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n > INT_MAX)
-		return err_set(e, RC_USAGE, "--passphrase-fd takes the number of a descriptor, not \"%s\"", clean(word));
+		return err_set(e, RC_USAGE, "%s takes the number of a descriptor, not \"%s\"", option, clean(word));
 	*fd = (int)n;
 	return 0;
 }
@@ -208,7 +224,7 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 		else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
 			c->store_path = argv[++i];
 		else if (strcmp(argv[i], "--passphrase-fd") == 0 && i + 1 < argc) {
-			if (descriptor(argv[++i], &c->passphrase_fd, e) == -1)
+			if (cli_descriptor(argv[++i], "--passphrase-fd", &c->passphrase_fd, e) == -1)
 				return -1;
 		}
 		else {
@@ -223,7 +239,7 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 static int
 intent(struct cli *c, const struct cli_command *cmd, const struct args *a, struct err *e)
 {
-	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use");
+	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use") || args_has(a, "renew");
 
 	(void)journey_intend(c->j, change);
 	return change ? may_change(c->j, e) : 0;
