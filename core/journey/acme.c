@@ -21,7 +21,6 @@ struct order {
 	struct acme_key *key;
 	struct acme_order row;
 	struct host_job *hj;             /* while it runs, and so are */
-	struct host *h;
 	struct request *r;
 	struct job_ctx *ctx;
 	struct talk *talk;
@@ -57,7 +56,6 @@ order_free(struct order *o)
 {
 	if (o == NULL)
 		return;
-	talk_close(o->talk);
 	acme_key_free(o->key);
 	acme_order_release(&o->row);
 	authority_release(&o->a);
@@ -107,8 +105,6 @@ save(void *arg, struct err *e)
 static int
 on_host(struct order *o, const char *verb, const char *folder, const char *token, const char *seconds, const char *answer, struct err *e)
 {
-	if (o->talk == NULL && talk_open(&o->talk, o->h, e) == -1)
-		return -1;
 	talk_verb(o->talk, verb);
 	if (folder != NULL)
 		talk_arg(o->talk, folder);
@@ -189,7 +185,7 @@ drop_left(struct order *o)
 }
 
 int
-order_run(struct order *o, struct host_job *hj, struct host *h, struct request *r, struct job_ctx *ctx, struct err *e)
+order_run(struct order *o, struct host_job *hj, struct talk *t, struct request *r, struct job_ctx *ctx, struct err *e)
 {
 	struct acme_ways ways = { o, save, prove, unprove };
 	struct str names = STR_INIT;
@@ -199,7 +195,7 @@ order_run(struct order *o, struct host_job *hj, struct host *h, struct request *
 	int rc;
 
 	o->hj = hj;
-	o->h = h;
+	o->talk = t;
 	o->r = r;
 	o->ctx = ctx;
 	xset(&o->row.trouble, NULL);
@@ -225,8 +221,6 @@ order_run(struct order *o, struct host_job *hj, struct host *h, struct request *
 		rc = -1;
 	}
 	acme_close(c);
-	talk_close(o->talk);
-	o->talk = NULL;
 	str_release(&names);
 	return rc;
 }

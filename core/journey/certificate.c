@@ -82,18 +82,15 @@ on_host(struct talk *t, struct str *out, const char *doing, struct err *e)
 
 /* Key on the host (or the one that is there), request built here, signed there. */
 static int
-make_request(struct make *m, struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+make_request(struct make *m, struct host_job *hj, struct talk *t, struct job_ctx *ctx, struct err *e)
 {
 	struct str public_key = STR_INIT, der = STR_INIT, b64 = STR_INIT, pem = STR_INIT;
 	unsigned char signature[2048];
-	struct talk *t = NULL;
 	char spki[65];
 	size_t n = 0;
 	int rc = -1;
 
 	job_say(ctx, m->key_id != NULL ? "making the key" : "looking at the key");
-	if (talk_open(&t, h, e) == -1)
-		goto out;
 	talk_verb(t, m->key_id != NULL ? "key_make" : "key_public");
 	talk_arg(t, m->key_id != NULL ? m->key_id : m->r.key_path);
 	if (m->key_id != NULL)
@@ -121,7 +118,6 @@ make_request(struct make *m, struct host_job *hj, struct host *h, struct job_ctx
 	xset(&m->r.sha256, spki);
 	rc = 0;
 out:
-	talk_close(t);
 	str_release(&public_key);
 	str_release(&der);
 	str_release(&b64);
@@ -133,10 +129,15 @@ static int
 make_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
 	struct make *m = hj->data;
+	struct talk *t = NULL;
+	int rc = talk_open(&t, h, e);
 
-	if (m->r.pem == NULL && make_request(m, hj, h, ctx, e) == -1)
-		return -1;
-	return m->order != NULL ? order_run(m->order, hj, h, &m->r, ctx, e) : 0;
+	if (rc == 0 && m->r.pem == NULL)
+		rc = make_request(m, hj, t, ctx, e);
+	if (rc == 0 && m->order != NULL)
+		rc = order_run(m->order, hj, t, &m->r, ctx, e);
+	talk_close(t);
+	return rc;
 }
 
 /* By hand, at an own authority, or with the answer that an ACME one gave already. */

@@ -110,9 +110,9 @@ int64_t make_start(struct journey *j, struct make *m, bool new_key, const char *
 struct order;
 /* Takes the account's key out of its seal (RC_PASSPHRASE) and what is known of an earlier order of the request (0: a new one). */
 int  order_new(struct journey *j, const struct authority *a, int64_t request, struct order **out, struct err *e);
-/* In a worker with a connection to the host of the request: stores request and order before anything else, and carries it
+/* In a worker, in a conversation with the host of the request: stores request and order before anything else, and carries it
  * through. */
-int  order_run(struct order *o, struct host_job *hj, struct host *h, struct request *r, struct job_ctx *ctx, struct err *e);
+int  order_run(struct order *o, struct host_job *hj, struct talk *t, struct request *r, struct job_ctx *ctx, struct err *e);
 /* Lends the answer. */
 const struct str *order_answer(const struct order *o);
 void order_free(struct order *o);                   /* NULL is fine */
