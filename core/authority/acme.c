@@ -184,7 +184,7 @@ fresh_nonce(struct acme *c, struct err *e)
 
 	if (c->nonce == NULL) {
 		rc = http_ask(c->http, "HEAD", c->directory.new_nonce, NULL, NULL, &r, e);
-		if (rc == 0 && r.nonce == NULL)
+		if (rc == 0 && (r.nonce == NULL || r.status < 200 || r.status > 299))
 			rc = err_set(e, RC_PARSE, "%s gives no nonce", c->who);
 		if (rc == 0)
 			xset(&c->nonce, r.nonce);
@@ -270,7 +270,7 @@ acme_register(struct acme *c, const struct acme_key *k, const char *contact, boo
 	if (rc == 0)
 		rc = acme_parse_account(r.body.s, r.body.len, e);
 	if (rc == 0)
-		rc = acme_url_check(r.location, c->origin, "where the account is", e);
+		rc = acme_url_check(r.location, c->origin, "the URL of the account", e);
 	if (rc == 0)
 		*account = xstrdup(r.location);
 	http_reply_release(&r);

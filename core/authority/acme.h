@@ -67,8 +67,8 @@ void http_close(struct http *h);
 /* method "GET", "HEAD" or "POST" (with body). Any status is an answer; a redirect is not. Release r also after a failure. */
 int  http_ask(struct http *h, const char *method, const char *url, const char *body, const char *accept, struct reply *r,
          struct err *e);
-/* Waits; RC_TIMEOUT at once when that is longer than there is patience. */
-int  http_wait(struct http *h, int64_t ms, struct err *e);
+/* Waits; RC_TIMEOUT at once when that is longer than there is patience. asked: the authority named the time. */
+int  http_wait(struct http *h, int64_t ms, bool asked, struct err *e);
 
 /* --- acme.c --- */
 struct acme {

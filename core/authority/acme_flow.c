@@ -37,11 +37,11 @@ post(struct flow *f, const char *url, const char *payload, struct reply *r, stru
 static int
 wait_again(struct flow *f, const struct reply *r, int asked, struct err *e)
 {
-	int64_t ms = r->retry_at != 0 ? (r->retry_at - when_now()) * 1000 : asked < 5 ? 500 : 2000;
+	int64_t ms = r->retry_at != 0 ? (r->retry_at - when_now()) * 1000 : asked < 4 ? 250 << asked : 4000;
 
 	if (asked >= ASKS_MAX)
 		return err_set(e, RC_TIMEOUT, "%s was asked %d times and is not ready", f->c->who, asked);
-	return http_wait(f->c->http, ms < 200 ? 200 : ms, e);
+	return http_wait(f->c->http, ms < 200 ? 200 : ms, r->retry_at != 0, e);
 }
 
 static int
@@ -81,7 +81,7 @@ static int
 step_account(struct flow *f, struct err *e)
 {
 	struct reply r = REPLY_INIT;
-	int rc = acme_url_check(f->account, f->c->origin, "where the account is", e);
+	int rc = acme_url_check(f->account, f->c->origin, "the URL of the account", e);
 
 	if (rc == 0)
 		rc = post(f, f->account, NULL, &r, e);
@@ -107,7 +107,7 @@ place(struct flow *f, struct reply *r, struct err *e)
 	payload = json_dumps(o, JSON_COMPACT);
 	rc = post(f, f->c->directory.new_order, payload, r, e);
 	if (rc == 0)
-		rc = acme_url_check(r->location, f->c->origin, "where the order is", e);
+		rc = acme_url_check(r->location, f->c->origin, "the URL of the order", e);
 	if (rc == 0)
 		xset(&f->o->url, r->location);
 	free(payload);

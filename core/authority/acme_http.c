@@ -161,14 +161,17 @@ impatient(struct http *h, const char *who, struct err *e)
 }
 
 int
-http_wait(struct http *h, int64_t ms, struct err *e)
+http_wait(struct http *h, int64_t ms, bool asked, struct err *e)
 {
 	struct pollfd p = { .fd = job_cancel_fd(h->ctx), .events = POLLIN };
 	int64_t end = when_monotonic_ms() + ms, left;
 
 	if (end > h->until) {
-		err_set(e, RC_TIMEOUT, "the authority wants to be asked again in %lld s, and that is too long to wait for here",
-		    (long long)(ms / 1000));
+		if (asked)
+			err_set(e, RC_TIMEOUT, "the authority wants to be asked again in %lld s, and that is too long to wait for here",
+			    (long long)(ms / 1000));
+		else
+			err_set(e, RC_TIMEOUT, "the authority is not ready yet, and was waited for long enough");
 		return err_hint(e, "the order is kept: it can be gone on with later");
 	}
 	while ((left = end - when_monotonic_ms()) > 0 && !job_cancelled(h->ctx))

@@ -120,11 +120,11 @@ acme_parse_directory(const char *mem, size_t len, const char *origin, struct acm
 
 	if (read_object(mem, len, "the directory", &o, e) == -1)
 		return -1;
-	if (take_url(o, "newNonce", origin, "where nonces come from", &out->new_nonce, e) == 0 &&
-	    take_url(o, "newAccount", origin, "where accounts are made", &out->new_account, e) == 0 &&
-	    take_url(o, "newOrder", origin, "where orders are placed", &out->new_order, e) == 0 &&
+	if (take_url(o, "newNonce", origin, "the URL of nonces", &out->new_nonce, e) == 0 &&
+	    take_url(o, "newAccount", origin, "the URL of new accounts", &out->new_account, e) == 0 &&
+	    take_url(o, "newOrder", origin, "the URL of new orders", &out->new_order, e) == 0 &&
 	    (json_object_get(o, "renewalInfo") == NULL ||
-	    take_url(o, "renewalInfo", origin, "where renewals are told", &out->renewal_info, e) == 0))
+	    take_url(o, "renewalInfo", origin, "the URL of renewals", &out->renewal_info, e) == 0))
 		rc = 0;
 	meta = json_object_get(o, "meta");
 	terms = text_of(meta, "termsOfService");
@@ -221,7 +221,7 @@ acme_parse_order(const char *mem, size_t len, const char *origin, const char *na
 		return -1;
 	list = json_object_get(o, "authorizations");
 	if (take_status(o, "the order", out->status, e) == -1 || same_names(json_object_get(o, "identifiers"), names, e) == -1 ||
-	    take_url(o, "finalize", origin, "where the request is handed in", &out->finalize, e) == -1)
+	    take_url(o, "finalize", origin, "the URL of finalize", &out->finalize, e) == -1)
 		goto out;
 	if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > ACME_NAMES_MAX) {
 		err_set(e, RC_PARSE, "the order has no list of authorizations");
@@ -230,12 +230,12 @@ acme_parse_order(const char *mem, size_t len, const char *origin, const char *na
 	out->authorizations = xcalloc(json_array_size(list), sizeof(char *));
 	json_array_foreach(list, i, one) {
 		url = json_is_string(one) && strlen(json_string_value(one)) == json_string_length(one) ? json_string_value(one) : NULL;
-		if (acme_url_check(url, origin, "an authorization", e) == -1)
+		if (acme_url_check(url, origin, "the URL of an authorization", e) == -1)
 			goto out;
 		out->authorizations[out->n++] = xstrdup(url);
 	}
 	rc = strcmp(out->status, "valid") != 0 ? 0
-	    : take_url(o, "certificate", origin, "where the certificate is", &out->certificate, e);
+	    : take_url(o, "certificate", origin, "the URL of the certificate", &out->certificate, e);
 out:
 	if (rc == -1)
 		acme_order_view_release(out);
@@ -264,7 +264,7 @@ take_challenge(const json_t *o, const char *origin, struct acme_challenge *out, 
 	if (!acme_is_token(token))
 		return err_set(e, RC_PARSE, "the token of the proof is not made of letters, digits, hyphen and underscore: %s",
 		    clean(token));
-	if (take_status(o, "the proof", out->status, e) == -1 || take_url(o, "url", origin, "where the proof is told", &out->url, e) == -1)
+	if (take_status(o, "the proof", out->status, e) == -1 || take_url(o, "url", origin, "the URL of the proof", &out->url, e) == -1)
 		return -1;
 	out->token = xstrdup(token);
 	out->trouble = why != NULL ? xstrdup(clean(why)) : NULL;

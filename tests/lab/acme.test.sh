@@ -1,0 +1,96 @@
+#!/bin/bash
+# An ACME authority on a real host: a certificate is ordered, proved on port 80 of the host and in its web root, installed, and
+# served byte for byte; killed on the way, the order is gone on with and nothing of its proof stays; check --renew renews it
+# without a person, with a new key; no secret is anywhere in clear.
+# shellcheck source=tests/lab/test.sh
+. "$(dirname "$(readlink -f "$0")")/test.sh"
+
+marker=c2VjcmV0LW1hcmtlci1rZXk
+acme() { "$lab" exec acme "$@"; }
+add() { # NAME OPTION...
+	quiet authority add acme "$1" --directory https://acme.lab.test:14000/dir --ca-file "$dir/ca.pem" --agree-tos "${@:2}"
+}
+listens_on_80() { "$lab" exec mx1 sh -c 'ss -Hltn "sport = :80" | grep -q .'; }
+proof_files() { "$lab" exec mx1 sh -c 'ls -A /var/www/html/.well-known/acme-challenge 2> /dev/null | wc -l'; }
+leaf_of() { openssl x509 -in "$1" -outform DER | sha256sum; }
+served() { foreign_client mx1 2> /dev/null | openssl x509 -outform DER | sha256sum; }
+kept_leaf() { mx --json cert show mx1 2> /dev/null | jq -r .pem > "$work/kept.pem" && leaf_of "$work/kept.pem"; }
+
+"$lab" up mx1 acme > "$work/up" 2>&1 || fail "the lab has no acme"
+chapter "an account, and a certificate proved on port 80"
+known_host mx1
+prove "terms of service are not agreed to by themselves: status 2" status_is 2 authority add acme house \
+	--directory https://acme.lab.test:14000/dir --ca-file "$dir/ca.pem"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -out "$work/other.pem" -subj /CN=other 2> /dev/null
+prove "an authority that the trust anchor does not vouch for is refused: status 7" status_is 7 authority add acme house \
+	--directory https://acme.lab.test:14000/dir --ca-file "$work/other.pem" --agree-tos
+prove "http is refused: status 2" status_is 2 authority add acme house --directory http://acme.lab.test:14000/dir --agree-tos
+add house --contact postmaster@lab.test
+quiet vs set mx1 inbound.tls=offer
+quiet cert request mx1 --cn mx1.lab.test --authority house --use
+prove "what is served is what the authority issued, byte for byte" is "$(served)" "$(kept_leaf)"
+first=$(json .sha256 cert show mx1)
+prove "nothing listens on port 80 any more" bash -c '! "$@"' - "$lab" exec mx1 sh -c 'ss -Hltn "sport = :80" | grep -q .'
+"$lab" exec mx1 sh -c 'perl -MSocket -e '\''socket(L, PF_INET, SOCK_STREAM, 6); setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1);
+	bind(L, sockaddr_in(80, INADDR_ANY)); listen(L, 5); open(P, ">", "/run/other.pid"); print P $$; close P; sleep 60'\'' > /dev/null 2>&1 &'
+until_true 5 listens_on_80 || fail "nothing took port 80"
+prove "a taken port 80 is said" status_is 7 cert renew mx1
+said() { grep -q "$1" "$work/err"; }
+prove "  and by whom" said 'port 80 of this host is taken by perl'
+"$lab" exec mx1 sh -c 'kill "$(cat /run/other.pid)"'
+prove "the same order goes on when it is free, with the same key" quiet cert resume mx1
+prove "  and is another certificate" bash -c '[ "$1" != "$2" ]' - "$(json .sha256 cert show mx1)" "$first"
+
+chapter "in the web root, killed on the way"
+"$lab" exec mx1 mkdir -p /var/www/html
+add root --challenge http-webroot:/var/www/html
+order_state() { sqlite3 "$MXSEAL_STORE" 'SELECT state FROM acme_order ORDER BY id DESC LIMIT 1' 2> /dev/null; }
+# the authority is stopped, so that the order stays where it is until it is killed
+kill_in() { # STATE
+	local pid
+	acme sh -c 'pkill -STOP pebble' || fail "the authority cannot be stopped"
+	"$lab" ctl "$program" --no-input --passphrase-fd 9 cert request mx1 --cn mx1.lab.test --authority root 9< "$work/passphrase" > "$work/out" 2>&1 &
+	pid=$!
+	until_true 20 in_state "$1" || fail "it never came to $1"
+	kill -9 $pid
+	wait $pid 2> /dev/null
+	acme sh -c 'pkill -CONT pebble'
+}
+in_state() { [ "$(order_state)" = "$1" ]; }
+kill_in directory
+prove "killed before the authority answered, the order goes on" quiet cert resume mx1
+# at any other time
+killed=''
+for after in 0.9 1.1 1.3 1.5 1.8; do
+	(exec "$lab" ctl "$program" --no-input --passphrase-fd 9 cert request mx1 --cn mx1.lab.test --authority root 9< "$work/passphrase") > "$work/out" 2>&1 &
+	pid=$!
+	sleep "$after"
+	kill -9 $pid 2> /dev/null
+	wait $pid 2> /dev/null
+	waiting=$(json '[.requests[] | select(.state == "pending")] | length' cert requests)
+	[ "$waiting" = 0 ] && continue
+	killed="$killed $(order_state)"
+	quiet cert resume mx1
+done
+prove "killed in$killed: each was gone on with" is "$(json '[.requests[] | select(.state == "pending")] | length' cert requests)" 0
+prove "nothing of a proof stays in the web root" is "$(proof_files)" 0
+
+chapter "renewed without a person"
+in_a_while() { # COMMAND...: when most of its life is over
+	MXSEAL_NOW=$(($(date +%s) + 4 * 365 * 86400)) "$@"
+}
+before=$(json .spki_sha256 cert show mx1)
+prove "nothing is due yet" is "$(json '.renewed | length' check --renew)" 0
+in_a_while mx check --renew > "$work/out" 2> "$work/err"
+sed 's/^/  | /' "$work/err" | head -n 5
+prove "check --renew served a new one, byte for byte" is "$(served)" "$(kept_leaf)"
+prove "  with a new key" bash -c '[ "$1" != "$2" ]' - "$(json .spki_sha256 cert show mx1)" "$before"
+
+chapter "secrets"
+printf '%s\n' "$marker" > "$work/eab"
+mx authority add acme bound --directory https://acme.lab.test:14000/dir --ca-file "$dir/ca.pem" --agree-tos --eab-kid no-such \
+	--eab-key-fd 8 8< "$work/eab" > "$work/out" 2> "$work/err"
+prove "an external account that it does not know is refused" said 'refuses'
+sqlite3 "$MXSEAL_STORE" .dump > "$work/dump"
+no_secret() { ! grep -aqrE "BEGIN [A-Z ]*PRIVATE KEY|better passphrase|$marker" "$here" "$work/dump" "$work/out" "$work/err"; }
+prove "no passphrase, account key or external key in store, log and output" no_secret
