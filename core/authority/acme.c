@@ -257,7 +257,7 @@ acme_register(struct acme *c, const struct acme_key *k, const char *contact, boo
 	*account = NULL;
 	if (rc == 0 && c->directory.terms != NULL && !agreed) {
 		rc = err_set(e, RC_INVALID, "%s has terms of service: %s", c->who, clean(c->directory.terms));
-		err_hint(e, "read them; --agree-tos says that you agree");
+		err_hint(e, "read them, then say that you agree: --agree-tos, or \"Terms agreed\"");
 	}
 	if (rc == 0 && c->directory.bound && (text_empty(eab_kid) || !secret_is_set(eab_key))) {
 		rc = err_set(e, RC_INVALID, "%s wants an account that is known to it already", c->who);

@@ -235,9 +235,6 @@ struct joining {
 	char *eab_kid;
 	bool agreed;
 	int64_t *id;
-	struct form *form;               /* a look at the terms only */
-	char *terms;
-	bool bound;
 	journey_done_fn *done;
 	void *arg;
 };
@@ -251,7 +248,6 @@ joining_free(void *arg)
 	secret_release(&g->passphrase);
 	secret_release(&g->eab_key);
 	free(g->eab_kid);
-	free(g->terms);
 	free(g);
 }
 
@@ -348,55 +344,6 @@ authority_add_acme(struct journey *j, const struct acme_wish *w, int64_t *id, jo
 	g->a.challenge = xstrdup(w->challenge);
 	g->a.contact = text_empty(w->contact) ? NULL : xstrdup(w->contact);
 	g->a.created_at = when_now();
-	return jobq_submit(j->jobs, &job);
-}
-
-/* --- terms of service, before they are agreed to --- */
-
-static int
-terms_work(struct job_ctx *ctx, void *arg, struct err *e)
-{
-	struct joining *g = arg;
-	struct acme *c = NULL;
-	int rc = acme_open(&c, g->a.directory, g->a.anchors, NULL, ctx, e);
-
-	if (rc == 0)
-		rc = acme_look(c, &g->terms, &g->bound, e);
-	acme_close(c);
-	return rc;
-}
-
-static void
-terms_done(void *arg, int rc, const struct err *e)
-{
-	struct joining *g = arg;
-
-	if (rc == -1)
-		form_note(g->form, "agree-tos", "! %s", e->text);
-	else
-		form_note(g->form, "agree-tos", "%s%s", g->terms != NULL ? clean(g->terms) : "it has no terms of service",
-		    g->bound ? "; it wants an external account" : "");
-	g->done(g->arg, 0, e);
-}
-
-int64_t
-authority_terms_look(struct journey *j, struct form *f, const char *directory, const char *anchors_file, journey_done_fn *done, void *arg)
-{
-	struct job job = { .title = "terms of service", .work = terms_work, .done = terms_done, .drop = joining_free };
-	struct joining *g;
-
-	if (acme_directory_check(directory, NULL) == -1)
-		return 0;
-	g = xcalloc(1, sizeof(*g));
-	job.arg = g;
-	if (read_anchors(anchors_file, &g->a.anchors, NULL) == -1) {
-		joining_free(g);
-		return 0;
-	}
-	g->form = f;
-	g->a.directory = xstrdup(directory);
-	g->done = done;
-	g->arg = arg;
 	return jobq_submit(j->jobs, &job);
 }
 

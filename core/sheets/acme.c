@@ -108,7 +108,7 @@ static const struct field fields[] = {
 	{ .name = "eab-key", .page = "directory", .label = "Its key", .kind = FIELD_SECRET, .flags = FIELD_NO_OPTION,
 	  .help = "The key (HMAC) that belongs to the key id. It is used once and not kept." },
 	{ .name = "agree-tos", .page = "directory", .label = "Terms agreed", .kind = FIELD_CHECK,
-	  .help = "The authority's terms of service, where it has any: read them before you agree." },
+	  .help = "The authority's terms of service, where it has any. Without this nothing is made, and the refusal says where they are to be read." },
 	{ .name = NULL }
 };
 
@@ -134,13 +134,6 @@ command(const struct form *f, struct str *out)
 }
 
 static int64_t
-look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
-{
-	(void)page;
-	return authority_terms_look(f->journey, f, directory_of(f), is_other(f) ? form_get(f, "ca-file") : "", done, arg);
-}
-
-static int64_t
 start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
 	struct secret key = { NULL, 0 };
@@ -163,5 +156,5 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 
 const struct sheet sheet_acme = {
 	.name = "acme", .title = "New ACME authority", .kind = SHEET_DIALOG, .object = OBJECT_NONE, .pages = pages, .fields = fields,
-	.act = "Create", .check = check, .command = command, .look = look, .start = start,
+	.act = "Create", .check = check, .command = command, .start = start,
 };

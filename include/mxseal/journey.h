@@ -92,9 +92,6 @@ struct acme_wish { const char *name, *directory, *anchors_file, *challenge, *con
 /* Makes an account there and stores the authority with its key sealed; all in w is copied. RC_PASSPHRASE until one is given;
  * RC_INVALID when it has terms of service (the sentence says where) and agreed is false. Job id. */
 int64_t authority_add_acme(struct journey *j, const struct acme_wish *w, int64_t *id, journey_done_fn *done, void *arg, struct err *e);
-/* Asks the directory for its terms of service and puts them beside the field "agree-tos" of the form. Job id, 0: no directory yet. */
-int64_t authority_terms_look(struct journey *j, struct form *f, const char *directory, const char *anchors_file, journey_done_fn *done,
-        void *arg);
 bool authority_is_acme(struct journey *j, const char *name);
 /* Asks when the authority would like the certificate renewed, where it is time to ask again: job id, 0: it is not. */
 int64_t certificate_window_ask(struct journey *j, int64_t certificate, journey_done_fn *done, void *arg, struct err *e);
