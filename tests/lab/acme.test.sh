@@ -95,8 +95,13 @@ chapter "renewed without a person"
 in_a_while() { # COMMAND...: when most of its life is over
 	MXSEAL_NOW=$(($(date +%s) + 4 * 365 * 86400)) "$@"
 }
+quiet push mx1 --yes
 before=$(json .spki_sha256 cert show mx1)
 prove "nothing is due yet" is "$(json '.renewed | length' check --renew)" 0
+quiet vs set mx1 outbound.tls=may
+in_a_while mx check --renew > "$work/out" 2> "$work/err"
+prove "with other edits that nobody looked at: status 4, nothing is pushed" is "$?" 4
+quiet vs unset mx1 outbound.tls
 in_a_while mx check --renew > "$work/out" 2> "$work/err"
 sed 's/^/  | /' "$work/err"
 prove "check --renew served a new one, byte for byte" is "$(served_sha256 mx1)" "$(json .sha256 cert show mx1)"

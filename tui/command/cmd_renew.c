@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mxseal/certificate.h"
 #include "mxseal/clean.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/command/families.h"
 #include "tui/command/records.h"
@@ -105,12 +107,48 @@ window_told(void *arg, int rc, const struct err *e)
 		fprintf(stderr, "mxseal: when to renew could not be asked: %s\n", clean(e->text));
 }
 
+/* What is edited on the server besides certificates: nobody is here to look at a plan of that. first: one such edit. */
+static bool
+has_other_edits(struct cli *c, int64_t server, char first[200])
+{
+	struct str all = STR_INIT;
+	char **lines;
+	bool yes = false;
+	size_t i;
+
+	(void)pending_edits(c->j, server, &all);
+	lines = words_split(all.s, "\n", NULL);
+	for (i = 0; lines[i] != NULL && !yes; i++) {
+		yes = strstr(lines[i], ": certificate #") == NULL;
+		snprintf(first, 200, "%s", lines[i]);
+	}
+	words_free(lines);
+	str_release(&all);
+	return yes;
+}
+
+/* A renewal that was made, but whose push failed: another certificate is assigned than the one on the host, which is due. */
+static bool
+waits_for_push(struct cli *c, const struct vserver *vs)
+{
+	struct certificate wanted = { .id = 0 }, found = { .id = 0 };
+	bool yes = vs->certificate_set && vs->certificate != 0 && vs->cert_pem != NULL &&
+	    store_certificate_get(journey_store(c->j), vs->certificate, &wanted, NULL) == 0 && cert_describe(vs->cert_pem, &found, NULL) == 0 &&
+	    !text_eq(wanted.sha256, found.sha256) && text_eq(wanted.subject, found.subject) && wanted.not_after > found.not_after &&
+	    when_now() >= found.not_after - (found.not_after - found.not_before) / 3;
+
+	certificate_release(&wanted);
+	certificate_release(&found);
+	return yes;
+}
+
 /* One virtual server: its order is gone on with, or its certificate renewed, where it is time; then pushed and proved. */
 static int
 renew_one(struct cli *c, const struct args *a, const struct vserver *vs, const char *name, json_t *rows, struct err *e)
 {
 	struct again g = { .vserver = vs->id, .w = { .new_key = true } };
 	struct str why = STR_INIT;
+	char edit[200] = "";
 	struct err own;
 	int64_t id;
 	int rc = 0;
@@ -122,11 +160,19 @@ renew_one(struct cli *c, const struct args *a, const struct vserver *vs, const c
 	g.request = certificate_unfinished(c->j, vs->id);
 	if (g.request != 0)
 		str_add(&why, "its order was not finished");
-	else if (!certificate_is_due(c->j, vs, &why))
+	else if (waits_for_push(c, vs)) {
+		str_add(&why, "it was renewed and not pushed yet");
+		g.w.result_id = vs->certificate;
+	} else if (!certificate_is_due(c->j, vs, &why))
 		goto out;
 	if (!c->quiet)
 		fprintf(stderr, "%s: %s\n", clean(name), clean(why.s));
-	rc = cli_job(c, vs->server, again_start, &g, e);
+	if (has_other_edits(c, vs->server, edit)) {
+		rc = err_set(e, RC_CONFLICT, "other edits are not pushed yet, and nobody is here to look at them: %s", clean(edit));
+		err_hint(e, "push them, or take them back; then check --renew goes on");
+	}
+	if (rc == 0 && g.w.result_id == 0)
+		rc = cli_job(c, vs->server, again_start, &g, e);
 	if (rc == 0 && !c->json)
 		out_text(g.w.result.s);
 	if (rc == 0) {
