@@ -91,6 +91,24 @@ done
 prove "killed in$killed: each was gone on with" is "$(json '[.requests[] | select(.state == "pending")] | length' cert requests)" 0
 prove "nothing of a proof stays in the web root" is "$(proof_files)" 0
 
+chapter "in DNS, by a program of this machine"
+cat > "$work/hook" <<- H
+	#!/bin/bash
+	case \$1 in present) what="add \$2. 5 TXT \"\$3\"" ;; *) what="del \$2. TXT" ;; esac
+	printf '%s\n' "server $(cat "$dir/net").54" "zone lab.test." "\$what" send | "$lab" exec dns knsupdate
+H
+chmod 755 "$work/hook"
+add names --challenge "dns-hook:$work/hook"
+quiet cert request mx1 --cn mx1.lab.test --san '*.lab.test' --authority names
+prove "a wildcard is proved" is "$(json '.san | join(" ")' cert show mx1)" 'mx1.lab.test *.lab.test'
+prove "nothing of it stays in DNS" is "$("$lab" exec dns kdig +short @127.0.0.1 _acme-challenge.lab.test TXT)" ''
+printf '#!/bin/sh\necho "no way" >&2\nexit 3\n' > "$work/hook"
+prove "a program that fails is said" status_is 7 cert renew mx1
+prove "  with what it says" said 'ended with status 3: no way'
+id=$(json '[.requests[] | select(.state == "pending")][0].id' cert requests)
+quiet cert drop-request "$id"
+quiet cert request mx1 --cn mx1.lab.test --authority root
+
 chapter "renewed without a person"
 in_a_while() { # COMMAND...: when most of its life is over
 	MXSEAL_NOW=$(($(date +%s) + 4 * 365 * 86400)) "$@"
