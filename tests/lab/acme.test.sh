@@ -96,12 +96,14 @@ cat > "$work/hook" <<- H
 	#!/bin/bash
 	case \$1 in present) what="add \$2. 5 TXT \"\$3\"" ;; *) what="del \$2. TXT" ;; esac
 	printf '%s\n' "server $(cat "$dir/net").54" "zone lab.test." "\$what" send | "$lab" exec dns knsupdate
+	# it returns when everybody sees it: a resolver may remember for 5 s that there was nothing
+	[ \$1 != present ] || sleep 6
 H
 chmod 755 "$work/hook"
 add names --challenge "dns-hook:$work/hook"
-quiet cert request mx1 --cn mx1.lab.test --san '*.lab.test' --authority names
-prove "a wildcard is proved" is "$(json '.san | join(" ")' cert show mx1)" 'mx1.lab.test *.lab.test'
-prove "nothing of it stays in DNS" is "$("$lab" exec dns kdig +short @127.0.0.1 _acme-challenge.lab.test TXT)" ''
+quiet cert request mx1 --cn '*.lab.test' --authority names
+prove "a wildcard is proved" is "$(json '.san | join(" ")' cert show mx1)" '*.lab.test'
+prove "nothing of it stays in DNS" is "$("$lab" exec dns kdig +short "@$(cat "$dir/net").54" _acme-challenge.lab.test TXT)" ''
 printf '#!/bin/sh\necho "no way" >&2\nexit 3\n' > "$work/hook"
 prove "a program that fails is said" status_is 7 cert renew mx1
 prove "  with what it says" said 'ended with status 3: no way'
