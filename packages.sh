@@ -3,7 +3,7 @@
 
 # to build and use the program
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libncurses-dev libsqlite3-dev libssh2-1-dev libjansson-dev
-	libunbound-dev libevent-dev nettle-dev dns-root-data libidn2-dev openssh-client ca-certificates"
+	libcurl4-openssl-dev libunbound-dev libevent-dev nettle-dev dns-root-data libidn2-dev openssh-client ca-certificates"
 # to test it; of openssh-server only the program is wanted, the tests start it themselves
 packages_check="clang libclang-rt-dev libcmocka-dev libvterm-dev shellcheck busybox dash jq sqlite3 openssl procps git strace perl acl attr
 	openssh-server"

@@ -235,6 +235,25 @@ const struct migration migration_table[] = {
 	/* keys of certificates that live here */
 	"ALTER TABLE certificate ADD COLUMN sealed_key TEXT;\n"
 },
+{ 4, "ACME: where an authority is, and orders",
+	"ALTER TABLE authority ADD COLUMN directory TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN anchors TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN challenge TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN contact TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN account TEXT;\n"
+	"ALTER TABLE authority ADD COLUMN terms TEXT;\n"
+	"CREATE TABLE acme_order (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	rev INTEGER NOT NULL,\n"
+	"	authority INTEGER NOT NULL REFERENCES authority ON DELETE CASCADE,\n"
+	"	request INTEGER NOT NULL REFERENCES request ON DELETE CASCADE,\n"
+	"	url TEXT, state TEXT NOT NULL, token TEXT, trouble TEXT,\n"
+	"	created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL,\n"
+	"	renew_from INTEGER NOT NULL DEFAULT 0, renew_until INTEGER NOT NULL DEFAULT 0, ask_again INTEGER NOT NULL DEFAULT 0\n"
+	") STRICT;\n"
+	"CREATE INDEX acme_order_authority ON acme_order (authority);\n"
+	"CREATE INDEX acme_order_request ON acme_order (request);\n"
+},
 { 0, NULL, NULL }
 };
 

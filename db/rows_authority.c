@@ -9,7 +9,8 @@
 static const struct column authority_columns[] = {
 	COL(id, COL_INT64), COL(rev, COL_INT64), COL(name, COL_TEXT), COL(kind, COL_TEXT), COL(subject, COL_TEXT),
 	COL(pem, COL_TEXT), COL(sealed_key, COL_TEXT), COL(policy, COL_TEXT), COL(days, COL_INT), COL(not_after, COL_INT64),
-	COL(created_at, COL_INT64), COL(crl_number, COL_INT64), END
+	COL(created_at, COL_INT64), COL(crl_number, COL_INT64), COL(directory, COL_TEXT), COL(anchors, COL_TEXT),
+	COL(challenge, COL_TEXT), COL(contact, COL_TEXT), COL(account, COL_TEXT), COL(terms, COL_TEXT), END
 };
 
 static const struct noun authority_noun = {
@@ -140,4 +141,38 @@ int
 store_submission_save(struct store *st, struct submission *r, struct err *e)
 {
 	return db_row_save(st, &submission_noun, r, e);
+}
+
+#undef COL
+#define COL(field, kind) { #field, kind, offsetof(struct acme_order, field), NULL, 0 }
+
+static const struct column acme_order_columns[] = {
+	COL(id, COL_INT64), COL(rev, COL_INT64), COL(authority, COL_REF), COL(request, COL_REF), COL(url, COL_TEXT),
+	COL(state, COL_TEXT), COL(token, COL_TEXT), COL(trouble, COL_TEXT), COL(created_at, COL_INT64),
+	COL(changed_at, COL_INT64), COL(renew_from, COL_INT64), COL(renew_until, COL_INT64), COL(ask_again, COL_INT64), END
+};
+
+static const struct noun acme_order_noun = {
+	.word = "order", .columns = acme_order_columns,
+	.id = offsetof(struct acme_order, id), .rev = offsetof(struct acme_order, rev), .name = NOWHERE,
+	.get = ST_ACME_ORDER_GET, .insert = ST_ACME_ORDER_INSERT, .update = ST_ACME_ORDER_UPDATE,
+};
+
+int
+store_acme_orders(struct store *st, int64_t authority, struct acme_order_list *out, struct err *e)
+{
+	FILL_LIST(acme_order, st, out, ST_ACME_ORDER_LIST, acme_order_columns, e, "i", authority);
+}
+
+int
+store_acme_order_of(struct store *st, int64_t request, struct acme_order *out, struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	return db_row_get(st, ST_ACME_ORDER_OF, acme_order_columns, out, e, "i", request);
+}
+
+int
+store_acme_order_save(struct store *st, struct acme_order *r, struct err *e)
+{
+	return db_row_save(st, &acme_order_noun, r, e);
 }

@@ -18,7 +18,10 @@
 	"sha256, out_file, authority, state, created_at, certificate"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
 	"key_type, key_bits, key_server, key_path, sealed_key, pem, authority, request, created_at"
-#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number"
+#define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number, " \
+	"directory, anchors, challenge, contact, account, terms"
+#define ACME_ORDER_COLUMNS "id, rev, authority, request, url, state, token, trouble, created_at, changed_at, renew_from, " \
+	"renew_until, ask_again"
 #define ISSUED_COLUMNS "id, authority, serial, subject, not_after, at, sha256, pem, revoked_at, reason"
 #define SUBMISSION_COLUMNS "id, rev, authority, request, at, who, subject, san, spki_sha256, pem, state, why, decided_at, issued"
 #define CONNECTOR_COLUMNS "id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, delivery, via, tls, " \
@@ -114,11 +117,22 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_AUTHORITY_GET] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE id = ?",
 	[ST_AUTHORITY_BY_NAME] = "SELECT " AUTHORITY_COLUMNS " FROM authority WHERE name = ?",
 	[ST_AUTHORITY_INSERT] = "INSERT INTO authority (rev, name, kind, subject, pem, sealed_key, policy, days, not_after, "
-		"created_at, crl_number) VALUES (1, :name, :kind, :subject, :pem, :sealed_key, :policy, :days, :not_after, :created_at, "
-		":crl_number)",
+		"created_at, crl_number, directory, anchors, challenge, contact, account, terms) VALUES (1, :name, :kind, :subject, "
+		":pem, :sealed_key, :policy, :days, :not_after, :created_at, :crl_number, :directory, :anchors, :challenge, :contact, "
+		":account, :terms)",
 	[ST_AUTHORITY_UPDATE] = "UPDATE authority SET rev = rev + 1, name = :name, kind = :kind, subject = :subject, pem = :pem, "
 		"sealed_key = :sealed_key, policy = :policy, days = :days, not_after = :not_after, created_at = :created_at, "
-		"crl_number = :crl_number WHERE id = :id AND rev = :rev",
+		"crl_number = :crl_number, directory = :directory, anchors = :anchors, challenge = :challenge, contact = :contact, "
+		"account = :account, terms = :terms WHERE id = :id AND rev = :rev",
+	[ST_ACME_ORDER_LIST] = "SELECT " ACME_ORDER_COLUMNS " FROM acme_order WHERE ?1 = 0 OR authority = ?1 ORDER BY id",
+	[ST_ACME_ORDER_GET] = "SELECT " ACME_ORDER_COLUMNS " FROM acme_order WHERE id = ?",
+	[ST_ACME_ORDER_OF] = "SELECT " ACME_ORDER_COLUMNS " FROM acme_order WHERE request = ? ORDER BY id DESC LIMIT 1",
+	[ST_ACME_ORDER_INSERT] = "INSERT INTO acme_order (rev, authority, request, url, state, token, trouble, created_at, "
+		"changed_at, renew_from, renew_until, ask_again) VALUES (1, :authority, :request, :url, :state, :token, :trouble, "
+		":created_at, :changed_at, :renew_from, :renew_until, :ask_again)",
+	[ST_ACME_ORDER_UPDATE] = "UPDATE acme_order SET rev = rev + 1, authority = :authority, request = :request, url = :url, "
+		"state = :state, token = :token, trouble = :trouble, created_at = :created_at, changed_at = :changed_at, "
+		"renew_from = :renew_from, renew_until = :renew_until, ask_again = :ask_again WHERE id = :id AND rev = :rev",
 	[ST_ISSUED_LIST] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE ?1 = 0 OR authority = ?1 ORDER BY at, id",
 	[ST_ISSUED_BY_SERIAL] = "SELECT " ISSUED_COLUMNS " FROM issued WHERE authority = ? AND serial = ?",
 	[ST_ISSUED_REVOKE] = "UPDATE issued SET revoked_at = ?, reason = ? WHERE id = ? AND revoked_at = 0",

@@ -290,8 +290,8 @@ make_certificate(const struct authority_wish *w, EVP_PKEY *key, X509 *issuer, EV
 	return NULL;
 }
 
-static int
-seal_key(EVP_PKEY *key, const struct secret *passphrase, struct str *out, struct err *e)
+int
+authority_seal_key(EVP_PKEY *key, const struct secret *passphrase, struct str *out, struct err *e)
 {
 	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
 	struct secret plain = { .mem = NULL };
@@ -331,7 +331,7 @@ authority_make(const struct authority_wish *w, const struct secret *passphrase, 
 		err_set(e, RC_BUG, "the authority's certificate could not be made: %s", x509_reason());
 		goto out;
 	}
-	if (seal_key(key, passphrase, &sealed, e) != 0 || x509_to_pem(x, &pem, e) != 0)
+	if (authority_seal_key(key, passphrase, &sealed, e) != 0 || x509_to_pem(x, &pem, e) != 0)
 		goto out;
 	str_add(&pem, w->parent != NULL ? w->parent->pem : "");
 	xset(&out->name, w->name);

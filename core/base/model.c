@@ -47,7 +47,12 @@ static const size_t certificate_texts[] = {
 
 static const size_t authority_texts[] = {
 	TEXT(authority, name), TEXT(authority, kind), TEXT(authority, subject), TEXT(authority, pem),
-	TEXT(authority, sealed_key), TEXT(authority, policy), END
+	TEXT(authority, sealed_key), TEXT(authority, policy), TEXT(authority, directory), TEXT(authority, anchors),
+	TEXT(authority, challenge), TEXT(authority, contact), TEXT(authority, account), TEXT(authority, terms), END
+};
+
+static const size_t acme_order_texts[] = {
+	TEXT(acme_order, url), TEXT(acme_order, state), TEXT(acme_order, token), TEXT(acme_order, trouble), END
 };
 
 static const size_t issued_texts[] = {
@@ -144,6 +149,7 @@ RELEASE(vserver, found_value_list_release(&r->found))
 RELEASE(request, subject_release(&r->subject))
 RELEASE(certificate, (void)0)
 RELEASE(authority, (void)0)
+RELEASE(acme_order, (void)0)
 RELEASE(issued, (void)0)
 RELEASE(submission, (void)0)
 RELEASE(connector, (void)0)

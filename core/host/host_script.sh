@@ -94,6 +94,7 @@ keep_all=50
 lease=300          # seconds without a question after which a lock may be taken away
 watch_before=300   # seconds of mail log before the switch that what comes after it is held against
 watch_every=3      # seconds between two looks while a push waits
+http_port=80       # where ACME authorities look for a proof
 watch_slack=5      # so many messages, or peers, may fail after a switch on a host where nothing failed before
 nl='
 '
@@ -1398,6 +1399,7 @@ timer_may() {
 
 # End of a conversation: what was not switched on goes at once.
 leave() {
+	verb_challenge_hush
 	[ -n "$locked" ] || return 0
 	journal_read
 	[ "$j_gen" != "$gen" ] || case $j_state in begun | armed) drop_now "the push was cut off" ;; esac
@@ -1487,6 +1489,169 @@ verb_key_sign() {
 	echo "$ks"
 }
 
+# --- proofs for an ACME authority
+
+token_ok() {
+	case $1 in
+	'' | *[!A-Za-z0-9_-]*) refuse 16 "not a token of letters, digits, hyphen and underscore"; return ;;
+	esac
+	[ ${#1} -le 256 ] || refuse 16 "a token of more than 256 letters"
+}
+
+# The answer that was sent along: one short line.
+proof() {
+	proof=$(dd bs=1 count="$blob_bytes" 2>/dev/null)
+	blob_bytes=0
+	case $proof in
+	'' | *[!A-Za-z0-9_.-]*) refuse 16 "not a proof"; return ;;
+	esac
+	[ ${#proof} -le 512 ] || refuse 16 "a proof of more than 512 letters"
+}
+
+# We go to the folder first and look where we are: who owns a web root must not lead us elsewhere by a link.
+challenge_go() {
+	cd -P "$root$1" || return
+	cg_base=$(pwd -P)
+	for cg_sub in .well-known acme-challenge; do
+		[ -d "$cg_sub" ] || { mkdir "$cg_sub" && chmod 755 "$cg_sub"; } || return
+		cd -P "$cg_sub" || return
+	done
+	[ "$(pwd -P)" = "${cg_base%/}/.well-known/acme-challenge" ] || { echo "a link leads out of it" >&2; false; }
+}
+
+challenge_write() {
+	challenge_go "$1" && rm -f "./$2" && (set -C && umask 022 && printf '%s' "$3" >"./$2")
+}
+
+challenge_remove() {
+	[ ! -d "$root$1/.well-known/acme-challenge" ] || { challenge_go "$1" && rm -f "./$2"; }
+}
+
+# challenge_put DIR TOKEN + blob: into a web root, where everybody may read it. The folders that lead there stay.
+verb_challenge_put() {
+	path_ok "$1" && token_ok "$2" && proof || return
+	[ -d "$root$1" ] || { refuse 14 "there is no folder $1 on this host"; return; }
+	attempt "the web root $1" challenge_write "$1" "$2" "$proof"
+}
+
+# challenge_drop DIR TOKEN
+verb_challenge_drop() {
+	path_ok "$1" && token_ok "$2" && attempt "the web root $1" challenge_remove "$1" "$2"
+}
+
+# Both listeners take PORT TOKEN ANSWER SECONDS PID: they say ready, answer this one question over IPv6 and IPv4, and end with
+# the time or with the process PID, whose children they are.
+# shellcheck disable=SC2016 # not the shell's
+listen_perl='use Socket qw(:DEFAULT IPPROTO_IPV6 IPV6_V6ONLY inet_pton pack_sockaddr_in6);
+my ($port, $token, $answer, $seconds, $parent) = @ARGV; my $end = time + $seconds; my $up = 0; $| = 1; $SIG{PIPE} = "IGNORE";
+if (socket(L, PF_INET6, SOCK_STREAM, 6)) {
+	setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1); setsockopt(L, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	$up = bind(L, pack_sockaddr_in6($port, inet_pton(AF_INET6, "::")));
+}
+if (!$up) {
+	socket(L, PF_INET, SOCK_STREAM, 6); setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1);
+	$up = bind(L, sockaddr_in($port, INADDR_ANY));
+}
+($up && listen(L, 20)) or die "$!\n";
+print "ready\n";
+while (time < $end && getppid() == $parent) {
+	my $bits = ""; vec($bits, fileno(L), 1) = 1;
+	next unless select($bits, undef, undef, 0.5) > 0 && accept(C, L);
+	eval {
+		local $SIG{ALRM} = sub { die "slow\n" }; alarm 3;
+		my $q = "";
+		while ($q !~ /\r?\n\r?\n/ && length $q < 8192) { sysread(C, $q, 1024, length $q) or last }
+		my $good = $q =~ m{^GET /\.well-known/acme-challenge/\Q$token\E HTTP/1};
+		my $text = $good ? $answer : "";
+		syswrite(C, "HTTP/1.0 " . ($good ? "200 OK" : "404 Not Found") . "\r\nContent-Type: application/octet-stream\r\n" .
+			"Content-Length: " . length($text) . "\r\nConnection: close\r\n\r\n" . $text);
+		alarm 0;
+	};
+	alarm 0; close C;
+}'
+listen_python='import os, select, socket, sys, time
+port, token, answer, seconds, parent = sys.argv[1:6]
+end = time.time() + int(seconds)
+try:
+    l = socket.socket(socket.AF_INET6)
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    l.bind(("::", int(port)))
+except OSError:
+    try:
+        l = socket.socket(socket.AF_INET)
+        l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        l.bind(("", int(port)))
+    except OSError as e:
+        sys.exit(e.strerror)
+l.listen(20)
+print("ready", flush=True)
+while time.time() < end and os.getppid() == int(parent):
+    if not select.select([l], [], [], 0.5)[0]:
+        continue
+    c = l.accept()[0]
+    try:
+        c.settimeout(3)
+        stop, q = time.time() + 3, b""
+        while b"\r\n\r\n" not in q and len(q) < 8192 and time.time() < stop:
+            d = c.recv(1024)
+            if not d:
+                break
+            q += d
+        good = q.startswith(b"GET /.well-known/acme-challenge/" + token.encode() + b" HTTP/1")
+        text = answer if good else ""
+        c.sendall(("HTTP/1.0 %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+            % ("200 OK" if good else "404 Not Found", len(text), text)).encode())
+    except OSError:
+        pass
+    c.close()'
+
+listener=
+
+# challenge_listen TOKEN SECONDS + blob: answers on port 80 until it is hushed, this conversation ends, or the time is over.
+verb_challenge_listen() {
+	token_ok "$1" && proof || return
+	case $2 in
+	'' | 0* | *[!0-9]* | ????*) refuse 16 "not a number of seconds: $2"; return ;;
+	esac
+	verb_challenge_hush
+	for cl_with in perl python3 /usr/libexec/platform-python ''; do
+		[ -z "$cl_with" ] || ! have "$cl_with" || break
+	done
+	attempt "/var/lib/mxseal" state_ready || return
+	cl_says=$state/listener.$$
+	case $cl_with in
+	perl) perl -e "$listen_perl" "$http_port" "$1" "$proof" "$2" $$ </dev/null >"$cl_says" 2>&1 & ;;
+	'') refuse 15 "this host has neither perl nor python3 to answer on port $http_port with: use http-webroot or dns-hook"; return ;;
+	*) "$cl_with" -c "$listen_python" "$http_port" "$1" "$proof" "$2" $$ </dev/null >"$cl_says" 2>&1 & ;;
+	esac
+	listener=$!
+	cl_n=0
+	while [ $cl_n -lt 50 ] && [ ! -s "$cl_says" ] && kill -0 "$listener" 2>/dev/null; do
+		sleep 0.1 2>/dev/null || sleep 1
+		cl_n=$((cl_n + 1))
+	done
+	cl_first=$(first_line "$cl_says" | tr -c '[:print:]\n' ' ')
+	rm -f "$cl_says"
+	[ "$cl_first" != ready ] || return 0
+	verb_challenge_hush
+	case $cl_first in
+	*"in use"*) refuse 1 "port $http_port of this host is taken$(taken_by "$http_port"): use http-webroot with its folder" ;;
+	*) refuse 1 "nothing can answer on port $http_port of this host: ${cl_first:-no reason is given}" ;;
+	esac
+}
+
+taken_by() {
+	! have ss || ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*users:(("\([A-Za-z0-9._-]*\)".*/ by \1/p' | head -n 1
+}
+
+verb_challenge_hush() {
+	[ -n "$listener" ] || return 0
+	kill "$listener" 2>/dev/null
+	wait "$listener" 2>/dev/null
+	listener=
+}
+
 answer() {
 	printf '#= %s %s\n' "$1" "$2"
 }
@@ -1505,7 +1670,8 @@ questions() {
 		[ -z "$locked" ] || date +%s >"$state/lock.seen"
 		case $q_verb in
 		read | stream | lock | base | begin | save | put | chain | check | ours | how | note | recall | arm | switch | \
-			watch | reload | restart | drop | keep | undo | back | status | key_make | key_put | key_public | key_sign)
+			watch | reload | restart | drop | keep | undo | back | status | key_make | key_put | key_public | key_sign | \
+			challenge_put | challenge_drop | challenge_listen | challenge_hush)
 			why=
 			"verb_$q_verb" "$@"
 			set -- $?

@@ -64,9 +64,6 @@ int  child_open(struct stream **out, const char *const argv[], const char *const
          struct err *e);
 /* What to call it in error sentences instead of the program's name. */
 void child_rename(struct stream *s, const char *name);
-/* Runs a program to its end with empty input; at most max bytes of output. */
-int  child_run(const char *const argv[], struct str *out, struct str *errors, int *status, int timeout_ms, int cancel_fd,
-         struct err *e);
 /* Is there such a program in PATH? */
 bool child_exists(const char *name);
 

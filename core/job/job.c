@@ -55,10 +55,20 @@ struct job_ctx {
 
 struct said { struct said *next; struct job_ctx *ctx; struct job_progress p; };
 
+/* Something that a worker wants done on the main thread; lives on the stack of the job that waits. */
+struct call {
+	struct call *next;
+	int (*fn)(void *arg, struct err *e);
+	void *arg;
+	struct err *e;
+	int rc;
+	bool begun, ended;
+};
+
 struct jobq {
 	pthread_mutex_t lock;
 	pthread_cond_t work;             /* something to run, or closing */
-	pthread_cond_t turn;             /* a gate, a cancel, the end of an on_cancel call */
+	pthread_cond_t turn;             /* a gate, a cancel, the end of an on_cancel call or of a call on the main thread */
 	unsigned workers, idle, blocked; /* blocked: waiting at a gate */
 	pthread_t threads[THREADS_MAX];
 	size_t n_threads;
@@ -68,6 +78,7 @@ struct jobq {
 	struct job_ctx *jobs, **jobs_end;
 	struct job_ctx *finished, **finished_end;
 	struct said *said, **said_end;
+	struct call *calls;
 	struct gate *gates;
 	job_progress_fn *progress;
 	void *progress_arg;
@@ -407,6 +418,25 @@ deliver_one(struct jobq *q)
 	return true;
 }
 
+/* What workers want done here, until none is left: they wait for it. */
+static void
+calls_run(struct jobq *q)
+{
+	struct call *c;
+
+	pthread_mutex_lock(&q->lock);
+	while ((c = q->calls) != NULL) {
+		q->calls = c->next;
+		c->begun = true;
+		pthread_mutex_unlock(&q->lock);
+		c->rc = c->fn(c->arg, c->e);
+		pthread_mutex_lock(&q->lock);
+		c->ended = true;
+		pthread_cond_broadcast(&q->turn);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
 /* At most what is due now: workers that keep talking cannot hold the main thread here. */
 void
 jobq_deliver(struct jobq *q)
@@ -425,6 +455,7 @@ jobq_deliver(struct jobq *q)
 	pthread_mutex_unlock(&q->lock);
 	while (due-- > 0 && deliver_one(q))
 		;
+	calls_run(q);
 	pthread_mutex_lock(&q->lock);
 	if (q->said != NULL || q->finished != NULL)
 		wake_main(q);
@@ -607,6 +638,32 @@ job_step(struct job_ctx *ctx, int step, const char *name, const char *state, dou
 	snprintf(s->p.state, sizeof(s->p.state), "%s", state != NULL ? state : "");
 	s->p.seconds = seconds;
 	said_add(ctx, s);
+}
+
+int
+job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct call mine = { .fn = fn, .arg = arg, .e = e }, **at;
+	struct jobq *q;
+
+	if (ctx == NULL)
+		return fn(arg, e);
+	q = ctx->q;
+	pthread_mutex_lock(&q->lock);
+	for (at = &q->calls; *at != NULL; at = &(*at)->next)
+		;
+	*at = &mine;
+	wake_main(q);
+	while (!mine.ended && (mine.begun || !q->closing))
+		pthread_cond_wait(&q->turn, &q->lock);
+	if (!mine.begun) {
+		for (at = &q->calls; *at != &mine; at = &(*at)->next)
+			;
+		*at = mine.next;
+		mine.rc = err_set(e, RC_CANCELLED, "%s was cancelled", ctx->title);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return mine.rc;
 }
 
 /* --- gates --- */

@@ -176,7 +176,7 @@ about_authorities(struct journey *j, int64_t soon, struct attention_list *out)
 		}
 		if (n > 0)
 			attention_add(out, '?', 0, "approve", xasprintf("%s: %zu request%s for approval", l.v[i].name, n, n == 1 ? " waits" : "s wait"))->authority = l.v[i].id;
-		if (l.v[i].not_after - when_now() < soon)
+		if (l.v[i].not_after != 0 && l.v[i].not_after - when_now() < soon)
 			attention_add(out, '!', 0, "authority", xasprintf("the authority %s %s: nothing it signed is trusted after that", l.v[i].name,
 			    l.v[i].not_after <= when_now() ? "has expired" : "ends soon"))->authority = l.v[i].id;
 	}

@@ -56,13 +56,13 @@ above_of(const struct authority_list *l, const struct authority *a)
 	return NULL;
 }
 
-struct renewal { struct authority *a; struct authority_list *all; };
+struct rechaining { struct authority *a; struct authority_list *all; };
 
 /* Itself, and the chains of those below it. */
 static int
 renewal_body(struct store *st, void *arg, struct err *e)
 {
-	struct renewal *r = arg;
+	struct rechaining *r = arg;
 	size_t i;
 
 	if (store_authority_save(st, r->a, e) == -1)
@@ -109,7 +109,7 @@ authority_renew_own(struct journey *j, int64_t authority, int days, struct err *
 		passphrase_wrong(j, e);
 		goto out;
 	}
-	if (store_tx(j->store, renewal_body, &(struct renewal){ &a, &l }, e) == -1)
+	if (store_tx(j->store, renewal_body, &(struct rechaining){ &a, &l }, e) == -1)
 		goto out;
 	when_date(date, a.not_after);
 	str_addf(&text, "%s, until %s", a.name, date);
@@ -158,7 +158,9 @@ authority_ready(struct journey *j, const char *name, struct err *e)
 	struct authority a = { .id = 0 };
 	int rc = store_authority_by_name(j->store, name, &a, e);
 
-	if (rc == 0 && !journey_has_passphrase(j))
+	if (rc == 0 && !text_eq(a.kind, "own"))
+		rc = err_set(e, RC_INVALID, "%s is no authority of our own", clean(a.name));
+	else if (rc == 0 && !journey_has_passphrase(j))
 		rc = err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", clean(a.name));
 	else if (rc == 0 && (rc = authority_opens(&a, &j->passphrase, when_now(), e)) == -1)
 		passphrase_wrong(j, e);

@@ -145,6 +145,36 @@ char *vserver_full_name(struct journey *j, int64_t id);
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 
+/* Does the passphrase open the keys that are sealed here already? One that does not is forgotten. */
+
+/* --- certificate.c: a request on its way --- */
+struct make {
+	struct request r;                /* with an id: it is stored already; with pem: it is made already */
+	char *key_id;                    /* of a key to be made, NULL: r.key_path is there */
+	struct order *order;             /* at an ACME authority */
+	const char *verb;                /* for the activity */
+	struct str *result;              /* lent */
+	int64_t *result_id;
+};
+void make_free(void *make);
+/* Takes m. key: one that lives here, lent; NULL: it is on the host, or made there. authority: its name, NULL: by hand, into the
+ * file out. Job id, 0: done at once. */
+int64_t make_start(struct journey *j, struct make *m, bool new_key, const struct secret *key, const char *authority, const char *out,
+        journey_done_fn *done, void *arg, struct err *e);
+/* With the key of a certificate instead of a new one. RC_CERT: of a kind that requests are not made for. */
+int  make_with(struct make *m, const struct certificate *c, struct err *e);
+
+/* --- acme.c: the order of a request at an ACME authority --- */
+struct order;
+/* Takes the account's key out of its seal (RC_PASSPHRASE) and what is known of an earlier order of the request (0: a new one). */
+int  order_new(struct journey *j, const struct authority *a, int64_t request, struct order **out, struct err *e);
+/* In a worker, in a conversation with the host of the request: stores request and order before anything else, and carries it
+ * through. */
+int  order_run(struct order *o, struct host_job *hj, struct talk *t, struct request *r, struct job_ctx *ctx, struct err *e);
+/* Lends the answer. */
+const struct str *order_answer(const struct order *o);
+void order_free(struct order *o);                   /* NULL is fine */
+
 /* --- fate.c --- */
 /* Records of pushes without an end get the one that the host's journal knows. except: the id of a record that is being
  * written, 0 none. undone: set to a sentence when one turns out to be undone. */

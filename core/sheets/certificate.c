@@ -49,6 +49,14 @@ static bool makes_key(const struct form *f) { return is_new(f) || branch_renews_
 static bool is_now(const struct form *f) { return makes_request(f) && strcmp(form_get(f, "when"), "now") == 0; }
 static bool is_later(const struct form *f) { return makes_request(f) && !is_now(f); }
 
+/* An ACME authority leaves out what it cannot prove: organisation and place are not asked for. */
+static bool
+is_acme(const struct form *f)
+{
+	return is_now(f) && authority_is_acme(f->journey, form_get(f, "authority"));
+}
+static bool is_described(const struct form *f) { return is_new(f) && !is_acme(f); }
+
 /* --- choices --- */
 
 static void
@@ -315,12 +323,13 @@ static const struct page pages[] = {
 	  .intro = "A request can go straight to an authority that is kept here, or be saved to a file and sent later." },
 	{ .name = "key", .title = "Name and key", .shown = makes_key,
 	  .intro = "The key is made on the mail host and never leaves it. The name is for you, to tell certificates apart." },
-	{ .name = "organisation", .title = "Organisation", .shown = is_new,
+	{ .name = "organisation", .title = "Organisation", .shown = is_described,
 	  .intro = "This goes into the certificate for all to see, and is permanent. Many authorities ignore it." },
 	{ .name = "name", .title = "Common name", .shown = is_new,
 	  .intro = "The name peers look up: usually the MX name of your domain and the name said in EHLO." },
-	{ .name = "geography", .title = "Geography", .shown = is_new, .intro = "Where the organisation is. May stay empty." },
-	{ .name = "authority", .title = "Authority", .shown = is_now, .intro = "Who shall sign it?" },
+	{ .name = "geography", .title = "Geography", .shown = is_described, .intro = "Where the organisation is. May stay empty." },
+	{ .name = "authority", .title = "Authority", .shown = is_now, .intro = "Who shall sign it? ACME authorities "
+	  "take no organisation and no place into a certificate: those pages are left out." },
 	{ .name = "file", .title = "Request file", .shown = is_later, .intro = "Where shall the request be saved?" },
 	{ .name = "answer", .title = "Answer", .shown = is_process,
 	  .intro = "The file that the authority sent back: DER, PEM or PKCS#7, with or without its chain." },
@@ -481,7 +490,7 @@ load(struct form *f, struct err *e)
 	(void)form_set(f, "out", file, NULL);
 	free(file);
 	if (branch_has_pending(f))
-		(void)form_set(f, "action", "process", NULL);
+		(void)form_set(f, "action", certificate_unfinished(f->journey, f->object) != 0 ? "resume" : "process", NULL);
 	request_options(f, &l);
 	if (l.n > 0)
 		(void)form_set(f, "request", l.v[0].name, NULL);
@@ -509,7 +518,11 @@ preview_new(const struct form *f, struct str *out)
 	str_addf(out, "  2 here: the request is built; %s signs it with that key\n", of(f)->server.name);
 	if (is_now(f) && authority_asks(f->journey, form_get(f, "authority")))
 		str_addf(out, "  3 here: the request waits at %s until somebody approves it\n", form_get(f, "authority"));
-	else if (is_now(f)) {
+	else if (is_acme(f)) {
+		str_addf(out, "  3 here: %s is asked; it wants a proof for each name, which is put up and taken away\n", form_get(f, "authority"));
+		str_add(out, "  4 here: the answer is checked and assigned\n");
+		str_add(out, "  5 a push plan shows the rest; you confirm it separately\n");
+	} else if (is_now(f)) {
 		str_addf(out, "  3 here: %s signs; the answer is checked and assigned\n", form_get(f, "authority"));
 		str_add(out, "  4 a push plan shows the rest; you confirm it separately\n");
 	} else
@@ -555,6 +568,8 @@ preview(const struct form *f, const char *page, struct str *out)
 	else if (is_assign(f))
 		str_addf(out, "Certificate #%s is assigned to %s. A push carries it there.\n", form_get(f, "certificate"),
 		    f->object_name);
+	else if (wizard_is(f, "resume"))
+		str_add(out, "The order goes on from where it stopped; the answer is checked and assigned. A push carries it to the host.\n");
 	else if (is_drop(f))
 		str_add(out, "The request goes to the trash; its key stays on the host, so it can be restored.\n");
 	else
@@ -575,6 +590,8 @@ command(const struct form *f, struct str *out)
 		str_add_word(out, form_get(f, "answer"));
 	} else if (is_assign(f))
 		str_addf(out, "mxseal cert assign %s %s", f->object_name, form_get(f, "certificate"));
+	else if (wizard_is(f, "resume"))
+		str_addf(out, "mxseal cert resume %s", f->object_name);
 	else if (wizard_is(f, "drop"))
 		str_addf(out, "mxseal cert drop-request %s", form_get(f, "dropping"));
 	else
@@ -599,6 +616,8 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 		return job;
 	if (is_new(f))
 		return certificate_request(f->journey, f, done, arg, e);
+	if (wizard_is(f, "resume"))
+		return certificate_resume(f->journey, certificate_unfinished(f->journey, f->object), &f->result, &f->result_id, done, arg, e);
 	if (is_process(f))
 		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"),
 		    true, &f->result, &f->result_id, e);

@@ -154,6 +154,8 @@ branches_actions(const struct form *f, struct choice_list *out)
 {
 	bool installed = branch_has_installed(f), pending = branch_has_pending(f);
 
+	if (certificate_unfinished(f->journey, f->object) != 0)
+		choice_list_add(out, "resume", "Go on with the order that waits at its ACME authority");
 	if (pending)
 		choice_list_add(out, "process", "Process the pending request and install the certificate");
 	if (installed && wizard_of(f)->mine.id != 0)
@@ -530,7 +532,7 @@ renew(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 			(void)form_set(f, "name", c->name ? c->name : "", NULL);
 	}
 	subject_release(&s);
-	return rc == -1 ? -1 : certificate_renew(f->journey, f, c->id, !branch_renews_with_new_key(f), done, arg, e);
+	return rc == -1 ? -1 : certificate_request_again(f->journey, f, c->id, !branch_renews_with_new_key(f), done, arg, e);
 }
 
 bool

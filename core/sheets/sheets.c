@@ -14,6 +14,7 @@ const struct sheet *const sheets[] = {
 	&sheet_recipe_tls_except,
 	&sheet_connector,
 	&sheet_authority,
+	&sheet_acme,
 	NULL
 };
 

@@ -95,6 +95,12 @@ void talk_close(struct talk *t);
 /* A byte stream to address:port as seen from the host (direct-tcpip). */
 int host_tunnel(struct host *h, const char *address, int port, int timeout_ms, struct stream **out, struct err *e);
 
+/* --- child.c: a program of this machine --- */
+/* Runs it (argv[0] by PATH) to its end, without a shell or a terminal, with empty input; out and errors (may be NULL) keep to
+ * their ceilings. At the deadline it is ended, RC_TIMEOUT. cancel_fd: as of job_cancel_fd, or -1. */
+int  child_run(const char *const argv[], struct str *out, struct str *errors, int *status, int timeout_ms, int cancel_fd,
+         struct err *e);
+
 /* --- known_hosts.c: verdict by our own reader, equal to OpenSSH's (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT) --- */
 struct known_hosts;
 struct known_hosts *known_hosts_new(void);

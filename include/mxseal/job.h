@@ -55,6 +55,9 @@ void job_on_cancel(struct job_ctx *ctx, void (*fn)(void *), void *arg);
 void job_say(struct job_ctx *ctx, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void job_step(struct job_ctx *ctx, int step, const char *name, const char *state, double seconds, const char *fmt, ...)
     PRINTF_LIKE(6, 7);
+/* Runs fn on the main thread, where the store is, while the worker waits; what fn returns is returned. fn is not run, and
+ * RC_CANCELLED comes, when the queue is closed first. Without a ctx it runs at once, here. */
+int  job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
 /* At most max jobs inside the gate of this name at a time (logins at one sshd); waits for a place. -1 when cancelled. */
 int  job_gate_enter(struct job_ctx *ctx, const char *name, int max, struct err *e);
 void job_gate_leave(struct job_ctx *ctx, const char *name);

@@ -64,7 +64,7 @@ int64_t server_read(struct journey *j, int64_t id, journey_done_fn *done, void *
 
 /* --- core/journey/names.c --- */
 /* The same for one that takes the place of a certificate: with its key, or with a new one. */
-int64_t certificate_renew(struct journey *j, struct form *f, int64_t certificate, bool same_key, journey_done_fn *done, void *arg,
+int64_t certificate_request_again(struct journey *j, struct form *f, int64_t certificate, bool same_key, journey_done_fn *done, void *arg,
         struct err *e);
 /* Looks the names of the form up (addresses, MX, reverse lookups) and puts remarks beside them. Job id, or 0. */
 int64_t certificate_names_look(struct journey *j, struct form *f, journey_done_fn *done, void *arg);
@@ -127,6 +127,38 @@ int  authority_add_own(struct journey *j, const struct authority_wish *wish, con
 int  authority_renew_own(struct journey *j, int64_t authority, int days, struct err *e);
 /* The own CA signs a pending request (or any PKCS#10): pem with the chain. */
 int  authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct str *pem, struct err *e);
+
+/* --- core/journey/acme.c: ACME authorities --- */
+struct acme_wish { const char *name, *directory, *anchors_file, *challenge, *contact, *account_key, *eab_kid; const struct secret *eab_key;
+	bool agreed; };
+/* Makes an account there and stores the authority with its key sealed; all in w is copied. RC_PASSPHRASE until one is given;
+ * RC_INVALID when it has terms of service (the sentence says where) and agreed is false. Job id. */
+int64_t authority_add_acme(struct journey *j, const struct acme_wish *w, int64_t *id, journey_done_fn *done, void *arg, struct err *e);
+bool authority_is_acme(struct journey *j, const char *name);
+/* Asks when the authority would like the certificate renewed, where it is time to ask again: job id, 0: it is not. */
+int64_t certificate_window_ask(struct journey *j, int64_t certificate, journey_done_fn *done, void *arg, struct err *e);
+
+/* --- core/journey/renew.c: the same certificate once more --- */
+/* What is being asked of a renewal, and what came of it; lent until done is called. */
+struct renewal {
+	bool new_key;
+	const char *kind;                /* of the new key; NULL: as the one before */
+	const char *authority;           /* name; NULL: who issued it the last time */
+	const char *out;                 /* or a file, to be sent by hand */
+	struct str result;               /* for people */
+	int64_t result_id;               /* of the certificate, or with out of the request */
+};
+/* A request with the subject and names of the certificate in use, with its key or a new one; its answer is processed and
+ * assigned as any other. RC_NOTFOUND: there is none of ours. Job id. */
+int64_t certificate_renew(struct journey *j, int64_t vserver, struct renewal *w, journey_done_fn *done, void *arg, struct err *e);
+/* Goes on with the order of a request that waits at an ACME authority. Job id. */
+int64_t certificate_resume(struct journey *j, int64_t request, struct str *result, int64_t *result_id, journey_done_fn *done, void *arg,
+        struct err *e);
+/* The request of this virtual server whose order at an ACME authority was left on its way: its id, 0 none. */
+int64_t certificate_unfinished(struct journey *j, int64_t vserver);
+/* Is it time to renew the certificate in use, and can that be done without a person: an ACME authority, or an own one that
+ * always signs? why: half a sentence. */
+bool certificate_is_due(struct journey *j, const struct vserver *vs, struct str *why);
 
 /* --- core/journey/office.c: an own authority at work --- */
 int  authority_policy(struct journey *j, int64_t authority, const char *policy, struct err *e);          /* "always", "ask" */

@@ -145,7 +145,7 @@ RECORD(certificate);
 struct authority {
 	int64_t id, rev;
 	char *name;
-	char *kind;               /* "own" */
+	char *kind;               /* "own", "acme" */
 	char *subject;
 	char *pem;                /* its certificate */
 	char *sealed_key;         /* text from seal.h */
@@ -154,8 +154,28 @@ struct authority {
 	int64_t not_after;
 	int64_t created_at;
 	int64_t crl_number;       /* of the last revocation list that it made, 0 none */
+	/* of an ACME one; sealed_key is then that of the account */
+	char *directory;          /* its URL */
+	char *anchors;            /* PEM: who vouches for its https, NULL: the system's */
+	char *challenge;          /* "http-webroot:DIR", "http-standalone", "dns-hook:PROGRAM" */
+	char *contact;            /* mail address, or NULL */
+	char *account;            /* URL of the account there */
+	char *terms;              /* URL of the terms of service that were agreed to, or NULL */
 };
 RECORD(authority);
+
+/* An order at an ACME authority (RFC 8555 section 7.1.3), as it stood before the step that was begun last. */
+struct acme_order {
+	int64_t id, rev, authority, request;
+	char *url;                /* of the order, NULL: none is known to be there */
+	char *state;              /* the step that was begun last: a word of acme_steps; "done" */
+	char *token;              /* of a proof that may still lie in the web root of the host, or NULL */
+	char *trouble;            /* why it failed, or NULL */
+	int64_t created_at, changed_at;
+	/* when the authority would like to see the certificate renewed (ARI, RFC 9773); 0: it never said */
+	int64_t renew_from, renew_until, ask_again;
+};
+RECORD(acme_order);
 
 /* What an authority issued. */
 struct issued {

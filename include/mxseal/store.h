@@ -73,6 +73,10 @@ int store_submissions(struct store *st, int64_t authority, struct submission_lis
 int store_submission_get(struct store *st, int64_t id, struct submission *out, struct err *e);
 /* The last one of a request: 1 there is one, 0 none, -1. */
 int store_submission_of(struct store *st, int64_t request, struct submission *out, struct err *e);
+int store_acme_orders(struct store *st, int64_t authority, struct acme_order_list *out, struct err *e);      /* 0: all; oldest first */
+/* The last one of a request: 1 there is one, 0 none, -1. */
+int store_acme_order_of(struct store *st, int64_t request, struct acme_order *out, struct err *e);
+int store_acme_order_save(struct store *st, struct acme_order *r, struct err *e);
 int store_submission_save(struct store *st, struct submission *r, struct err *e);
 
 int store_connectors(struct store *st, struct connector_list *out, struct err *e);

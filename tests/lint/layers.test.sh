@@ -23,6 +23,7 @@ core/job 2
 core/host 2
 core/base 1'
 faces='
+acme core/authority
 clean core/base
 connector core/setting
 err core/base

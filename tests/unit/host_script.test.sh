@@ -596,6 +596,89 @@ test_key_put() {
 	[ "$(find "$R/var/lib/mxseal/keys" -name '*in*' -o -name '.*key*' | wc -l)" = 1 ] || fail "leftovers: $(ls -a "$R/var/lib/mxseal/keys")"
 }
 
+fetch() { # PATH: from the listener
+	(exec 6<> "/dev/tcp/127.0.0.1/$PORT" && printf 'GET %s HTTP/1.1\r\nHost: x\r\n\r\n' "$1" >&6 && cat <&6) 2> /dev/null | tr -d '\r'
+}
+test_challenges() {
+	mkdir "$R/web"
+	{ qb tok_1.sum-A challenge_put /web tok_1; q status; } | ask
+	good put
+	local at=$R/web/.well-known/acme-challenge
+	[ "$(cat "$at/tok_1")" = tok_1.sum-A ] || fail "not the proof"
+	[ "$(stat -c %a "$at/tok_1" "$at" | tr '\n' ' ')" = "644 755 " ] || fail "modes"
+	{ qb again challenge_put /web tok_1; q challenge_drop /web tok_1; q challenge_drop /web tok_1; q challenge_drop /none tok_1; } | ask
+	good drop
+	[ ! -e "$at/tok_1" ] || fail "it stays"
+	# what an authority says is never a path, a command or a line of an answer
+	local bad
+	for bad in '../x;id' '' 'a b' '$(id)' 'a/b' '.' "$(printf '%0300d' 0)"; do
+		{ qb tok challenge_put /web "$bad"; qb tok challenge_listen "$bad" 5; q challenge_drop /web "$bad"; } | ask
+		[ "$(statuses)" = "16 16 16 " ] || fail "token $bad: $(statuses)"
+	done
+	{ qb 'a;b' challenge_put /web tok; qb "" challenge_put /web tok; qb tok challenge_put /web/../etc tok; qb tok challenge_put /none tok
+		qb tok challenge_listen tok 9999; } | ask
+	[ "$(statuses)" = "16 16 16 14 16 " ] || fail "statuses $(statuses)"
+	# who owns the web root leads us nowhere else
+	rm -rf "$R/web/.well-known"
+	ln -s "$R/etc" "$R/web/.well-known"
+	qb tok challenge_put /web tok | ask
+	answered 1 "a link leads out of it"
+	rm -rf "$R/web/.well-known" "$R/etc/acme-challenge"
+	mkdir -p "$at"
+	ln -s "$R/etc/postfix/main.cf" "$at/tok"
+	qb tok challenge_put /web tok | ask
+	good "a link in the place of the proof"
+	[ ! -L "$at/tok" ] || fail "written through a link"
+	is_old || fail "touched"
+}
+
+test_listener() {
+	PORT=$((20000 + RANDOM % 10000))
+	sed "s|^http_port=.*|http_port=$PORT|" "$SCRIPT" > "$BASE/listen.sh"
+	mkfifo "$BASE/listen"
+	MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/listen.sh" < "$BASE/listen" > "$BASE/out" 2> "$BASE/err" &
+	local shell=$!
+	exec 5> "$BASE/listen"
+	qb tok.sum challenge_listen tok 60 >&5
+	wait_for 10 grep -q '^#= ' "$BASE/out" || fail "no answer: $(cat "$BASE/err")"
+	good listen
+	[ "$(fetch /.well-known/acme-challenge/tok | tail -n 1)" = tok.sum ] || fail "not the proof: $(fetch /.well-known/acme-challenge/tok)"
+	fetch /.well-known/acme-challenge/tokx | head -n 1 | grep -q 404 || fail "another question is answered"
+	fetch /etc/passwd | head -n 1 | grep -q 404 || fail "another question is answered"
+	(qb t.s challenge_listen tok 5 | MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/listen.sh" > "$BASE/second" 2> /dev/null)
+	grep -q "^#= 1 port $PORT of this host is taken" "$BASE/second" || fail "a taken port: $(cat "$BASE/second")"
+	q challenge_hush >&5
+	wait_for 10 is_hushed || fail "it still listens"
+	# one that was forgotten ends with the conversation
+	qb tok.sum challenge_listen tok 60 >&5
+	wait_for 10 answers_again || fail "it does not listen again"
+	exec 5>&-
+	wait "$shell"
+	is_hushed || fail "it outlives the conversation"
+	[ -z "$(find "$R/var/lib/mxseal" -name 'listener*')" ] || fail "leftovers"
+	# and with the shell, when that is killed
+	MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/listen.sh" < "$BASE/listen" > "$BASE/out" 2> /dev/null &
+	shell=$!
+	exec 5> "$BASE/listen"
+	qb tok.sum challenge_listen tok 60 >&5
+	wait_for 10 answers_again || fail "it does not listen for the third time"
+	kill -9 "$shell"
+	exec 5>&-
+	wait "$shell" 2> /dev/null
+	wait_for 10 is_hushed || fail "it outlives a killed conversation"
+	rm -f "$BASE/listen" "$BASE/listen.sh"
+}
+wait_for() { # SECONDS COMMAND...
+	local until=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$until" ] || return 1
+		sleep 0.05
+	done
+}
+is_hushed() { [ -z "$(fetch /.well-known/acme-challenge/tok)" ]; }
+answers_again() { [ -n "$(fetch /.well-known/acme-challenge/tok)" ]; }
+
 test_missing_tools() {
 	# PATH is set by the script itself, so a copy of it with another PATH stands for a poorer host
 	mkdir "$BASE/tools"

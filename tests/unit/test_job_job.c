@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -701,10 +702,62 @@ without_a_context(void **state)
 	assert_int_equal(no_context(NULL, &e), 0);
 }
 
+/* --- what a worker has done on the main thread --- */
+
+struct called { pthread_t where; int n; bool refuse; };
+
+static int
+on_the_main_thread(void *arg, struct err *e)
+{
+	struct called *c = arg;
+
+	c->where = pthread_self();
+	c->n++;
+	return c->refuse ? err_set(e, RC_DB, "no") : 0;
+}
+
+static int
+calls_home(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	struct called *c = arg;
+	int i, rc = 0;
+
+	for (i = 0; i < 100 && rc == 0; i++)
+		rc = job_on_main(ctx, on_the_main_thread, c, e);
+	return rc;
+}
+
+static void
+a_worker_calls_the_main_thread(void **state)
+{
+	struct called c = { .n = 0 }, no = { .refuse = true };
+	struct job job = { .title = "calls", .work = calls_home, .arg = &c };
+	struct jobq *q;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(jobq_open(&q, 2, &e), 0);
+	jobq_wait(q, jobq_submit(q, &job));
+	assert_int_equal(c.n, 100);
+	assert_true(pthread_equal(c.where, pthread_self()));
+	job.arg = &no;
+	jobq_wait(q, jobq_submit(q, &job));
+	assert_int_equal(no.n, 1);
+	/* nobody delivers any more: the call is not made, and nothing hangs */
+	c.n = 0;
+	job.arg = &c;
+	(void)jobq_submit(q, &job);
+	jobq_close(q);
+	assert_true(c.n == 0);
+	assert_int_equal(job_on_main(NULL, on_the_main_thread, &c, &e), 0);
+	assert_int_equal(c.n, 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_worker_calls_the_main_thread),
 		cmocka_unit_test(jobs_of_a_key_in_order),
 		cmocka_unit_test(different_keys_run_side_by_side),
 		cmocka_unit_test(wait_delivers_until_then),

@@ -101,40 +101,6 @@ to_paste(const struct request_list *l)
 }
 
 int
-cmd_cert_renew(struct cli *c, const struct args *a, struct err *e)
-{
-	struct vserver vs = { .id = 0 };
-	struct form *f = NULL;
-	bool waits = !args_has(a, "authority");
-	int rc = one_of_out_and_authority(a, e);
-
-	if (rc == 0)
-		rc = cli_vserver(c, a->words[0], &vs, e);
-	if (rc == 0 && (!vs.certificate_set || vs.certificate == 0)) {
-		rc = err_set(e, RC_NOTFOUND, "%s has no certificate of ours that could be renewed", clean(a->words[0]));
-		err_hint(e, "mxseal cert request makes a new one");
-	}
-	waits = waits || authority_asks(c->j, args_get(a, "authority"));
-	if (rc == 0 && waits && args_has(a, "use"))
-		rc = err_set(e, RC_USAGE, "there is nothing to push until the request is answered: ask without --use");
-	if (rc == 0)
-		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
-	if (rc == 0)
-		rc = form_set(f, "action", "renew", e);
-	if (rc == 0)
-		rc = form_set(f, "renew-key", args_has(a, "new-key") ? "new" : "same", e);
-	if (rc == 0)
-		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
-	if (rc == 0)
-		rc = cli_form_run(c, f, vs.server, e);
-	if (rc == 0)
-		say_made(c, f, waits);
-	form_close(f);
-	vserver_release(&vs);
-	return rc == 0 ? use_if_asked(c, a, a->words[0], e) : -1;
-}
-
-int
 cmd_cert_requests(struct cli *c, const struct args *a, struct err *e)
 {
 	static const char *const head[] = { "ID", "VIRTUAL SERVER", "NAME", "STATE", "SINCE", "FILE" };

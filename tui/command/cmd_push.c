@@ -111,7 +111,7 @@ push_ended(struct cli *c, struct fleet_host *h, void *arg)
 static int
 confirm(struct cli *c, const struct args *a, struct fleet *f, struct err *e)
 {
-	bool yes = args_has(a, "yes") || args_has(a, "use");
+	bool yes = args_has(a, "yes") || args_has(a, "use") || args_has(a, "renew");
 	const char *first = NULL;
 	size_t i, n = 0;
 

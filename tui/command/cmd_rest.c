@@ -42,16 +42,20 @@ int
 cmd_check(struct cli *c, const struct args *a, struct err *e)
 {
 	struct attention_list l = { NULL, 0 };
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *renewed = json_array();
+	struct err bad = { .code = RC_OK };
 	int rc, days = ATTENTION_DAYS;
 	size_t i;
 
 	if (args_has(a, "warn") && (days = whole_number(args_get(a, "warn"), 3650, e)) == -1) {
 		json_decref(rows);
+		json_decref(renewed);
 		return -1;
 	}
 	if (args_has(a, "read"))
 		servers_read_all(c);
+	if (args_has(a, "renew"))
+		(void)renew_due(c, a, renewed, &bad);
 	if (!args_has(a, "no-dns"))
 		servers_names_all(c);
 	rc = attention_within(c->j, days, &l, e);
@@ -61,14 +65,19 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 		json_array_append_new(rows, finding_json(c, &l.v[i]));
 	}
 	if (rc == 0 && c->json)
-		out_json(json_pack("{s:O}", "findings", rows));
+		out_json(json_pack("{s:O,s:O}", "findings", rows, "renewed", renewed));
 	else if (rc == 0 && l.n == 0)
 		puts("Nothing needs attention.");
 	if (rc == 0 && l.n > 0) {
 		err_set(e, RC_FINDINGS, "%s", "");
 		rc = -1;
 	}
+	if (bad.code != RC_OK) {             /* what could not be renewed counts for more than what was found */
+		*e = bad;
+		rc = -1;
+	}
 	json_decref(rows);
+	json_decref(renewed);
 	attention_list_release(&l);
 	return rc;
 }

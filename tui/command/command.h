@@ -80,6 +80,9 @@ int cli_confirm(struct cli *c, bool *yes, struct err *e, const char *fmt, ...) P
 int cli_trust(struct cli *c, int64_t server, const char *fingerprint, struct err *e);
 void cli_progress(const struct job_progress *p, void *cli);
 
+/* The number of a descriptor; option names it in the sentence. */
+int cli_descriptor(const char *word, const char *option, int *fd, struct err *e);
+
 /* --- many servers at a time: many.c --- */
 #define CLI_READS_AT_ONCE 8
 /* --at-once; 0 with e: no number for it. */

@@ -18,12 +18,6 @@ static const struct option process_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
-static const struct option cert_renew_options[] = {
-	{ "new-key", NULL, "with a new key; with the one in use otherwise", false },
-	{ "key", "KIND", "of a new key (ec-p256)", false },
-	{ "authority", "NAME", "who signs it", false },
-	{ "out", "FILE", "the request goes there, to be carried to an authority", false },
-	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option import_options[] = {
 	{ "key", "FILE", "the key, when it is in a file of its own", false },
 	{ "name", "NAME", "what you call it (its common name)", false },
@@ -80,7 +74,16 @@ static const struct option route_options[] = {
 static const struct option check_options[] = {
 	{ "read", NULL, "read every server first", false },
 	{ "warn", "DAYS", "name what ends within so many days (30)", false },
-	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false }, { NULL, NULL, NULL, false } };
+	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false },
+	{ "renew", NULL, "renew what is due at ACME and own authorities, and push it", false }, { NULL, NULL, NULL, false } };
+static const struct option eab_options[] = {
+	{ "eab-key-fd", "N", "the key of the external account stands on this descriptor", false }, { NULL, NULL, NULL, false } };
+static const struct option cert_renew_options[] = {
+	{ "new-key", NULL, "with a new key; else with the one that is there", false },
+	{ "key", "KIND", "of a new key (as before)", false },
+	{ "authority", "NAME", "another authority than the one that issued it", false },
+	{ "out", "FILE", "by hand: the request, to be sent later", false },
+	{ "use", NULL, "push it to the server", false }, { NULL, NULL, NULL, false } };
 static const struct option history_options[] = {
 	{ "verify", NULL, "check the hash chain", false },
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
@@ -115,6 +118,9 @@ const struct cli_command commands[] = {
 	{ "cert request", "VS", "make a key on the host and a request", "With --out the request is saved to be sent later; with "
 	  "--authority it is signed at once, and --use pushes the certificate.", 1, 1, CHANGE, use_options,
 	  "certificate", cmd_cert_request },
+	{ "cert renew", "VS", "the certificate in use once more, with its key or a new one", "With the authority that issued it, another one "
+	  "(--authority), or by hand (--out).", 1, 1, CHANGE, cert_renew_options, NULL, cmd_cert_renew },
+	{ "cert resume", "VS", "go on with the order that waits at its ACME authority", NULL, 1, 1, CHANGE, use_options, NULL, cmd_cert_resume },
 	{ "cert requests", "[VS]", "requests that wait for their answer", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_requests },
 	{ "cert request-text", "ID", "the text of a request, to paste or to send", "What an outside authority is given. --out writes the "
 	  "file again.", 1, 1, STORE, out_options, NULL, cmd_cert_request_text },
@@ -127,8 +133,6 @@ const struct cli_command commands[] = {
 	{ "cert served", "VS", "what its listeners show right now", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_served },
 	{ "cert assign", "VS ID", "use a certificate whose key is on that host, or kept here", NULL, 2, 2, STORE, use_options, NULL,
 	  cmd_cert_assign },
-	{ "cert renew", "VS", "a certificate for the same names, in place of the one assigned", NULL, 1, 1, CHANGE, cert_renew_options, NULL,
-	  cmd_cert_renew },
 	{ "cert import", "VS FILE", "a certificate with its key: PKCS#12 or PEM", "Its key is sealed here, and pushes carry it to the host. "
 	  "The passphrase of the file is asked for on the\nterminal; with --passphrase-fd it is the first line there, and the passphrase "
 	  "that seals the key the second.\nOf a file that needs none, the passphrase that seals is the only line.", 2, 2, STORE, import_options, NULL,
@@ -141,6 +145,11 @@ const struct cli_command commands[] = {
 	  "authority", cmd_authority_add },
 	{ "authority renew", "NAME", "new dates under the same key; what it issued stays valid", "Whoever trusts it by its file needs the "
 	  "new one. Servers that send it need their next\ncertificate before the old dates end.", 1, 1, STORE, renew_options, NULL, cmd_authority_renew },
+	{ "authority add acme", "NAME", "an account at an ACME authority, its key sealed here", "--directory is any https URL; the public ones:\n"
+	  "https://acme-v02.api.letsencrypt.org/directory (Let's Encrypt),\n"
+	  "https://acme-staging-v02.api.letsencrypt.org/directory (for trials),\n"
+	  "https://acme.zerossl.com/v2/DV90, https://dv.acme-v02.api.pki.goog/directory (external account).", 1, 1, STORE, eab_options,
+	  "acme", cmd_authority_add_acme },
 	{ "authority list", "", "all authorities", NULL, 0, 0, STORE, NULL, NULL, cmd_authority_list },
 	{ "authority show", "NAME", "one authority and what it issued", NULL, 1, 1, STORE, NULL, NULL, cmd_authority_show },
 	{ "authority certificate", "NAME", "its certificate, for those who shall trust it", NULL, 1, 1, STORE, out_options, NULL,
@@ -249,14 +258,14 @@ report(const struct err *e)
 	return err_exit_status(e->code);
 }
 
-static int
-descriptor(const char *word, int *fd, struct err *e)
+int
+cli_descriptor(const char *word, const char *option, int *fd, struct err *e)
 {
 	char *end;
 	long n = strtol(word, &end, 10);
 
 	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n > INT_MAX)
-		return err_set(e, RC_USAGE, "--passphrase-fd takes the number of a descriptor, not \"%s\"", clean(word));
+		return err_set(e, RC_USAGE, "%s takes the number of a descriptor, not \"%s\"", option, clean(word));
 	*fd = (int)n;
 	return 0;
 }
@@ -285,7 +294,7 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 		else if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
 			c->store_path = argv[++i];
 		else if (strcmp(argv[i], "--passphrase-fd") == 0 && i + 1 < argc) {
-			if (descriptor(argv[++i], &c->passphrase_fd, e) == -1)
+			if (cli_descriptor(argv[++i], "--passphrase-fd", &c->passphrase_fd, e) == -1)
 				return -1;
 		}
 		else {
@@ -300,7 +309,7 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 static int
 intent(struct cli *c, const struct cli_command *cmd, const struct args *a, struct err *e)
 {
-	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use");
+	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use") || args_has(a, "renew");
 
 	(void)journey_intend(c->j, change);
 	return change ? may_change(c->j, e) : 0;

@@ -13,6 +13,8 @@ int push_server(struct cli *c, const char *name, const struct args *a, struct er
 
 /* The same when --use was given; vs: a virtual server's name. */
 int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err *e);
+/* Everything that is due and can be renewed without a person: renewed, pushed, proved. */
+int renew_due(struct cli *c, const struct args *a, json_t *rows, struct err *e);
 
 /* Every setting with what it takes and its default: for the help of vs set. */
 void settings_help(struct str *out);
@@ -20,8 +22,8 @@ void settings_help(struct str *out);
 typedef int cmd_fn(struct cli *c, const struct args *a, struct err *e);
 cmd_fn cmd_server_add, cmd_server_set, cmd_server_trust, cmd_server_list, cmd_server_show, cmd_server_read, cmd_server_remove;
 cmd_fn cmd_cert_request, cmd_cert_request_text, cmd_cert_requests, cmd_cert_process, cmd_cert_drop, cmd_cert_restore, cmd_cert_list, cmd_cert_show,
-    cmd_cert_served, cmd_cert_assign, cmd_cert_remove, cmd_cert_import, cmd_cert_renew, cmd_cert_export;
-cmd_fn cmd_authority_add, cmd_authority_renew, cmd_authority_list, cmd_authority_show, cmd_authority_certificate;
+    cmd_cert_served, cmd_cert_assign, cmd_cert_remove, cmd_cert_import, cmd_cert_renew, cmd_cert_resume, cmd_cert_export;
+cmd_fn cmd_authority_add, cmd_authority_add_acme, cmd_authority_renew, cmd_authority_list, cmd_authority_show, cmd_authority_certificate;
 cmd_fn cmd_traffic;
 cmd_fn cmd_authority_policy, cmd_authority_submit, cmd_authority_pending, cmd_authority_approve, cmd_authority_deny,
     cmd_authority_revoke, cmd_authority_crl;

@@ -294,6 +294,37 @@ of_request(struct app *a, const struct node *n, int width, struct lines *l)
 	request_release(&r);
 }
 
+/* An authority elsewhere: the account there, and how its orders went. */
+static void
+acme_lines(struct lines *l, struct app *a, int width, const struct authority *r)
+{
+	struct acme_order_list orders = { NULL, 0 };
+	const struct acme_order *o;
+	char date[16], *text;
+
+	lines_field(l, STYLE_NORMAL, width, "Directory", r->directory);
+	lines_field(l, STYLE_NORMAL, width, "Account", r->account);
+	lines_field(l, STYLE_NORMAL, width, "Proof", r->challenge);
+	if (r->contact != NULL)
+		lines_field(l, STYLE_NORMAL, width, "Contact", r->contact);
+	if (store_acme_orders(a->st, r->id, &orders, NULL) == 0 && orders.n > 0) {
+		o = &orders.v[orders.n - 1];
+		when_date(date, o->changed_at);
+		text = xasprintf("request #%lld: %s, %s", (long long)o->request, o->state, date);
+		lines_field(l, STYLE_NORMAL, width, "Last order", text);
+		free(text);
+		if (o->trouble != NULL)
+			lines_wrap(l, STYLE_BAD, width, 0, o->trouble);
+		if (o->renew_from != 0) {
+			when_date(date, o->renew_from);
+			lines_field(l, STYLE_NORMAL, width, "Renew from", date);
+		}
+	}
+	acme_order_list_release(&orders);
+	heading(l, "Next step");
+	next(l, width, "c", "on a virtual server: request a certificate there");
+}
+
 static void
 of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 {
@@ -308,6 +339,11 @@ of_authority(struct app *a, const struct node *n, int width, struct lines *l)
 
 	if (store_authority_get(a->st, n->id, &r, &e) != 0) {
 		lines_wrap(l, STYLE_BAD, width, 0, e.text);
+		return;
+	}
+	if (r.directory != NULL) {
+		acme_lines(l, a, width, &r);
+		authority_release(&r);
 		return;
 	}
 	if (r.pem != NULL)

@@ -213,6 +213,7 @@ act_tls_except(struct view *v)
 }
 
 static void act_new_authority(struct view *v) { open_sheet(v, "authority", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
+static void act_new_acme(struct view *v) { open_sheet(v, "acme", OBJECT_NONE, SHEET_DIALOG, 0, NULL); }
 
 static void
 act_new(struct view *v)
@@ -375,7 +376,13 @@ act_history(struct view *v)
 static void
 act_office(struct view *v)
 {
-	view_push(v->app, &view_office, &main_selected(v)->id);
+	struct authority a = { 0 };
+
+	if (store_authority_get(v->app->st, main_selected(v)->id, &a, NULL) == 0 && a.directory != NULL)
+		app_say(v->app, STYLE_NORMAL, "An ACME authority decides by itself: c on a virtual server requests there.");
+	else
+		view_push(v->app, &view_office, &main_selected(v)->id);
+	authority_release(&a);
 }
 
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
@@ -616,5 +623,7 @@ const struct action main_actions[] = {
 	  "mxseal recipe tls-except SERVER ...", act_tls_except, on_read_server, 0 },
 	{ 0, "new authority", NULL, "An own certificate authority, kept sealed in the store.", "mxseal authority add own NAME",
 	  act_new_authority, NULL, 0 },
+	{ 0, "new ACME authority", NULL, "An account at Let's Encrypt or another ACME authority.", "mxseal authority add acme NAME --directory URL",
+	  act_new_acme, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };

@@ -441,7 +441,10 @@ add_authorities(struct tree *t, struct app *a, struct err *e)
 	for (size_t i = 0; i < l.n; i++) {
 		struct node *n = add(t, NODE_AUTHORITY, 1, "authority", l.v[i].id, 0, l.v[i].name);
 		n->object_name = xstrdup(l.v[i].name);
-		n->state = short_left(l.v[i].not_after, &n->sign);
+		if (l.v[i].not_after != 0)
+			n->state = short_left(l.v[i].not_after, &n->sign);
+		else
+			n->state = xstrdup("ACME");
 	}
 	authority_list_release(&l);
 	return 0;
