@@ -21,6 +21,7 @@ static const char *const released[] = {
 	"ba5935ec8f37ca789d7879b72ef8f6ee9f6e163264723ffc5d333bd8caf08c18",
 	"ccf24383b139a86ac85c03927fc280777cace331ee905a244dae460662f04fa5",
 	"e20075e33fc03e28331e8a3c5090af9af361952f653dfb9d0b67667acb800e19",
+	"2a9d5d096acb42549afa0435e00ce36079093e05f5ae066336029639274fc13c",
 };
 #define RELEASED ((int)(sizeof(released) / sizeof(released[0])))
 
