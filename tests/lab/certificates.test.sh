@@ -183,7 +183,7 @@ for name in $'a\e[31mb' 'a b' "$(long 65)"; do
 	prove "an authority's name is a plain word: status 2" status_is 2 authority add own "$name" --cn x
 done
 as authority add own second --cn "Second CA" 9< "$work/wrong"
-expect 4 'not the passphrase of the keys kept here'
+expect 4 'not the passphrase of what is sealed here'
 quiet authority add own second --cn "Second CA"
 had=$(keys)
 as cert request mx1 --cn mx1.lab.test --authority house 9< "$work/wrong"
