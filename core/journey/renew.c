@@ -17,7 +17,8 @@ same_subject(struct journey *j, const struct certificate *c, struct request *out
 
 	if (c->request != 0 && store_request_get(j->store, c->request, &r, NULL) == 0)
 		subject_copy(&out->subject, &r.subject);
-	else {
+	else if (cert_subject(c->pem, &out->subject, NULL) == -1) {
+		subject_release(&out->subject);
 		out->subject.cn = xstrdup(c->cn);
 		out->subject.san = xstrdup(c->san);
 	}
