@@ -267,15 +267,18 @@ put(const struct pairs_arg *a, const char *way, const char *file, const char *te
 	free(path);
 }
 
-/* As postconf -x and postconf -P print. */
+/* As postconf -x and postconf -P print. What nobody sets is computed by each host for itself, so it is left out. */
 static void
 views(const struct view *v, struct str *expanded, struct str *services)
 {
 	for (const struct map_row *m = map_table; m->setting != NULL; m++)
 		for (int i = 0; i < MAP_PARAMS && m->param[i] != NULL; i++) {
+			const char *source;
 			char *value = view_value(v, NULL, m->param[i]);
 
-			str_addf(expanded, "%s =%s%s\n", m->param[i], *value ? " " : "", value);
+			(void)view_raw(v, NULL, m->param[i], &source);
+			if (strcmp(source, "default") != 0)
+				str_addf(expanded, "%s =%s%s\n", m->param[i], *value ? " " : "", value);
 			free(value);
 		}
 	for (size_t i = 0; i < v->master.n; i++)
