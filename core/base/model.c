@@ -216,7 +216,7 @@ key_kind_parse(enum key_kind *out, const char *name, struct err *e)
 			*out = (enum key_kind)i;
 			return 0;
 		}
-	for (size_t i = 0; refused_keys[i].start != NULL; i++)
+	for (size_t i = 0; name != NULL && refused_keys[i].start != NULL; i++)
 		if (strncasecmp(name, refused_keys[i].start, strlen(refused_keys[i].start)) == 0) {
 			err_set(e, RC_INVALID, "%s is not offered: %s", clean(name), refused_keys[i].why);
 			return err_hint(e, "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096");
