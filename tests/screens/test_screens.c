@@ -229,6 +229,8 @@ says_read_only(struct app *a)
 static void
 shot(struct app *a, const char *name)
 {
+	for (struct task *t = a->tasks; t != NULL; t = t->next)
+		t->since_ms = when_monotonic_ms();         /* what runs has just begun, however slow this machine is */
 	for (size_t i = 0; i < 2; i++) {
 		struct str t = STR_INIT;
 		char *file = xasprintf("screens/%s-%dx%d", name, sizes[i][1], sizes[i][0]);
