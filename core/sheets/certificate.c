@@ -431,11 +431,12 @@ names_in_use(const struct form *f)
 static void
 add_domain(struct str *domains, const char *name)
 {
-	const char *dot = name != NULL ? strchr(name, '.') : NULL;
+	const char *dot;
 
-	if (text_empty(name))
+	if (name == NULL || *name == '\0')
 		return;
 	str_addf(domains, " %s", name);
+	dot = strchr(name, '.');
 	if (dot != NULL && strchr(dot + 1, '.') != NULL)
 		str_addf(domains, " %s", dot + 1);
 }
