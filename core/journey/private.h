@@ -67,6 +67,12 @@ void hop_forecast(struct way_hop *hop, const struct probe_report *seen);
 void end_forecast(struct way_end *end);
 
 /* --- queue.c --- */
+const struct mailsys *system_of(const struct server *sv);
+/* Streams the listing into a view (worker). */
+int poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char *destination, size_t limit,
+        struct queue_view *out, struct err *e);
+
+/* --- diagnosis.c --- */
 /* Looks from the host, with its own resolver (worker). */
 int probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mxseal/authority.h"
-#include "mxseal/authority.h"
 #include "mxseal/err.h"
 #include "mxseal/job.h"
 #include "mxseal/model.h"
@@ -287,6 +286,8 @@ int64_t queue_poll(struct journey *j, int64_t server, enum queue_by by, const ch
 /* What to do with messages: "hold" "release" "retry" "delete" by queue id. */
 int64_t queue_act(struct journey *j, int64_t server, const char *verb, const char *const *ids, size_t n, journey_done_fn *done,
         void *arg, struct err *e);
+
+/* --- core/journey/diagnosis.c --- */
 /* Looks at a destination: all MX; from here (server 0) or from the server. */
 int64_t destination_probe(struct journey *j, int64_t server, const char *target, int port, bool mx, struct probe_report *out,
         journey_done_fn *done, void *arg, struct err *e);
