@@ -181,6 +181,31 @@ gets_a_certificate(void **state)
 	}
 }
 
+/* A window that is refused leaves what was known: it is what says when to renew. */
+static void
+windows(void **state)
+{
+	static const struct { const char *text; bool good; } rows[] = {
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\",\"end\":\"2026-12-03T00:00:00.5Z\"}}", true },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-03T00:00:00Z\",\"end\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"1969-12-03T00:00:00Z\",\"end\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\",\"end\":\"soon\"}}", false },
+		{ "{}", false }, { "no JSON", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t from = 7, until = 8;
+		struct err e;
+		int rc = acme_parse_window(rows[i].text, strlen(rows[i].text), &from, &until, &e);
+
+		assert_int_equal(rc, rows[i].good ? 0 : -1);
+		assert_int_equal(from, rows[i].good ? 1796083200 : 7);
+		assert_int_equal(until, rows[i].good ? 1796256000 : 8);
+	}
+}
+
 /* At each request the client is killed; what it had saved is enough for the next one. */
 static void
 killed_at_each_request(void **state)
@@ -330,6 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gets_a_certificate),
+		cmocka_unit_test(windows),
 		cmocka_unit_test(killed_at_each_request),
 		cmocka_unit_test(hostile_authorities),
 	};
