@@ -252,6 +252,79 @@ revoked_ones_are_refused_by_who_asks(void **state)
 	str_release(&said);
 }
 
+/* A request of the wizard for a virtual server of a host, with this key; asked: the names that were wished for. */
+static int64_t
+wished(EVP_PKEY *key, const char *cn, const char *asked, struct request *r)
+{
+	struct server s = { .queue_messages = -1 };
+	struct vserver v = { .port = 25, .is_default = true };
+	char spki[65], *san = xasprintf("DNS:%s", cn);
+	X509_REQ *req = pki_request(key, cn, san);
+	struct str pem = STR_INIT;
+	struct err e;
+
+	pki_request_pem(req, &pem);
+	pki_spki(key, spki);
+	s.name = xstrdup(cn);
+	s.target = xstrdup("root@192.0.2.1");
+	assert_int_equal(store_server_save(journey_store(j), &s, &e), 0);
+	v.server = s.id;
+	v.name = xstrdup("smtp");
+	assert_int_equal(store_vserver_save(journey_store(j), &v, &e), 0);
+	*r = (struct request){ .vserver = v.id, .key_server = s.id, .authority = house, .created_at = 1 };
+	r->name = xstrdup(cn);
+	r->subject.cn = xstrdup(cn);
+	r->subject.san = xstrdup(asked);
+	r->key_path = xstrdup("/var/lib/mxseal/keys/made-there.key");
+	r->spki_sha256 = xstrdup(spki);
+	r->pem = xstrdup(pem.s);
+	r->state = xstrdup("pending");
+	assert_int_equal(store_request_save(journey_store(j), r, &e), 0);
+	X509_REQ_free(req);
+	str_release(&pem);
+	server_release(&s);
+	vserver_release(&v);
+	free(san);
+	return r->id;
+}
+
+/* A certificate that was imported since with its key: the answer to its request does not take the key away again. */
+static void
+an_answer_again_keeps_the_sealed_key(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct str pem = STR_INIT, said = STR_INIT;
+	struct certificate c = { .id = 0 };
+	struct request r;
+	struct err e = { 0 };
+	int64_t id = 0, again = 0;
+
+	(void)state;
+	wished(key, "imported.bank.test", "imported.bank.test", &r);
+	assert_int_equal(authority_sign(j, house, r.pem, &pem, &e), 0);
+	assert_int_equal(certificate_process(j, r.vserver, r.id, pem.s, pem.len, true, &said, &id, &e), 0);
+	assert_int_equal(store_certificate_get(journey_store(j), id, &c, &e), 0);
+	assert_null(c.sealed_key);
+	xset(&c.sealed_key, "sealed");
+	xset(&c.key_path, "/var/lib/mxseal/keys/imported.key");
+	c.key_server = 0;
+	c.created_at = 1700000000;
+	assert_int_equal(store_certificate_save(journey_store(j), &c, &e), 0);
+	certificate_release(&c);
+	assert_int_equal(certificate_process(j, r.vserver, r.id, pem.s, pem.len, true, &said, &again, &e), 0);
+	assert_int_equal(again, id);
+	assert_int_equal(store_certificate_get(journey_store(j), id, &c, &e), 0);
+	assert_string_equal(c.sealed_key, "sealed");
+	assert_string_equal(c.key_path, "/var/lib/mxseal/keys/imported.key");
+	assert_int_equal(c.key_server, 0);
+	assert_int_equal(c.created_at, 1700000000);
+	certificate_release(&c);
+	request_release(&r);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&said);
+}
+
 static void
 what_is_no_request(void **state)
 {
@@ -276,6 +349,7 @@ main(void)
 		cmocka_unit_test(denied),
 		cmocka_unit_test(without_a_passphrase_it_asks),
 		cmocka_unit_test(revoked_ones_are_refused_by_who_asks),
+		cmocka_unit_test(an_answer_again_keeps_the_sealed_key),
 		cmocka_unit_test(what_is_no_request),
 	};
 
