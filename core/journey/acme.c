@@ -288,7 +288,7 @@ join_done(void *arg, int rc, const struct err *e)
 	if (rc == 0)
 		rc = store_authority_save(g->j->store, &g->a, &own);
 	if (note_activity(g->j, NULL, "authority-add", rc, &own, text) == -1 && rc == 0)
-		rc = err_set(&own, RC_DB, "the authority was added, but the activity could not be written");
+		rc = err_wrap(&own, "the authority was added, but the activity could not be written");
 	if (rc == 0)
 		*g->id = g->a.id;
 	free(text);

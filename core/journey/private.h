@@ -191,7 +191,8 @@ char *file_troubles_fact(int64_t server);
 char *mx_names_fact(int64_t server);
 char *by_sni_fact(int64_t server);                  /* set: the certificate served depends on the name asked for */
 
-/* Writes a row of activity; a failure to write it is itself an error. */
-int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
+/* Writes a row of activity: text, or the error that e is when rc is -1. A failure to write it is itself an error, which e says
+ * unless it says one already. */
+int note_activity(struct journey *j, const char *server, const char *verb, int rc, struct err *e, const char *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,6 +326,26 @@ an_answer_again_keeps_the_sealed_key(void **state)
 	str_release(&said);
 }
 
+/* Verbs that cannot write their activity say why. */
+static void
+without_its_activity_it_fails(void **state)
+{
+	char *path = xasprintf("%s/store.db", dir);
+	struct err e = { 0 };
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER full BEFORE INSERT ON activity BEGIN SELECT RAISE(ABORT, 'no room'); END", NULL,
+	    NULL, NULL), SQLITE_OK);
+	assert_int_equal(authority_policy(j, house, "always", &e), -1);
+	assert_int_equal(e.code, RC_DB);
+	assert_non_null(strstr(e.text, "no room"));
+	assert_int_equal(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	free(path);
+}
+
 static void
 what_is_no_request(void **state)
 {
@@ -350,6 +371,7 @@ main(void)
 		cmocka_unit_test(without_a_passphrase_it_asks),
 		cmocka_unit_test(revoked_ones_are_refused_by_who_asks),
 		cmocka_unit_test(an_answer_again_keeps_the_sealed_key),
+		cmocka_unit_test(without_its_activity_it_fails),
 		cmocka_unit_test(what_is_no_request),
 	};
 
