@@ -142,6 +142,8 @@ int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e)
 char *vserver_full_name(struct journey *j, int64_t id);
 
 /* --- authority.c --- */
+/* For what only an authority of our own does. RC_INVALID: it is an ACME one. */
+int own_authority_get(struct journey *j, int64_t id, struct authority *out, struct err *e);
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 

@@ -346,6 +346,40 @@ without_its_activity_it_fails(void **state)
 	free(path);
 }
 
+/* What an own authority does, an ACME one is not asked to do. */
+static void
+not_at_an_acme_authority(void **state)
+{
+	struct authority a = { .created_at = 1 };
+	struct authority_wish below = { .name = "below", .cn = "Below CA", .days = 365 };
+	struct str pem = STR_INIT;
+	struct err e = { 0 };
+	int64_t id = 0;
+	size_t n;
+
+	(void)state;
+	a.name = xstrdup("public");
+	a.kind = xstrdup("acme");
+	a.subject = xstrdup("ACME, https://ca.test/");
+	a.directory = xstrdup("https://ca.test/");
+	a.policy = xstrdup("ask");
+	a.sealed_key = xstrdup("sealed");
+	assert_int_equal(store_authority_save(journey_store(j), &a, &e), 0);
+	assert_false(authority_asks(j, "public"));
+#define REFUSED(call) (assert_int_equal(call, -1), assert_int_equal(e.code, RC_INVALID), \
+	assert_string_equal(e.text, "public is no authority of our own"), e = (struct err){ 0 })
+	REFUSED(authority_policy(j, a.id, "ask", &e));
+	REFUSED(authority_submit(j, a.id, 0, "x", 1, &id, &e));
+	REFUSED(authority_revoke(j, a.id, "00ff", "superseded", &e));
+	REFUSED(authority_make_crl(j, a.id, 30, &pem, &n, &e));
+	REFUSED(authority_renew_own(j, a.id, 365, &e));
+	REFUSED(authority_sign(j, a.id, "x", &pem, &e));
+	REFUSED(authority_add_own(j, &below, "public", &id, &e));
+	assert_int_equal(pem.len, 0);
+	authority_release(&a);
+	str_release(&pem);
+}
+
 static void
 what_is_no_request(void **state)
 {
@@ -372,6 +406,7 @@ main(void)
 		cmocka_unit_test(revoked_ones_are_refused_by_who_asks),
 		cmocka_unit_test(an_answer_again_keeps_the_sealed_key),
 		cmocka_unit_test(without_its_activity_it_fails),
+		cmocka_unit_test(not_at_an_acme_authority),
 		cmocka_unit_test(what_is_no_request),
 	};
 
