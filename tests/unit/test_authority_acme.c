@@ -206,6 +206,35 @@ windows(void **state)
 	}
 }
 
+/* The token of a proof that could not be taken away is not forgotten for that of the next one. */
+static void
+tokens_that_are_left(void **state)
+{
+	struct acme_server s;
+	struct world w;
+	struct err e;
+	char *file = fresh_state();
+
+	(void)state;
+	acme_server_start(&s, "", file, 0, 0);
+	world_open(&w);
+	w.o.token = xstrdup("first second");
+	if (obtain(&s, &w, &calm, &e) == -1)
+		fail_msg("%s", e.text);
+	assert_true(text_starts(w.o.token, "first second "));
+	acme_token_gone(&w.o, "second");
+	assert_true(text_starts(w.o.token, "first "));
+	acme_token_gone(&w.o, strrchr(w.o.token, ' ') + 1);
+	assert_string_equal(w.o.token, "first");
+	acme_token_gone(&w.o, "firs");
+	assert_string_equal(w.o.token, "first");
+	acme_token_gone(&w.o, "first");
+	assert_null(w.o.token);
+	world_close(&w);
+	acme_server_stop(&s);
+	free(file);
+}
+
 /* At each request the client is killed; what it had saved is enough for the next one. */
 static void
 killed_at_each_request(void **state)
@@ -356,6 +385,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gets_a_certificate),
 		cmocka_unit_test(windows),
+		cmocka_unit_test(tokens_that_are_left),
 		cmocka_unit_test(killed_at_each_request),
 		cmocka_unit_test(hostile_authorities),
 	};
