@@ -148,6 +148,7 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	struct issued row = { .id = 0 };
 	struct request r = { .id = 0 };
 	struct str text = STR_INIT;
+	struct err own;
 	int64_t certificate = 0;
 	int rc = -1;
 
@@ -164,12 +165,13 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	if (store_tx(j->store, issue_body, &(struct decision){ j, &s, &row }, e) == -1)
 		goto out;
 	str_addf(&text, "submission #%lld: %s issued %s, serial %s", (long long)s.id, a.name, row.subject, row.serial);
-	if (note_activity(j, NULL, "authority-issue", 0, e, text.s) == -1)
-		goto out;
+	rc = 0;                                  /* it is issued: what fails from here on does not take that back */
 	str_addf(summary, "%s issued %s, serial %s.\n", a.name, row.subject, row.serial);
-	rc = 0;
-	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending"))
-		rc = certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, e);
+	if (note_activity(j, NULL, "authority-issue", 0, &own, text.s) == -1)
+		str_addf(summary, "! the activity could not be written: %s\n", own.text);
+	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending") &&
+	    certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, &own) == -1)
+		str_addf(summary, "! it is not assigned: %s\n", own.text);
 out:
 	submission_release(&s);
 	authority_release(&a);

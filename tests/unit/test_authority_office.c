@@ -326,6 +326,36 @@ an_answer_again_keeps_the_sealed_key(void **state)
 	str_release(&said);
 }
 
+/* What is issued is issued: one that cannot be assigned is given out all the same, and it is said why it was not. */
+static void
+issued_but_not_assigned(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct str pem = STR_INIT, said = STR_INIT;
+	struct submission s = { .id = 0 };
+	struct request r;
+	struct err e = { 0 };
+	int64_t id = 0;
+	X509 *x;
+
+	(void)state;
+	wished(key, "short.bank.test", "short.bank.test also.bank.test", &r);   /* the request that is sent has one name only */
+	assert_int_equal(authority_submit(j, house, r.id, r.pem, strlen(r.pem), &id, &e), 0);
+	if (authority_approve(j, id, &pem, &said, &e) == -1)
+		fail_msg("%s", e.text);
+	x = certificate_in(pem.s);
+	assert_non_null(strstr(said.s, "CN=short.bank.test"));
+	assert_non_null(strstr(said.s, "! it is not assigned: "));
+	assert_int_equal(store_submission_get(journey_store(j), id, &s, &e), 0);
+	assert_string_equal(s.state, "issued");
+	X509_free(x);
+	submission_release(&s);
+	request_release(&r);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&said);
+}
+
 /* Verbs that cannot write their activity say why. */
 static void
 without_its_activity_it_fails(void **state)
@@ -405,6 +435,7 @@ main(void)
 		cmocka_unit_test(without_a_passphrase_it_asks),
 		cmocka_unit_test(revoked_ones_are_refused_by_who_asks),
 		cmocka_unit_test(an_answer_again_keeps_the_sealed_key),
+		cmocka_unit_test(issued_but_not_assigned),
 		cmocka_unit_test(without_its_activity_it_fails),
 		cmocka_unit_test(not_at_an_acme_authority),
 		cmocka_unit_test(what_is_no_request),
