@@ -92,9 +92,7 @@ char *run_fact(int64_t vserver);
 /* What the store asks of a server. */
 int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);
 void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_build lent it */
-/* Hash over the connectors that a server sends for: what was pushed last is kept as a fact. */
-void connectors_hash(const struct connector_list *l, char out[65]);
-char *connectors_fact(int64_t server);
+void connectors_hash(const struct connector_list *l, char out[65]);      /* of those that a server sends for */
 
 /* --- drift.c --- */
 struct drift_facts;
@@ -102,6 +100,8 @@ struct drift_facts *drift_facts_get(struct journey *j, const struct server *sv);
 void drift_facts_free(struct drift_facts *f);
 /* Why does this differ? wanted and found in our words; of "certificate" their SHA-256. */
 enum drift_kind drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, const char *wanted, const char *found);
+/* The hash of the connectors that are in force there; NULL: of none is known that they were pushed. Lent. */
+const char *pushed_connectors(const struct drift_facts *f);
 /* The fact of what a push carried there; given away. Made of all that was wanted, before drift_leave_out. */
 char *pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before);
 int  pushed_store(struct journey *j, int64_t server, const char *text, struct err *e);    /* NULL: forgets it */

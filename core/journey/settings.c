@@ -6,6 +6,7 @@
 #include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
+#include "mxseal/log.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -115,7 +116,6 @@ setting_declined(struct journey *j, int64_t vserver, const char *setting, struct
 struct pushing {
 	struct wanted_host wanted;
 	char *roots;                     /* authorities of our own: the proof may trust them */
-	char connectors[65];
 	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
 	char *pushed;                    /* what this push carried there */
 	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
@@ -233,7 +233,6 @@ planned_job(struct host_job *hj, struct err *e)
 	}
 	drift_leave_out(p->facts, &found, &p->wanted);
 	vserver_list_release(&found);
-	connectors_hash(&p->wanted.connectors, p->connectors);
 	return hj;
 }
 
@@ -386,13 +385,27 @@ result_word(const struct pushing *p, int rc, const struct err *e)
 	}
 }
 
+/* The end of a push and what it carried there are known together, or neither is. */
+struct push_end { struct host_job *hj; bool carried; };
+
+static int
+push_end_body(struct store *st, void *arg, struct err *e)
+{
+	struct push_end *end = arg;
+	struct host_job *hj = end->hj;
+	struct pushing *p = hj->data;
+
+	if (store_push_save(st, &p->record, e) == -1)
+		return -1;
+	return end->carried ? pushed_store(hj->journey, hj->server.id, p->pushed, e) : 0;
+}
+
 static int
 push_finish(struct host_job *hj, int rc, struct err *e)
 {
 	struct pushing *p = hj->data;
 	struct journey *j = hj->journey;
 	struct str text = STR_INIT;
-	char *fact = connectors_fact(hj->server.id);
 	struct err own;
 
 	p->record.ended_at = when_now();
@@ -403,15 +416,13 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 		plan_render(&p->plan, &text);
 		xset(&p->record.plan_text, text.s);
 	}
-	(void)store_push_save(j->store, &p->record, &own);
-	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
-	if (rc == 0) {
-		(void)store_fact_set(j->store, fact, p->connectors, &own);
+	if (rc == 0)
 		p->pushed = pushed_make(&p->asked, &p->plan, p->report.generation, p->facts);
-		(void)pushed_store(j, hj->server.id, p->pushed, &own);
-	}
-	if (p->looked.mailsys != NULL)
-		(void)looked_store(j, hj->server.id, &p->looked, &own);
+	if (store_tx(j->store, push_end_body, &(struct push_end){ hj, rc == 0 }, &own) == -1)
+		log_line("%s: the end of the push could not be written: %s", hj->server.name, own.text);
+	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
+	if (p->looked.mailsys != NULL && looked_store(j, hj->server.id, &p->looked, &own) == -1)
+		log_line("%s: what was read after the push could not be written: %s", hj->server.name, own.text);
 	str_reset(&text);
 	str_addf(&text, "generation %lld %s", (long long)p->report.generation, p->record.result);
 	if (note_activity(j, hj->server.name, "push", rc, e, text.s) == -1 && rc == 0)
@@ -421,7 +432,6 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 		memset(&p->report, 0, sizeof(p->report));
 		str_init(&p->report.steps, 0);
 	}
-	free(fact);
 	str_release(&text);
 	return rc;
 }
@@ -541,14 +551,11 @@ undo_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 static int
 undo_finish(struct host_job *hj, int rc, struct err *e)
 {
-	char *fact = connectors_fact(hj->server.id);
+	struct err own;
 
-	/* the host has older files now than those pushed last: its connectors count as not pushed */
-	if (rc == 0) {
-		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
-		(void)pushed_store(hj->journey, hj->server.id, NULL, NULL);
-	}
-	free(fact);
+	/* the host has older files now than those pushed last: what they were is not known here */
+	if (rc == 0 && pushed_store(hj->journey, hj->server.id, NULL, &own) == -1)
+		log_line("%s: what was pushed could not be forgotten: %s", hj->server.name, own.text);
 	return after_finish(hj, rc, e, "undo", "undone");
 }
 
