@@ -9,8 +9,8 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-static bool
-has_pending(struct journey *j, int64_t vserver)
+bool
+request_is_pending(struct journey *j, int64_t vserver)
 {
 	struct request_list l = { NULL, 0 };
 	bool yes = false;
@@ -32,7 +32,7 @@ certificate_state(struct journey *j, int64_t vserver)
 	if (store_vserver_get(j->store, vserver, &vs, NULL) == -1)
 		return "none";
 	installed = vs.certificate_set && vs.certificate != 0;
-	pending = has_pending(j, vserver);
+	pending = request_is_pending(j, vserver);
 	vserver_release(&vs);
 	return installed ? (pending ? "renewal" : "installed") : pending ? "pending" : "none";
 }

@@ -129,6 +129,7 @@ int keys_open(struct journey *j, int64_t server, const struct wanted_host *w, st
 int keys_give(const struct open_keys *k, struct plan *p, struct err *e);
 
 /* --- certificate.c --- */
+bool request_is_pending(struct journey *j, int64_t vserver);     /* one of this virtual server */
 char *own_roots(struct journey *j);                 /* certificates of the authorities kept here, PEM; given away */
 /* What is being installed, for people. warnings: one per line. */
 void certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out);
