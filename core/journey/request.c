@@ -390,6 +390,18 @@ certificate_request_again(struct journey *j, struct form *f, int64_t certificate
 
 /* --- one that waits --- */
 
+int64_t
+request_server(struct journey *j, const struct request *r)
+{
+	struct vserver vs = { .id = 0 };
+	int64_t server = r->key_server;
+
+	if (server == 0 && store_vserver_get(j->store, r->vserver, &vs, NULL) == 0)
+		server = vs.server;
+	vserver_release(&vs);
+	return server;
+}
+
 void
 request_to_send(const struct request *r, struct str *out)
 {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/journey/private.h"
+#include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "support/fixture.h"
@@ -321,6 +322,32 @@ connectors_of_an_undone_push(void **state)
 	push_record_release(&r);
 }
 
+/* One whose key lives here needs attention at the server that it is for. */
+static void
+where_a_request_waits(void **state)
+{
+	struct world *w = *state;
+	struct attention_list l = { NULL, 0 };
+	struct request r = { .vserver = w->smtp, .created_at = 1 };
+	struct err e;
+	size_t i, n = 0;
+
+	r.name = xstrdup("mx1");
+	r.subject.cn = xstrdup("mx1.test");
+	r.pem = xstrdup("pem");
+	r.state = xstrdup("pending");
+	assert_int_equal(store_request_save(journey_store(w->j), &r, &e), 0);
+	assert_int_equal(attention(w->j, &l, &e), 0);
+	for (i = 0; i < l.n; i++)
+		if (l.v[i].request == r.id) {
+			assert_int_equal(l.v[i].server, w->mx1);
+			n++;
+		}
+	assert_int_equal(n, 1);
+	attention_list_release(&l);
+	request_release(&r);
+}
+
 /* A reading that does not see a listener for once: what was said of it here is not forgotten. */
 static void
 seen(struct world *w, const char *name)
@@ -406,6 +433,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(clients, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(connectors_of_an_undone_push, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(missing_for_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(where_a_request_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_certificate_of_the_host, set_up, tear_down),
 	};
 
