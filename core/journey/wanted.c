@@ -205,7 +205,9 @@ pending_settings(const struct drift_facts *facts, const struct vserver *vs, cons
 		if (drift_kind_of(facts, w->name, s->name, s->value, f != NULL ? f->value : NULL) != DRIFT_EDITED)
 			continue;                      /* it was changed there: no edit of ours */
 		n++;
-		if (out != NULL)
+		if (out != NULL && text_eq(vs->ours, "added") && !vs->present)
+			str_addf(out, "%s/%s: %s = %s\n", name, w->name, s->name, s->value);
+		else if (out != NULL)
 			str_addf(out, "%s/%s: %s = %s (on the host: %s)\n", name, w->name, s->name, s->value,
 			    f && f->value ? f->value : "unknown");
 	}
@@ -271,7 +273,7 @@ pending_vserver(const struct vserver *vs, const char *name, struct str *out)
 	if (vs->run_wanted == NULL || text_eq(vs->run_wanted, run))
 		return 0;
 	if (out != NULL)
-		str_addf(out, "%s/%s: %s (on the host: %s)\n", name, vs->name, vs->run_wanted, run);
+		str_addf(out, "%s/%s: %s (on the host: %s)\n", name, vs->name, vs->run_wanted, vs->present ? run : "not there");
 	return 1;
 }
 

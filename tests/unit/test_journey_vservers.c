@@ -185,6 +185,10 @@ what_is_pending(void **state)
 	assert_int_equal(run(w, side, "stopped"), RC_OK);
 	assert_int_equal(run(w, notls, "stopped"), RC_INVALID);
 	pending_is(w, "mx1: new virtual server notls, which only sends\nmx1: new virtual server side on 192.0.2.5:2525, stopped\n");
+	assert_int_equal(store_wanted_set(journey_store(w->j), "vs", notls, "outbound.tls", "encrypt", NULL), 0);
+	pending_is(w, "mx1: new virtual server notls, which only sends\nmx1/notls: outbound.tls = encrypt\n"
+	    "mx1: new virtual server side on 192.0.2.5:2525, stopped\n");
+	assert_int_equal(store_wanted_set(journey_store(w->j), "vs", notls, "outbound.tls", NULL, NULL), 0);
 	found(w, side, "stopped");
 	found(w, notls, "started");
 	pending_is(w, "");
