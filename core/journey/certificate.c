@@ -1,5 +1,5 @@
-/* The certificate story: a key made on the mail host, a request, its answer, the certificate assigned. What is in use on the
- * host changes only by a push (settings.c). */
+/* The certificate story from the answer of the authority on: it is judged and processed, and certificates are assigned (how
+ * requests are made: request.c). What is in use on the host changes only by a push (settings.c). */
 #include <stdlib.h>
 #include <string.h>
 

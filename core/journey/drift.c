@@ -455,11 +455,10 @@ take_one(struct journey *j, const struct drift *d, struct err *e)
 }
 
 static int
-leave_one(struct journey *j, const struct drift *d, json_t *left, struct err *e)
+leave_one(const struct drift *d, json_t *left, struct err *e)
 {
 	char *key;
 
-	(void)j;
 	if (d->kind == DRIFT_FILE || strcmp(d->name, "certificate") == 0)
 		return d->kind == DRIFT_FILE ? no_way_for_file(d, "left so", e) :
 		    err_set(e, RC_INVALID, "%s: a certificate is taken over or put back, not left", d->object);
@@ -500,7 +499,7 @@ way_out(struct journey *j, int64_t server, bool take, const char *const *fields,
 	for (i = 0; i < l.n && rc == 0; i++) {
 		if (!wanted_way_out(&l.v[i], fields, n))
 			continue;
-		rc = take ? take_one(j, &l.v[i], e) : leave_one(j, &l.v[i], left, e);
+		rc = take ? take_one(j, &l.v[i], e) : leave_one(&l.v[i], left, e);
 		str_addf(&names, "%s%s", done++ > 0 ? ", " : "", l.v[i].name);
 	}
 	if (rc == 0 && done == 0) {

@@ -127,7 +127,7 @@ pending_one(struct journey *j, int64_t id, struct submission *s, struct authorit
 	return err_hint(e, "mxseal authority pending %s shows those that wait", clean(a->name));
 }
 
-struct decision { struct journey *j; struct submission *s; struct issued *row; };
+struct decision { struct submission *s; struct issued *row; };
 
 static int
 issue_body(struct store *st, void *arg, struct err *e)
@@ -162,7 +162,7 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	row.authority = a.id;
 	xset(&s.state, "issued");
 	s.decided_at = when_now();
-	if (store_tx(j->store, issue_body, &(struct decision){ j, &s, &row }, e) == -1)
+	if (store_tx(j->store, issue_body, &(struct decision){ &s, &row }, e) == -1)
 		goto out;
 	str_addf(&text, "submission #%lld: %s issued %s, serial %s", (long long)s.id, a.name, row.subject, row.serial);
 	rc = 0;                                  /* it is issued: what fails from here on does not take that back */

@@ -148,9 +148,7 @@ int own_authority_get(struct journey *j, int64_t id, struct authority *out, stru
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 
-/* Does the passphrase open the keys that are sealed here already? One that does not is forgotten. */
-
-/* --- certificate.c: a request on its way --- */
+/* --- request.c: a request on its way --- */
 struct make {
 	struct request r;                /* with an id: it is stored already; with pem: it is made already */
 	char *key_id;                    /* of a key to be made, NULL: r.key_path is there */

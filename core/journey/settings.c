@@ -160,26 +160,17 @@ pushing_free(void *data)
 static struct host_job *
 pushing_new(struct host_job *hj)
 {
-	struct journey *j;
-	struct authority_list l = { NULL, 0 };
-	struct str roots = STR_INIT;
 	struct pushing *p;
-	size_t i;
 
 	if (hj == NULL)
 		return NULL;
-	j = hj->journey;
 	p = xcalloc(1, sizeof(*p));
 	hj->data = p;
 	hj->free_data = pushing_free;
 	plan_init(&p->plan);
 	str_init(&p->report.steps, 0);
 	push_status_init(&p->status);
-	if (store_authorities(j->store, &l, NULL) == 0)
-		for (i = 0; i < l.n; i++)
-			str_add(&roots, l.v[i].pem);
-	authority_list_release(&l);
-	p->roots = str_take(&roots);
+	p->roots = own_roots(hj->journey);
 	return hj;
 }
 
