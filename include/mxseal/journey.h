@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "mxseal/authority.h"
-#include "mxseal/authority.h"
 #include "mxseal/err.h"
 #include "mxseal/job.h"
 #include "mxseal/model.h"
