@@ -1,7 +1,8 @@
 /* Edits of what is wanted, kept so that each can be undone as a whole: the rows as they were before and as they were left, as
  * JSON made by SQLite from the columns that are wanted (never those that a reading fills). The functions that write such rows
- * note them here; between store_edit_begin and store_edit_end all of them are one edit, and a row that is written outside is
- * an edit of its own, so that no verb can forget it. */
+ * note them here; between store_edit_begin and store_edit_end all of them are one edit, and a setting or a connector that is
+ * written outside is an edit of its own, so that no verb can forget it. Not so a virtual server: a reading writes it as well,
+ * which is no edit; a verb that changes what is wanted of one opens the edit itself. */
 #include "db.h"
 
 #include <stdarg.h>

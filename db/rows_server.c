@@ -1,5 +1,5 @@
-/* Servers. Deleting one deletes its virtual servers, wanted settings, requests, pushes, queue history and drafts; its
- * certificates and its activity stay. */
+/* Servers. Deleting one deletes its virtual servers, wanted settings, requests, pushes, queue history, facts and
+ * drafts; its certificates and its activity stay. */
 #include "db.h"
 
 #include <string.h>
@@ -66,7 +66,8 @@ delete_body(struct store *st, void *arg, struct err *e)
 {
 	int64_t id = *(const int64_t *)arg, changed = 0;
 
-	if (db_run(st, ST_SERVER_DRAFTS_DELETE, NULL, e, "i", id) < 0 || db_run(st, ST_SERVER_DELETE, &changed, e, "i", id) < 0)
+	if (db_run(st, ST_SERVER_DRAFTS_DELETE, NULL, e, "i", id) < 0 || db_run(st, ST_SERVER_FACTS_DELETE, NULL, e, "i", id) < 0 ||
+	    db_run(st, ST_SERVER_DELETE, &changed, e, "i", id) < 0)
 		return -1;
 	return changed == 0 ? db_no_such_id(e, "server", id) : 0;
 }

@@ -169,7 +169,7 @@ store_vserver_delete(struct store *st, int64_t id, struct err *e)
 	int64_t changed = 0;
 
 	if (note_settings(st, id, e) < 0 || db_edit_note_id(st, EDIT_VSERVER, id, e) < 0 ||
-	    db_run(st, ST_VSERVER_DELETE, &changed, e, "i", id) < 0)
+	    db_run(st, ST_VSERVER_FACTS_DELETE, NULL, e, "i", id) < 0 || db_run(st, ST_VSERVER_DELETE, &changed, e, "i", id) < 0)
 		return -1;
 	return changed == 0 ? db_no_such_id(e, "virtual server", id) : 0;
 }

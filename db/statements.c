@@ -56,6 +56,11 @@ const char *const statement_table[ST_COUNT] = {
 	/* keys of drafts end in the object's name: "certificate mx1", "certificate mx1/smtp" */
 	[ST_SERVER_DRAFTS_DELETE] = "DELETE FROM draft WHERE instr(key || '/', "
 		"' ' || (SELECT name FROM server WHERE id = ?) || '/') > 0",
+	/* names of facts: a word, a colon, the id of the server; "run:" the id of a virtual server. Other words before an id are
+	 * none of a server's. */
+	[ST_SERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name IN ('pushed:' || ?1, 'drift-left:' || ?1, 'touched:' || ?1, "
+		"'mx-names:' || ?1, 'by-sni:' || ?1, 'file-troubles:' || ?1, 'addresses:' || ?1, 'traffic:' || ?1, 'queue-tls:' || ?1, "
+		"'push-state:' || ?1, 'connectors-pushed:' || ?1) OR name IN (SELECT 'run:' || id FROM vserver WHERE server = ?1)",
 
 	[ST_VSERVER_LIST] = "SELECT " VSERVER_COLUMNS " FROM vserver v JOIN server s ON s.id = v.server "
 		"WHERE ?1 = 0 OR v.server = ?1 ORDER BY s.name, v.is_default DESC, v.name",
@@ -75,6 +80,7 @@ const char *const statement_table[ST_COUNT] = {
 		"certificate = :certificate, certificate_set = :certificate_set, ours = :ours, listen_wanted = :listen_wanted, "
 		"kind = :kind, run = :run, run_wanted = :run_wanted WHERE id = :id AND rev = :rev",
 	[ST_VSERVER_DELETE] = "DELETE FROM vserver WHERE id = ?",
+	[ST_VSERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name = 'run:' || ?",
 
 	[ST_FOUND_LIST] = "SELECT name, value, native, source FROM found WHERE vserver = ? ORDER BY place",
 	[ST_FOUND_INSERT] = "INSERT INTO found (vserver, place, name, value, native, source) VALUES (?, ?, ?, ?, ?, ?)",

@@ -142,15 +142,17 @@ about_requests(struct journey *j, struct attention_list *out)
 		return;
 	for (i = 0; i < l.n; i++) {
 		struct attention *a;
+		int64_t server;
 
 		if (!text_eq(l.v[i].state, "pending"))
 			continue;
+		server = request_server(j, &l.v[i]);
 		memset(&s, 0, sizeof(s));
 		if (store_submission_of(j->store, l.v[i].id, &s, NULL) == 1 && text_eq(s.state, "denied"))
-			a = attention_add(out, '!', l.v[i].key_server, "certificate", xasprintf("request #%lld for %s was denied%s%s",
+			a = attention_add(out, '!', server, "certificate", xasprintf("request #%lld for %s was denied%s%s",
 			    (long long)l.v[i].id, l.v[i].subject.cn, s.why ? ": " : "", s.why ? s.why : ""));
 		else
-			a = attention_add(out, '?', l.v[i].key_server, "certificate", request_waits(&l.v[i]));
+			a = attention_add(out, '?', server, "certificate", request_waits(&l.v[i]));
 		submission_release(&s);
 		a->vserver = l.v[i].vserver;
 		a->request = l.v[i].id;

@@ -1,5 +1,5 @@
-/* The certificate story: a key made on the mail host, a request, its answer, the certificate assigned. What is in use on the
- * host changes only by a push (settings.c). */
+/* The certificate story from the answer of the authority on: it is judged and processed, and certificates are assigned (how
+ * requests are made: request.c). What is in use on the host changes only by a push (settings.c). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +9,8 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-static bool
-has_pending(struct journey *j, int64_t vserver)
+bool
+request_is_pending(struct journey *j, int64_t vserver)
 {
 	struct request_list l = { NULL, 0 };
 	bool yes = false;
@@ -32,7 +32,7 @@ certificate_state(struct journey *j, int64_t vserver)
 	if (store_vserver_get(j->store, vserver, &vs, NULL) == -1)
 		return "none";
 	installed = vs.certificate_set && vs.certificate != 0;
-	pending = has_pending(j, vserver);
+	pending = request_is_pending(j, vserver);
 	vserver_release(&vs);
 	return installed ? (pending ? "renewal" : "installed") : pending ? "pending" : "none";
 }
@@ -188,6 +188,12 @@ process_body(struct store *st, void *arg, struct err *e)
 	if (store_certificate_by_sha256(st, p->c->sha256, &old, NULL) == 0) {
 		p->c->id = old.id;               /* the same answer once more */
 		p->c->rev = old.rev;
+		if (!text_empty(old.sealed_key)) {       /* imported since: the only copy of its key may be this one */
+			xset(&p->c->sealed_key, old.sealed_key);
+			xset(&p->c->key_path, old.key_path);
+			p->c->key_server = old.key_server;
+			p->c->created_at = old.created_at;
+		}
 	}
 	if (store_certificate_save(st, p->c, e) == -1)
 		goto out;

@@ -127,15 +127,22 @@ drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, con
 	return was != NULL && text_eq(json_string_value(was), wanted) ? DRIFT_CHANGED : DRIFT_EDITED;
 }
 
+const char *
+pushed_connectors(const struct drift_facts *f)
+{
+	return json_string_value(json_object_get(f->pushed, "connectors"));
+}
+
 /* What a push carried there, as the fact that drift is held against. Files of ours that this push did not write stay as known. */
 char *
 pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before)
 {
 	json_t *vs = json_object(), *files = json_object(), *all, *v;
 	const char *path;
-	char *text;
+	char *text, connectors[65];
 	size_t i, k;
 
+	connectors_hash(&w->connectors, connectors);
 	for (i = 0; i < w->n_vs; i++) {
 		json_t *one = json_object(), *settings = json_object();
 
@@ -154,7 +161,7 @@ pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generatio
 			if (p->changes[i].action == CHANGE_CREATE && p->changes[i].key_path == NULL && p->changes[i].secret == NULL &&
 			    p->changes[i].after.len <= OWN_FILE_MAX)
 				json_object_set_new(files, p->changes[i].path, json_string(p->changes[i].after.s));
-	all = json_pack("{s:I,s:o,s:o}", "generation", (json_int_t)generation, "vs", vs, "files", files);
+	all = json_pack("{s:I,s:o,s:o,s:s}", "generation", (json_int_t)generation, "vs", vs, "files", files, "connectors", connectors);
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(all);
 	return text;
@@ -448,11 +455,10 @@ take_one(struct journey *j, const struct drift *d, struct err *e)
 }
 
 static int
-leave_one(struct journey *j, const struct drift *d, json_t *left, struct err *e)
+leave_one(const struct drift *d, json_t *left, struct err *e)
 {
 	char *key;
 
-	(void)j;
 	if (d->kind == DRIFT_FILE || strcmp(d->name, "certificate") == 0)
 		return d->kind == DRIFT_FILE ? no_way_for_file(d, "left so", e) :
 		    err_set(e, RC_INVALID, "%s: a certificate is taken over or put back, not left", d->object);
@@ -493,7 +499,7 @@ way_out(struct journey *j, int64_t server, bool take, const char *const *fields,
 	for (i = 0; i < l.n && rc == 0; i++) {
 		if (!wanted_way_out(&l.v[i], fields, n))
 			continue;
-		rc = take ? take_one(j, &l.v[i], e) : leave_one(j, &l.v[i], left, e);
+		rc = take ? take_one(j, &l.v[i], e) : leave_one(&l.v[i], left, e);
 		str_addf(&names, "%s%s", done++ > 0 ? ", " : "", l.v[i].name);
 	}
 	if (rc == 0 && done == 0) {

@@ -53,17 +53,26 @@ edit_is_pushed(struct journey *j, const struct wanted_edit *w)
 	return !waits;
 }
 
+struct undoing { struct journey *j; int64_t id; bool again; struct wanted_edit w; };
+
+static int
+undo_body(struct store *st, void *arg, struct err *e)
+{
+	struct undoing *u = arg;
+
+	if (store_edit_undo(st, u->id, u->again, &u->w, e) == -1)
+		return -1;
+	return note_activity(u->j, NULL, u->again ? "edit-again" : "edit-undo", 0, e, u->w.text);
+}
+
 int
 edit_undo(struct journey *j, int64_t id, bool again, struct str *said, struct err *e)
 {
-	struct wanted_edit w = { .id = 0 };
-	const char *verb = again ? "edit-again" : "edit-undo";
-	int rc = store_edit_undo(j->store, id, again, &w, e);
+	struct undoing u = { .j = j, .id = id, .again = again };
+	int rc = store_tx(j->store, undo_body, &u, e);
 
 	if (rc == 0 && said != NULL)
-		str_addf(said, "%s: %s", again ? "Made again" : "Undone", clean(w.text));
-	if (rc == 0)
-		rc = note_activity(j, NULL, verb, 0, e, w.text);
-	wanted_edit_release(&w);
+		str_addf(said, "%s: %s", again ? "Made again" : "Undone", clean(u.w.text));
+	wanted_edit_release(&u.w);
 	return rc;
 }

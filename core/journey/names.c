@@ -131,11 +131,15 @@ watch_done(void *arg, int rc, const struct err *e)
 {
 	struct watch *w = arg;
 	char *fact = mx_names_fact(w->server);
+	struct server sv = { .id = 0 };
 
-	if (rc == 0)
+	if (store_server_get(w->j->store, w->server, &sv, NULL) == -1)
+		;                                        /* forgotten meanwhile: no fact of it is kept */
+	else if (rc == 0)
 		(void)store_fact_set(w->j->store, fact, w->names.s, NULL);
 	else if (e->code == RC_NOTFOUND)                 /* no such domain: no MX leads here */
 		(void)store_fact_set(w->j->store, fact, "", NULL);
+	server_release(&sv);
 	free(fact);
 	w->done(w->arg, 0, e);                           /* DNS is nobody's fault here */
 }

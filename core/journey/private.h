@@ -98,9 +98,7 @@ char *run_fact(int64_t vserver);
 /* What the store asks of a server. */
 int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, struct err *e);
 void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_build lent it */
-/* Hash over the connectors that a server sends for: what was pushed last is kept as a fact. */
-void connectors_hash(const struct connector_list *l, char out[65]);
-char *connectors_fact(int64_t server);
+void connectors_hash(const struct connector_list *l, char out[65]);      /* of those that a server sends for */
 
 /* --- drift.c --- */
 struct drift_facts;
@@ -108,6 +106,8 @@ struct drift_facts *drift_facts_get(struct journey *j, const struct server *sv);
 void drift_facts_free(struct drift_facts *f);
 /* Why does this differ? wanted and found in our words; of "certificate" their SHA-256. */
 enum drift_kind drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, const char *wanted, const char *found);
+/* The hash of the connectors that are in force there; NULL: of none is known that they were pushed. Lent. */
+const char *pushed_connectors(const struct drift_facts *f);
 /* The fact of what a push carried there; given away. Made of all that was wanted, before drift_leave_out. */
 char *pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before);
 int  pushed_store(struct journey *j, int64_t server, const char *text, struct err *e);    /* NULL: forgets it */
@@ -135,6 +135,7 @@ int keys_open(struct journey *j, int64_t server, const struct wanted_host *w, st
 int keys_give(const struct open_keys *k, struct plan *p, struct err *e);
 
 /* --- certificate.c --- */
+bool request_is_pending(struct journey *j, int64_t vserver);     /* one of this virtual server */
 char *own_roots(struct journey *j);                 /* certificates of the authorities kept here, PEM; given away */
 /* What is being installed, for people. warnings: one per line. */
 void certificate_summarise(const struct certificate *c, const struct str *warnings, struct str *out);
@@ -148,12 +149,12 @@ int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e)
 char *vserver_full_name(struct journey *j, int64_t id);
 
 /* --- authority.c --- */
+/* For what only an authority of our own does. RC_INVALID: it is an ACME one. */
+int own_authority_get(struct journey *j, int64_t id, struct authority *out, struct err *e);
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 
-/* Does the passphrase open the keys that are sealed here already? One that does not is forgotten. */
-
-/* --- certificate.c: a request on its way --- */
+/* --- request.c: a request on its way --- */
 struct make {
 	struct request r;                /* with an id: it is stored already; with pem: it is made already */
 	char *key_id;                    /* of a key to be made, NULL: r.key_path is there */
@@ -197,7 +198,8 @@ char *file_troubles_fact(int64_t server);
 char *mx_names_fact(int64_t server);
 char *by_sni_fact(int64_t server);                  /* set: the certificate served depends on the name asked for */
 
-/* Writes a row of activity; a failure to write it is itself an error. */
-int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
+/* Writes a row of activity: text, or the error that e is when rc is -1. A failure to write it is itself an error, which e says
+ * unless it says one already. */
+int note_activity(struct journey *j, const char *server, const char *verb, int rc, struct err *e, const char *text);
 
 #endif

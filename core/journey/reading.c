@@ -283,6 +283,21 @@ name_added(const struct reading *r, const struct vserver_list *old)
 	}
 }
 
+/* Is something wanted of this virtual server, or on its way to it? */
+static int
+is_wanted(struct journey *j, const struct vserver *vs, bool *yes, struct err *e)
+{
+	struct wanted_list l = { NULL, 0 };
+	int rc = store_wanted(j->store, vs->id, &l, e);
+	size_t i;
+
+	*yes = vs->ours != NULL || vs->certificate_set || vs->run_wanted != NULL || request_is_pending(j, vs->id);
+	for (i = 0; i < l.n; i++)
+		*yes = *yes || text_eq(l.v[i].scope, "vs");
+	wanted_list_release(&l);
+	return rc;
+}
+
 /* A virtual server that is gone from master.cf stays while something is wanted for it, marked as absent; one that a push took
  * away until that push is kept. */
 static int
@@ -299,7 +314,9 @@ vservers_gone(struct journey *j, const struct vserver_list *old, const struct lo
 			;
 		if (k < r->vservers.n)
 			continue;
-		stays = text_eq(vs->ours, "removed") ? !settled : vs->ours != NULL || vs->certificate_set;
+		stays = !settled;
+		if (!text_eq(vs->ours, "removed") && is_wanted(j, vs, &stays, e) == -1)
+			return -1;
 		if (!stays && store_vserver_delete(j->store, vs->id, e) == -1)
 			return -1;
 		vs->present = false;
@@ -308,6 +325,30 @@ vservers_gone(struct journey *j, const struct vserver_list *old, const struct lo
 			return -1;
 	}
 	return 0;
+}
+
+/* What is known of the server beside its record. */
+static int
+facts_store(struct journey *j, const struct server *sv, const struct looked *l, struct err *e)
+{
+	char *state = xasprintf("push-state:%lld", (long long)sv->id), *addresses = xasprintf("addresses:%lld", (long long)sv->id);
+	char *files = file_troubles_fact(sv->id), *sni = by_sni_fact(sv->id);
+	const char *said = section_text(&l->reading.sections, "addresses");
+	int rc = store_fact_set(j->store, state, l->push_state, e);
+
+	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
+		rc = store_fact_set(j->store, addresses, said, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
+	if (rc == 0)
+		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
+	if (rc == 0)
+		rc = touched_store(j, sv, l, e);
+	free(state);
+	free(addresses);
+	free(files);
+	free(sni);
+	return rc;
 }
 
 struct store_arg { struct journey *j; int64_t server; const struct looked *l; };
@@ -343,6 +384,8 @@ store_body(struct store *st, void *arg, struct err *e)
 	rc = store_found_rules_set(st, a->server, &r->rules, e);
 	if (rc == 0)
 		rc = vservers_gone(a->j, &old, a->l, e);
+	if (rc == 0)
+		rc = facts_store(a->j, &sv, a->l, e);
 out:
 	server_release(&sv);
 	vserver_list_release(&old);
@@ -352,29 +395,5 @@ out:
 int
 looked_store(struct journey *j, int64_t server, const struct looked *l, struct err *e)
 {
-	struct store_arg a = { j, server, l };
-	char *fact = xasprintf("push-state:%lld", (long long)server), *addresses = xasprintf("addresses:%lld", (long long)server);
-	char *files = file_troubles_fact(server), *sni = by_sni_fact(server);
-	const char *said = section_text(&l->reading.sections, "addresses");
-	struct server sv = { .id = 0 };
-	int rc = store_tx(j->store, store_body, &a, e);
-
-	if (rc == 0)
-		rc = store_fact_set(j->store, fact, l->push_state, e);
-	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
-		rc = store_fact_set(j->store, addresses, said, e);
-	if (rc == 0)
-		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
-	if (rc == 0)
-		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
-	if (rc == 0)
-		rc = store_server_get(j->store, server, &sv, e);
-	if (rc == 0)
-		rc = touched_store(j, &sv, l, e);
-	server_release(&sv);
-	free(fact);
-	free(addresses);
-	free(files);
-	free(sni);
-	return rc;
+	return store_tx(j->store, store_body, &(struct store_arg){ j, server, l }, e);
 }

@@ -183,7 +183,7 @@ make_done(struct journey *j, struct make *m, const char *server, int rc, struct 
 		rc = make_send(j, m, &a, &text, e);
 	}
 	if (note_activity(j, server, m->verb, rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
+		rc = err_wrap(e, "the request was made, but the activity could not be written");
 	if (rc == 0)
 		str_addn(m->result, text.s, text.len);
 	if (rc == 0 && m->r.authority == 0)
@@ -389,6 +389,18 @@ certificate_request_again(struct journey *j, struct form *f, int64_t certificate
 }
 
 /* --- one that waits --- */
+
+int64_t
+request_server(struct journey *j, const struct request *r)
+{
+	struct vserver vs = { .id = 0 };
+	int64_t server = r->key_server;
+
+	if (server == 0 && store_vserver_get(j->store, r->vserver, &vs, NULL) == 0)
+		server = vs.server;
+	vserver_release(&vs);
+	return server;
+}
 
 void
 request_to_send(const struct request *r, struct str *out)

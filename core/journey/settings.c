@@ -6,6 +6,7 @@
 #include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
+#include "mxseal/log.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -115,7 +116,6 @@ setting_declined(struct journey *j, int64_t vserver, const char *setting, struct
 struct pushing {
 	struct wanted_host wanted;
 	char *roots;                     /* authorities of our own: the proof may trust them */
-	char connectors[65];
 	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
 	char *pushed;                    /* what this push carried there */
 	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
@@ -160,26 +160,17 @@ pushing_free(void *data)
 static struct host_job *
 pushing_new(struct host_job *hj)
 {
-	struct journey *j;
-	struct authority_list l = { NULL, 0 };
-	struct str roots = STR_INIT;
 	struct pushing *p;
-	size_t i;
 
 	if (hj == NULL)
 		return NULL;
-	j = hj->journey;
 	p = xcalloc(1, sizeof(*p));
 	hj->data = p;
 	hj->free_data = pushing_free;
 	plan_init(&p->plan);
 	str_init(&p->report.steps, 0);
 	push_status_init(&p->status);
-	if (store_authorities(j->store, &l, NULL) == 0)
-		for (i = 0; i < l.n; i++)
-			str_add(&roots, l.v[i].pem);
-	authority_list_release(&l);
-	p->roots = str_take(&roots);
+	p->roots = own_roots(hj->journey);
 	return hj;
 }
 
@@ -233,7 +224,6 @@ planned_job(struct host_job *hj, struct err *e)
 	}
 	drift_leave_out(p->facts, &found, &p->wanted);
 	vserver_list_release(&found);
-	connectors_hash(&p->wanted.connectors, p->connectors);
 	return hj;
 }
 
@@ -386,13 +376,27 @@ result_word(const struct pushing *p, int rc, const struct err *e)
 	}
 }
 
+/* The end of a push and what it carried there are known together, or neither is. */
+struct push_end { struct host_job *hj; bool carried; };
+
+static int
+push_end_body(struct store *st, void *arg, struct err *e)
+{
+	struct push_end *end = arg;
+	struct host_job *hj = end->hj;
+	struct pushing *p = hj->data;
+
+	if (store_push_save(st, &p->record, e) == -1)
+		return -1;
+	return end->carried ? pushed_store(hj->journey, hj->server.id, p->pushed, e) : 0;
+}
+
 static int
 push_finish(struct host_job *hj, int rc, struct err *e)
 {
 	struct pushing *p = hj->data;
 	struct journey *j = hj->journey;
 	struct str text = STR_INIT;
-	char *fact = connectors_fact(hj->server.id);
 	struct err own;
 
 	p->record.ended_at = when_now();
@@ -403,25 +407,22 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 		plan_render(&p->plan, &text);
 		xset(&p->record.plan_text, text.s);
 	}
-	(void)store_push_save(j->store, &p->record, &own);
-	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
-	if (rc == 0) {
-		(void)store_fact_set(j->store, fact, p->connectors, &own);
+	if (rc == 0)
 		p->pushed = pushed_make(&p->asked, &p->plan, p->report.generation, p->facts);
-		(void)pushed_store(j, hj->server.id, p->pushed, &own);
-	}
-	if (p->looked.mailsys != NULL)
-		(void)looked_store(j, hj->server.id, &p->looked, &own);
+	if (store_tx(j->store, push_end_body, &(struct push_end){ hj, rc == 0 }, &own) == -1)
+		log_line("%s: the end of the push could not be written: %s", hj->server.name, own.text);
+	fates_learn(j, &hj->server, &p->status, p->record.id, &p->status.undone);
+	if (p->looked.mailsys != NULL && looked_store(j, hj->server.id, &p->looked, &own) == -1)
+		log_line("%s: what was read after the push could not be written: %s", hj->server.name, own.text);
 	str_reset(&text);
 	str_addf(&text, "generation %lld %s", (long long)p->report.generation, p->record.result);
 	if (note_activity(j, hj->server.name, "push", rc, e, text.s) == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "the push is %s, but the activity could not be written", p->record.result);
+		rc = err_wrap(e, "the push is %s, but the activity could not be written", p->record.result);
 	if (p->report_out != NULL) {
 		*p->report_out = p->report;
 		memset(&p->report, 0, sizeof(p->report));
 		str_init(&p->report.steps, 0);
 	}
-	free(fact);
 	str_release(&text);
 	return rc;
 }
@@ -496,7 +497,7 @@ after_finish(struct host_job *hj, int rc, struct err *e, const char *verb, const
 		(void)looked_store(hj->journey, hj->server.id, &p->looked, NULL);
 	snprintf(text, sizeof(text), "generation %lld", (long long)p->report.generation);
 	if (note_activity(hj->journey, hj->server.name, verb, rc, e, text) == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "done, but the activity could not be written");
+		rc = err_wrap(e, "done, but the activity could not be written");
 	if (p->report_out != NULL) {
 		*p->report_out = p->report;
 		memset(&p->report, 0, sizeof(p->report));
@@ -541,14 +542,11 @@ undo_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 static int
 undo_finish(struct host_job *hj, int rc, struct err *e)
 {
-	char *fact = connectors_fact(hj->server.id);
+	struct err own;
 
-	/* the host has older files now than those pushed last: its connectors count as not pushed */
-	if (rc == 0) {
-		(void)store_fact_set(hj->journey->store, fact, "undone", NULL);
-		(void)pushed_store(hj->journey, hj->server.id, NULL, NULL);
-	}
-	free(fact);
+	/* the host has older files now than those pushed last: what they were is not known here */
+	if (rc == 0 && pushed_store(hj->journey, hj->server.id, NULL, &own) == -1)
+		log_line("%s: what was pushed could not be forgotten: %s", hj->server.name, own.text);
 	return after_finish(hj, rc, e, "undo", "undone");
 }
 

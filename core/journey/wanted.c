@@ -156,7 +156,8 @@ out:
 	return rc;
 }
 
-/* All that reaches the host. What came later is added only where it is set: what was pushed before stays known as pushed. */
+/* Over all of the connectors that reaches the host. What came later is added only where it is set: what was pushed before
+ * stays known as pushed. */
 void
 connectors_hash(const struct connector_list *l, char out[65])
 {
@@ -177,12 +178,6 @@ connectors_hash(const struct connector_list *l, char out[65])
 	}
 	sha256_hex(s.s, s.len, out);
 	str_release(&s);
-}
-
-char *
-connectors_fact(int64_t server)
-{
-	return xasprintf("connectors-pushed:%lld", (long long)server);
 }
 
 static const struct found_value *
@@ -210,7 +205,9 @@ pending_settings(const struct drift_facts *facts, const struct vserver *vs, cons
 		if (drift_kind_of(facts, w->name, s->name, s->value, f != NULL ? f->value : NULL) != DRIFT_EDITED)
 			continue;                      /* it was changed there: no edit of ours */
 		n++;
-		if (out != NULL)
+		if (out != NULL && text_eq(vs->ours, "added") && !vs->present)
+			str_addf(out, "%s/%s: %s = %s\n", name, w->name, s->name, s->value);
+		else if (out != NULL)
 			str_addf(out, "%s/%s: %s = %s (on the host: %s)\n", name, w->name, s->name, s->value,
 			    f && f->value ? f->value : "unknown");
 	}
@@ -276,27 +273,22 @@ pending_vserver(const struct vserver *vs, const char *name, struct str *out)
 	if (vs->run_wanted == NULL || text_eq(vs->run_wanted, run))
 		return 0;
 	if (out != NULL)
-		str_addf(out, "%s/%s: %s (on the host: %s)\n", name, vs->name, vs->run_wanted, run);
+		str_addf(out, "%s/%s: %s (on the host: %s)\n", name, vs->name, vs->run_wanted, vs->present ? run : "not there");
 	return 1;
 }
 
 static size_t
-pending_connectors(struct journey *j, const struct server *sv, const struct wanted_host *w, struct str *out)
+pending_connectors(const struct drift_facts *facts, const struct server *sv, const struct wanted_host *w, struct str *out)
 {
-	char *fact = connectors_fact(sv->id), *pushed = NULL, hash[65];
-	bool same;
+	const char *pushed = pushed_connectors(facts);
+	char hash[65];
 
-	if (store_fact_get(j->store, fact, &pushed, NULL) == -1)
-		same = w->connectors.n == 0;
-	else {
-		connectors_hash(&w->connectors, hash);
-		same = text_eq(pushed, hash) || (text_eq(pushed, "undone") && w->connectors.n == 0);
-	}
-	if (!same && out != NULL)
+	connectors_hash(&w->connectors, hash);
+	if (pushed != NULL ? strcmp(pushed, hash) == 0 : w->connectors.n == 0)
+		return 0;
+	if (out != NULL)
 		str_addf(out, "%s: connectors (%zu)\n", sv->name, w->connectors.n);
-	free(fact);
-	free(pushed);
-	return same ? 0 : 1;
+	return 1;
 }
 
 static size_t
@@ -312,7 +304,7 @@ pending_server(struct journey *j, const struct server *sv, struct str *out)
 	for (i = 0; i < l.n && i < w.n_vs; i++)
 		n += pending_vserver(&l.v[i], sv->name, out) + pending_settings(facts, &l.v[i], sv->name, &w.vs[i], out)
 		    + pending_certificate(facts, &l.v[i], sv->name, &w.vs[i], out);
-	n += pending_connectors(j, sv, &w, out);
+	n += pending_connectors(facts, sv, &w, out);
 out:
 	drift_facts_free(facts);
 	wanted_free(&w);

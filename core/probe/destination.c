@@ -158,7 +158,7 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 	if (mx && !is_address(name)) {
 		rc = resolv_conf != NULL ? dns_mx_via(d, resolv_conf, name, &l, &failed) : dns_mx(name, &l, &failed);
 		if (rc != 0 && failed.code == RC_REMOTE) {
-			conclude_without(out, "dns", xstrdup(failed.text));
+			conclude_without(out, "dns", xasprintf("%s.", failed.text));
 			rc = 0;
 		} else if (rc != 0 && e != NULL) {
 			*e = failed;

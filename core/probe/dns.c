@@ -130,7 +130,7 @@ dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, str
 		str_add(&ascii, domain);
 	}
 	if (!dns_name_good(ascii.s)) {
-		err_set(e, RC_INVALID, "%s is no domain name.", clean(domain));
+		err_set(e, RC_INVALID, "%s is no domain name", clean(domain));
 		goto out;
 	}
 	if (ask(arg, ascii.s, ns_t_mx, got, e) != 0)
@@ -156,7 +156,7 @@ dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, str
 			goto out;
 	}
 	if (out->implicit && out->v[0].n_addresses == 0) {
-		err_set(e, RC_NOTFOUND, "%s has neither mail servers (MX) nor an address in DNS.", clean(domain));
+		err_set(e, RC_NOTFOUND, "%s has neither mail servers (MX) nor an address in DNS", clean(domain));
 		goto out;
 	}
 	rc = 0;
@@ -237,24 +237,24 @@ ask_here(void *arg, const char *name, int type, struct answers *out, struct err 
 
 	out->n = 0;
 	if (ub_resolve_async(h->ub, name, type, ns_c_in, &w, arrived, &id) != 0)
-		return err_set(e, RC_NET, "DNS cannot be asked for %s.", clean(name));
+		return err_set(e, RC_NET, "DNS cannot be asked for %s", clean(name));
 	while (!w.done) {
 		struct pollfd p = { .fd = ub_fd(h->ub), .events = POLLIN };
 		int64_t left = h->until - when_monotonic_ms();
 
 		if (left <= 0) {
 			ub_cancel(h->ub, id);
-			return err_set(e, RC_NET, "DNS does not answer for %s.", clean(name));
+			return err_set(e, RC_NET, "DNS does not answer for %s", clean(name));
 		}
 		if (poll(&p, 1, (int)left) > 0 && ub_process(h->ub) != 0)
-			return err_set(e, RC_NET, "DNS cannot be asked for %s.", clean(name));
+			return err_set(e, RC_NET, "DNS cannot be asked for %s", clean(name));
 	}
 	if (w.rc != 0 || w.result == NULL)
-		err_set(e, RC_NET, "DNS cannot be asked for %s: %s.", clean(name), ub_strerror(w.rc));
+		err_set(e, RC_NET, "DNS cannot be asked for %s: %s", clean(name), ub_strerror(w.rc));
 	else if (w.result->nxdomain)
-		err_set(e, RC_NOTFOUND, "DNS knows no %s.", clean(name));
+		err_set(e, RC_NOTFOUND, "DNS knows no %s", clean(name));
 	else if (w.result->rcode != ns_r_noerror)
-		err_set(e, RC_REMOTE, "DNS fails for %s (answer code %d%s).", clean(name), w.result->rcode,
+		err_set(e, RC_REMOTE, "DNS fails for %s (answer code %d%s)", clean(name), w.result->rcode,
 		    w.result->rcode == ns_r_servfail ? ", server failure" : "");
 	else {
 		take(w.result, type, out);
@@ -313,13 +313,13 @@ dns_addresses(const char *name, char ***out, size_t *n, struct err *e)
 		return 0;
 	}
 	if (!dns_name_good(name))
-		return err_set(e, RC_INVALID, "%s is no host name.", clean(name));
+		return err_set(e, RC_INVALID, "%s is no host name", clean(name));
 	if (here_open(&h, e) != 0)
 		return -1;
 	rc = addresses_of(ask_here, &h, name, out, n, e);
 	ub_ctx_delete(h.ub);
 	if (rc == 0 && *n == 0)
-		return err_set(e, RC_NOTFOUND, "%s has no address in DNS.", clean(name));
+		return err_set(e, RC_NOTFOUND, "%s has no address in DNS", clean(name));
 	return rc;
 }
 
@@ -355,7 +355,7 @@ dns_names_of(const char *address, char ***out, size_t *n, struct err *e)
 	*out = NULL;
 	*n = 0;
 	if (reverse_name(address, name) != 0)
-		return err_set(e, RC_INVALID, "%s is no IP address.", clean(address));
+		return err_set(e, RC_INVALID, "%s is no IP address", clean(address));
 	if (here_open(&h, e) != 0)
 		return -1;
 	got = xcalloc(1, sizeof(*got));
@@ -367,6 +367,6 @@ dns_names_of(const char *address, char ***out, size_t *n, struct err *e)
 	}
 	free(got);
 	if (rc == 0 && *n == 0)
-		return err_set(e, RC_NOTFOUND, "%s has no name in DNS.", clean(address));
+		return err_set(e, RC_NOTFOUND, "%s has no name in DNS", clean(address));
 	return rc;
 }

@@ -138,15 +138,15 @@ read_reply(const unsigned char *reply, size_t len, const unsigned char *query, c
 	if (len < NS_HFIXEDSZ || ns_initparse(reply, (int)len, &msg) != 0 || memcmp(reply, query, 2) != 0 ||
 	    !ns_msg_getflag(msg, ns_f_qr) || ns_msg_count(msg, ns_s_qd) != 1 || ns_parserr(&msg, ns_s_qd, 0, &question) != 0 ||
 	    (int)ns_rr_type(question) != type || !text_ieq(ns_rr_name(question), name))
-		return err_set(e, RC_PARSE, "The mail host's resolver gives a damaged answer for %s.", clean(name));
+		return err_set(e, RC_PARSE, "The mail host's resolver gives a damaged answer for %s", clean(name));
 	switch (ns_msg_getflag(msg, ns_f_rcode)) {
 	case ns_r_noerror:
 		take(&msg, type, out);
 		return 0;
 	case ns_r_nxdomain:
-		return err_set(e, RC_NOTFOUND, "DNS of the mail host knows no %s.", clean(name));
+		return err_set(e, RC_NOTFOUND, "DNS of the mail host knows no %s", clean(name));
 	default:
-		return err_set(e, RC_REMOTE, "DNS of the mail host fails for %s (answer code %d%s).", clean(name),
+		return err_set(e, RC_REMOTE, "DNS of the mail host fails for %s (answer code %d%s)", clean(name),
 		    ns_msg_getflag(msg, ns_f_rcode), ns_msg_getflag(msg, ns_f_rcode) == ns_r_servfail ? ", server failure" : "");
 	}
 }
@@ -167,7 +167,7 @@ ask_via(void *arg, const char *name, int type, struct answers *out, struct err *
 	n = res_nmkquery(&state, ns_o_query, name, ns_c_in, type, NULL, 0, NULL, query, sizeof(query));
 	res_nclose(&state);
 	if (n < 0)
-		return err_set(e, RC_INVALID, "%s is no name that DNS can be asked for.", clean(name));
+		return err_set(e, RC_INVALID, "%s is no name that DNS can be asked for", clean(name));
 	for (i = 0; i < v->n; i++) {
 		const char *resolver = v->resolver[(v->at + i) % v->n];
 
@@ -180,7 +180,7 @@ ask_via(void *arg, const char *name, int type, struct answers *out, struct err *
 		if (e != NULL && e->code == RC_CANCELLED)
 			return -1;
 		if (e != NULL)
-			err_set(e, RC_NET, "DNS of %s cannot be asked at %s.", clean(v->d->from), resolver);
+			err_set(e, RC_NET, "DNS of %s cannot be asked at %s", clean(v->d->from), resolver);
 	}
 	return -1;
 }

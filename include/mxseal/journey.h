@@ -86,6 +86,8 @@ int  certificate_process_file(struct journey *j, int64_t vserver, int64_t reques
         struct str *summary, int64_t *certificate, struct err *e);
 int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
 int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
+/* The server that it is for, also when its key lives here; 0: it is gone. */
+int64_t request_server(struct journey *j, const struct request *r);
 /* Since when it waits, its SHA-256 and its text, for people; appended. */
 void request_to_send(const struct request *r, struct str *out);
 int  request_write(struct journey *j, int64_t request, const char *path, struct err *e);     /* its text to a file, once more */

@@ -113,8 +113,9 @@ int store_activity_verify(struct store *st, int64_t *rows, struct err *e);
 
 /* What is wanted (settings, connectors, what is wanted of virtual servers) is changed in edits, each undone as a whole. begin
  * and end stand around a verb and are a transaction like store_tx: rc is what the verb said, the text says what it did ("mx1/smtp:
- * outbound.tls = encrypt"). Nested ones join the outer one, whose text counts; an edit that changes no row is none. Rows
- * written outside are an edit each. The newest 1000 are kept. */
+ * outbound.tls = encrypt"). Nested ones join the outer one, whose text counts; an edit that changes no row is none. Settings and
+ * connectors written outside are an edit each; virtual servers are none there, as readings write them too. The newest 1000
+ * are kept. */
 int store_edit_begin(struct store *st, struct err *e);
 int store_edit_end(struct store *st, int rc, struct err *e, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int store_edits(struct store *st, size_t limit, struct wanted_edit_list *out, struct err *e);       /* newest first */

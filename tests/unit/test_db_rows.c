@@ -576,9 +576,24 @@ names_are_taken_once(void **state)
 	server_release(&s);
 }
 
+/* Is it there? put: it is from now on. */
+static bool
+fact_of(struct store *st, const char *word, int64_t id, bool put)
+{
+	char *name = xasprintf("%s:%lld", word, (long long)id), *text = NULL;
+	struct err e;
+	bool there = (put ? store_fact_set(st, name, "x", &e) : store_fact_get(st, name, &text, &e)) == 0;
+
+	free(name);
+	free(text);
+	return there;
+}
+
 static void
 what_goes_with_a_server(void **state)
 {
+	static const char *const facts[] = { "pushed", "drift-left", "touched", "mx-names", "by-sni", "file-troubles", "addresses", "traffic",
+		"queue-tls", "push-state", NULL };
 	struct store *st = *state;
 	int64_t mx1 = a_server(st, "mx1"), mx10 = a_server(st, "mx10"), vs = a_vserver(st, mx1, "smtp", true);
 	int64_t other = a_vserver(st, mx10, "smtp", true), certificate = a_certificate(st, mx1), verified = 0;
@@ -605,8 +620,20 @@ what_goes_with_a_server(void **state)
 	OK(store_draft_set(st, "server mx1", "{}", &e));
 	OK(store_draft_set(st, "certificate mx10/smtp", "{}", &e));
 	OK(store_activity_add(st, "mx1", "server-add", "ok", &e, "mx1 was added"));
+	for (size_t i = 0; facts[i] != NULL; i++) {
+		fact_of(st, facts[i], mx1, true);
+		fact_of(st, facts[i], mx10, true);
+	}
+	fact_of(st, "run", vs, true);
+	fact_of(st, "run", other, true);
 
 	OK(store_server_delete(st, mx1, &e));
+	for (size_t i = 0; facts[i] != NULL; i++) {
+		assert_false(fact_of(st, facts[i], mx1, false));
+		assert_true(fact_of(st, facts[i], mx10, false));
+	}
+	assert_false(fact_of(st, "run", vs, false));
+	assert_true(fact_of(st, "run", other, false));
 	OK(store_vservers(st, 0, &vservers, &e));
 	assert_int_equal(vservers.n, 1);
 	vserver_list_release(&vservers);
@@ -634,6 +661,8 @@ what_goes_with_a_server(void **state)
 	activity_list_release(&history);
 	OK(store_activity_verify(st, &verified, &e));
 	assert_int_equal(verified, 1);
+	OK(store_vserver_delete(st, other, &e));
+	assert_false(fact_of(st, "run", other, false));
 	/* and a new server never gets the old number */
 	assert_true(a_server(st, "mx1") > mx10);
 	FAILS(store_server_delete(st, mx1, &e), RC_NOTFOUND);

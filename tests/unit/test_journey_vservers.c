@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/journey/private.h"
+#include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "support/fixture.h"
@@ -184,6 +185,10 @@ what_is_pending(void **state)
 	assert_int_equal(run(w, side, "stopped"), RC_OK);
 	assert_int_equal(run(w, notls, "stopped"), RC_INVALID);
 	pending_is(w, "mx1: new virtual server notls, which only sends\nmx1: new virtual server side on 192.0.2.5:2525, stopped\n");
+	assert_int_equal(store_wanted_set(journey_store(w->j), "vs", notls, "outbound.tls", "encrypt", NULL), 0);
+	pending_is(w, "mx1: new virtual server notls, which only sends\nmx1/notls: outbound.tls = encrypt\n"
+	    "mx1: new virtual server side on 192.0.2.5:2525, stopped\n");
+	assert_int_equal(store_wanted_set(journey_store(w->j), "vs", notls, "outbound.tls", NULL, NULL), 0);
 	found(w, side, "stopped");
 	found(w, notls, "started");
 	pending_is(w, "");
@@ -194,6 +199,12 @@ what_is_pending(void **state)
 	assert_int_equal(run(w, side, "paused"), RC_INVALID);
 	assert_int_equal(run(w, side, "started"), RC_OK);        /* it stays after all */
 	pending_is(w, "mx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, NULL), RC_OK);
+	pending_is(w, "mx1/notls: removed\nmx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, "stopped"), RC_INVALID);
+	assert_int_equal(run(w, notls, "started"), RC_OK);       /* one that only sends stays as well */
+	pending_is(w, "mx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, "started"), RC_INVALID);
 	assert_int_equal(run(w, w->smtp, NULL), RC_INVALID);     /* the default one */
 	vserver_ask(w->j, w->smtp, "stop", &question);
 	assert_string_equal(question.s, "All mail to mx1 stops with the push. Stop mx1/smtp?");
@@ -273,6 +284,147 @@ clients(void **state)
 	assert_int_equal(run(w, side, NULL), RC_CONFLICT);
 }
 
+/* What a push carried there counts while that push is in force: one that the host undid by itself was none. */
+static void
+connectors_of_an_undone_push(void **state)
+{
+	struct world *w = *state;
+	struct push_record r = { .server = w->mx1, .generation = 1, .started_at = 1 };
+	struct wanted_host want = { .vs = NULL };
+	struct connector c = { .created_at = 1 };
+	struct server sv = { .id = 0 };
+	struct drift_facts *before;
+	struct plan plan;
+	struct err e;
+	char *pushed;
+
+	c.name = xstrdup("bank");
+	c.domains = xstrdup("bank.test");
+	c.route = xstrdup("dns");
+	c.via = xstrdup("mx1/smtp");
+	c.tls = xstrdup("encrypt");
+	assert_int_equal(store_connector_save(journey_store(w->j), &c, &e), 0);
+	connector_release(&c);
+	pending_is(w, "mx1: connectors (1)\n");
+	plan_init(&plan);
+	assert_int_equal(store_server_get(journey_store(w->j), w->mx1, &sv, &e), 0);
+	assert_int_equal(wanted_build(w->j, w->mx1, &want, &e), 0);
+	before = drift_facts_get(w->j, &sv);
+	pushed = pushed_make(&want, &plan, 1, before);
+	assert_int_equal(pushed_store(w->j, w->mx1, pushed, &e), 0);
+	r.result = xstrdup("waiting");
+	assert_int_equal(store_push_save(journey_store(w->j), &r, &e), 0);
+	pending_is(w, "");
+	xset(&r.result, "undone");
+	assert_int_equal(store_push_save(journey_store(w->j), &r, &e), 0);
+	pending_is(w, "mx1: connectors (1)\n");
+	free(pushed);
+	drift_facts_free(before);
+	wanted_free(&want);
+	plan_release(&plan);
+	server_release(&sv);
+	push_record_release(&r);
+}
+
+/* One whose key lives here needs attention at the server that it is for. */
+static void
+where_a_request_waits(void **state)
+{
+	struct world *w = *state;
+	struct attention_list l = { NULL, 0 };
+	struct request r = { .vserver = w->smtp, .created_at = 1 };
+	struct err e;
+	size_t i, n = 0;
+
+	r.name = xstrdup("mx1");
+	r.subject.cn = xstrdup("mx1.test");
+	r.pem = xstrdup("pem");
+	r.state = xstrdup("pending");
+	assert_int_equal(store_request_save(journey_store(w->j), &r, &e), 0);
+	assert_int_equal(attention(w->j, &l, &e), 0);
+	for (i = 0; i < l.n; i++)
+		if (l.v[i].request == r.id) {
+			assert_int_equal(l.v[i].server, w->mx1);
+			n++;
+		}
+	assert_int_equal(n, 1);
+	attention_list_release(&l);
+	request_release(&r);
+}
+
+/* A reading that does not see a listener for once: what was said of it here is not forgotten. */
+static void
+seen(struct world *w, const char *name)
+{
+	struct looked l = { .mailsys = mailsys_find("postfix") };
+	struct err e;
+
+	if (name != NULL) {
+		struct vserver *v = vserver_list_add(&l.reading.vservers);
+
+		v->name = xstrdup(name);
+		v->port = 25;
+		v->is_default = true;
+		v->listen = xstrdup("0.0.0.0:25");
+	}
+	l.push_state = xstrdup("idle");
+	if (looked_store(w->j, w->mx1, &l, &e) == -1)
+		fail_msg("%s", e.text);
+	looked_release(&l);
+}
+
+static void
+is_there(struct world *w, int64_t id, bool there)
+{
+	struct vserver vs;
+
+	assert_int_equal(store_vserver_get(journey_store(w->j), id, &vs, NULL), there ? 0 : -1);
+	vserver_release(&vs);
+}
+
+static void
+missing_for_once(void **state)
+{
+	struct world *w = *state;
+	struct vserver side = { .server = w->mx1, .port = 2525, .present = true };
+	struct request r = { .created_at = 1 };
+	struct err e;
+	struct store *st = journey_store(w->j);
+
+	seen(w, "smtp");
+	side.name = xstrdup("side");
+	assert_int_equal(store_vserver_save(st, &side, &e), 0);
+	seen(w, "smtp");
+	is_there(w, side.id, false);                     /* nothing is wanted of it */
+	side.id = side.rev = 0;
+	side.run_wanted = xstrdup("stopped");
+	assert_int_equal(store_vserver_save(st, &side, &e), 0);
+	seen(w, "smtp");
+	is_there(w, side.id, true);
+	vserver_release(&side);
+	assert_int_equal(store_vserver_get(st, w->smtp, &side, &e), 0);
+	assert_null(side.run_wanted);
+	assert_int_equal(store_wanted_set(st, "vs", side.id, "inbound.tls", "may", &e), 0);
+	seen(w, NULL);
+	is_there(w, w->smtp, true);
+	assert_int_equal(store_wanted_set(st, "vs", side.id, "inbound.tls", NULL, &e), 0);
+	r.vserver = w->smtp;
+	r.name = xstrdup("mx1");
+	r.pem = xstrdup("pem");
+	r.key_path = xstrdup("/k");
+	r.spki_sha256 = xstrdup("00");
+	r.state = xstrdup("pending");
+	assert_int_equal(store_request_save(st, &r, &e), 0);
+	seen(w, NULL);
+	is_there(w, w->smtp, true);
+	xset(&r.state, "dropped");
+	assert_int_equal(store_request_save(st, &r, &e), 0);
+	seen(w, NULL);
+	is_there(w, w->smtp, false);
+	request_release(&r);
+	vserver_release(&side);
+}
+
 int
 main(void)
 {
@@ -283,6 +435,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_pending, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_pushed_and_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(clients, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(connectors_of_an_undone_push, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(missing_for_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(where_a_request_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_certificate_of_the_host, set_up, tear_down),
 	};
 

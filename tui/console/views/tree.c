@@ -260,19 +260,6 @@ add_rules(struct tree *t, struct app *a, const struct server *s, int depth, stru
 	return 0;
 }
 
-static int64_t
-server_of_request(struct app *a, const struct request *r)
-{
-	struct vserver v = { 0 };
-	int64_t server = r->key_server;
-
-	if (server == 0 && store_vserver_get(a->st, r->vserver, &v, NULL) == 0) {
-		server = v.server;
-		vserver_release(&v);
-	}
-	return server;
-}
-
 static bool
 waits(const struct request *r)
 {
@@ -303,13 +290,13 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
 	for (size_t i = 0; i < certs->n; i++)
 		count += belongs(a, &certs->v[i], server);
 	for (size_t i = 0; i < requests->n; i++)
-		count += waits(&requests->v[i]) && server_of_request(a, &requests->v[i]) == server;
+		count += waits(&requests->v[i]) && request_server(a->j, &requests->v[i]) == server;
 	if (count == 0)
 		return;
 	group(t, depth, "certificates", server, "Certificates", count, count <= 6);
 	for (size_t i = 0; i < requests->n; i++) {
 		const struct request *r = &requests->v[i];
-		if (!waits(r) || server_of_request(a, r) != server)
+		if (!waits(r) || request_server(a->j, r) != server)
 			continue;
 		struct node *n = add(t, NODE_REQUEST, depth + 1, "request", r->id, '~', r->subject.cn);
 		n->server = server;
