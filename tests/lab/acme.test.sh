@@ -30,7 +30,7 @@ quiet vs set mx1 inbound.tls=offer
 quiet push mx1 --yes
 prove "what is served is what the authority issued, byte for byte" is "$(served_sha256 mx1)" "$(json .sha256 cert show mx1)"
 first=$(json .sha256 cert show mx1)
-prove "nothing listens on port 80 any more" bash -c '! "$@"' - "$lab" exec mx1 sh -c 'ss -Hltn "sport = :80" | grep -q .'
+prove "nothing listens on port 80 any more" is "$("$lab" exec mx1 sh -c 'ss -Hltn "sport = :80" && echo looked')" looked
 "$lab" exec mx1 sh -c 'perl -MSocket -e '\''socket(L, PF_INET, SOCK_STREAM, 6); setsockopt(L, SOL_SOCKET, SO_REUSEADDR, 1);
 	bind(L, sockaddr_in(80, INADDR_ANY)); listen(L, 5); open(P, ">", "/run/other.pid"); print P $$; close P; sleep 60'\'' > /dev/null 2>&1 &'
 until_true 5 listens_on_80 || fail "nothing took port 80"
@@ -60,23 +60,32 @@ P
 "$lab" exec mx1 sh -c 'perl /run/web.pl > /dev/null 2>&1 &'
 until_true 5 listens_on_80 || fail "no web server on the host"
 add root --challenge http-webroot:/var/www/html
-order_state() { sqlite3 "$MXSEAL_STORE" 'SELECT state FROM acme_order ORDER BY id DESC LIMIT 1' 2> /dev/null; }
+order_state() { # of the last order, when it is a newer one than $last
+	sqlite3 "$MXSEAL_STORE" "SELECT state FROM acme_order WHERE id > $last ORDER BY id DESC LIMIT 1" 2> /dev/null
+}
+last=0
+note_last() { last=$(sqlite3 "$MXSEAL_STORE" 'SELECT coalesce(max(id), 0) FROM acme_order') || fail "the store cannot be read"; }
+pebble=$(acme pgrep -o -x pebble) || fail "no authority runs"
 # the authority is stopped, so that the order stays where it is until it is killed
 kill_in() { # STATE
-	local pid
-	acme sh -c 'pkill -STOP pebble' || fail "the authority cannot be stopped"
+	local pid came
+	note_last
+	acme kill -STOP "$pebble" || fail "the authority cannot be stopped"
 	"$lab" ctl "$program" --no-input --passphrase-fd 9 cert request mx1 --cn mx1.lab.test --authority root 9< "$work/passphrase" > "$work/out" 2>&1 &
 	pid=$!
-	until_true 20 in_state "$1" || fail "it never came to $1"
+	until_true 20 in_state "$1"
+	came=$?
 	kill -9 $pid
 	wait $pid 2> /dev/null
-	acme sh -c 'pkill -CONT pebble'
+	acme kill -CONT "$pebble"
+	[ $came = 0 ] || fail "it never came to $1"
 }
 in_state() { [ "$(order_state)" = "$1" ]; }
 kill_in directory
 prove "killed before the authority answered, the order goes on" good cert resume mx1
 killed=''
 for state in account order authorization ready finalize certificate; do
+	note_last
 	"$lab" ctl "$program" --no-input --passphrase-fd 9 cert request mx1 --cn mx1.lab.test --authority root 9< "$work/passphrase" > "$work/out" 2>&1 &
 	pid=$!
 	# some steps are over in milliseconds: whichever it is in then, it is gone on with
@@ -88,6 +97,7 @@ for state in account order authorization ready finalize certificate; do
 		quiet cert resume mx1
 	fi
 done
+prove "at least one was killed on its way" [ -n "$killed" ]
 prove "killed in$killed: each was gone on with" is "$(json '[.requests[] | select(.state == "pending")] | length' cert requests)" 0
 prove "nothing of a proof stays in the web root" is "$(proof_files)" 0
 

@@ -4,10 +4,11 @@
 # Needs the lab (MXSEAL_LAB names its script); without it: skipped.
 #   MXSEAL_PAIRS=N    how many pairs (200)
 set -uo pipefail
-if [ -z "${MXSEAL_LAB:-}" ] || ! "$MXSEAL_LAB" exec mx1 true 2> /dev/null; then
+if [ -z "${MXSEAL_LAB:-}" ]; then
 	echo "skipped: no lab (MXSEAL_LAB)"
 	exit 77
 fi
+"$MXSEAL_LAB" exec mx1 true || exit 1
 pairs=${MXSEAL_PAIRS:-200}
 work=$(mktemp -d "${TMPDIR:-/tmp}/mxseal-edit-XXXXXX") || exit 1
 there=/tmp/mxseal-edit-$$
@@ -39,11 +40,13 @@ same() {
 		bad=$((bad + 1))
 	fi
 }
-bad=0
+bad=0 real=0 read=0 changed=0
 for pair in [0-9]*; do
 	cd "$pair" || exit 1
 	see before
 	see after
+	[ ! -f before/expanded.view ] || real=$((real + 1))
+	[ ! -f before/service.ours ] || read=$((read + 1))
 	[ ! -f before/service.ours ] || same "services as read" before/service.ours before/service.theirs
 	same "main.cf as read" before/main.ours before/main.theirs
 	same "master.cf as read" before/master.ours before/master.theirs
@@ -51,6 +54,7 @@ for pair in [0-9]*; do
 	same "master.cf as edited" after/master.ours after/master.theirs
 	if [ -d services ] && [ $((pair % 4)) = 1 ]; then
 		see services
+		changed=$((changed + 1))
 		same "services added, stopped, paused" services/service.ours services/service.theirs
 		same "settings of services added, stopped, paused" services/master.ours services/master.theirs
 	fi
@@ -65,9 +69,9 @@ for pair in [0-9]*; do
 	same "master.cf as postconf edits it" after/master.theirs postconf/master.theirs
 	cd ..
 done
-echo "$bad of $(ls -d [0-9]* | wc -l) pairs differ"
-[ "$bad" = 0 ]
+echo "$bad of $(ls -d [0-9]* | wc -l) pairs differ; services of $read read and of $changed changed; $real that hosts really have"
+[ "$bad" = 0 ] && [ "$real" -ge 20 ] && [ "$read" -ge $(($2 / 2)) ] && [ "$changed" -ge $(($2 / 8)) ]
 END
 "$MXSEAL_LAB" exec mx1 mkdir -p "$there" || exit 1
 tar -C "$work" -cf - . | "$MXSEAL_LAB" exec mx1 tar -C "$there" -xf - || exit 1
-"$MXSEAL_LAB" exec mx1 sh "$there/judge.sh" "$there"
+"$MXSEAL_LAB" exec mx1 sh "$there/judge.sh" "$there" "$pairs"

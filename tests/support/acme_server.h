@@ -3,6 +3,7 @@
 #ifndef MXSEAL_TEST_ACME_SERVER_H
 #define MXSEAL_TEST_ACME_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "mxseal/str.h"
@@ -16,6 +17,7 @@ struct acme_server {
 /* behaviour: "" or one of acme_server.c. state: a file in which it keeps what it was told, so that another one goes on.
  * kill_at: when the request of this number comes (from 1), victim is killed; 0 never. */
 void acme_server_start(struct acme_server *s, const char *behaviour, const char *state, int kill_at, pid_t victim);
-void acme_server_stop(struct acme_server *s);
+/* Did it run until now, or end as it was told to? */
+bool acme_server_stop(struct acme_server *s);
 
 #endif

@@ -186,9 +186,15 @@ test_timer_lost() {
 	is_new 1 || fail "not the new files"
 }
 
+quick_script() { # $BASE/quick.sh: its timer looks every second
+	sed 's/^watch_every=.*/watch_every=1/' "$SCRIPT" > "$BASE/quick.sh"
+	! cmp -s "$SCRIPT" "$BASE/quick.sh" || fail "the script has no line of watch_every"
+}
 test_timer_of_another_push() {
 	# a timer that was not reached when it was stopped must not take part in a later push of the same number
-	push_questions 1 | sed 's/^watch_every=.*/watch_every=1/' | ask
+	quick_script
+	push_questions 1 | MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/quick.sh" > "$BASE/out" 2> "$BASE/err"
+	good push
 	local dir=$R/var/lib/mxseal/1 pid
 	pid=$(cat "$dir/timer.pid")
 	echo 1 > "$dir/timer.pid"
@@ -198,10 +204,12 @@ test_timer_of_another_push() {
 	fresh
 	install_keys
 	push_questions 1 | ask
+	good "another push"
 	pid=$(cat "$dir/timer.pid")
 	mv "$dir/timer.pid" "$dir/kept.pid"
 	{ sleep 0.5; mv "$dir/kept.pid" "$dir/timer.pid"; } &
 	{ q lock t; q undo x; } | ask
+	good undo
 	wait
 	wait_until eval '! kill -0 '"$pid"' 2> /dev/null' || fail "it was not stopped"
 	is_old || fail "not the old files"
@@ -210,7 +218,7 @@ test_timer_of_another_push() {
 # A push that is watched: $R/log stands for the mail log, in the words of the script; BASE_LOG is what it says before.
 watched_push() {
 	printf '%s\n' "$BASE_LOG" > "$R/log"
-	sed 's/^watch_every=.*/watch_every=1/' "$SCRIPT" > "$BASE/quick.sh"
+	quick_script
 	{
 		push_questions 1 | sed '/^arm$/,$d'
 		# shellcheck disable=SC2016 # expanded by the shell inside
@@ -597,7 +605,8 @@ test_key_put() {
 }
 
 fetch() { # PATH: from the listener
-	(exec 6<> "/dev/tcp/127.0.0.1/$PORT" && printf 'GET %s HTTP/1.1\r\nHost: x\r\n\r\n' "$1" >&6 && cat <&6) 2> /dev/null | tr -d '\r'
+	timeout 5 bash -c 'exec 6<> "/dev/tcp/127.0.0.1/$0" && printf "GET %s HTTP/1.1\r\nHost: x\r\n\r\n" "$1" >&6 && cat <&6' "$PORT" "$1" 2> /dev/null |
+		tr -d '\r'
 }
 test_challenges() {
 	mkdir "$R/web"
@@ -633,14 +642,14 @@ test_challenges() {
 }
 
 test_listener() {
-	PORT=$((20000 + RANDOM % 10000))
+	while PORT=$((20000 + RANDOM % 10000)); (exec 6<> "/dev/tcp/127.0.0.1/$PORT") 2> /dev/null; do :; done
 	sed "s|^http_port=.*|http_port=$PORT|" "$SCRIPT" > "$BASE/listen.sh"
 	mkfifo "$BASE/listen"
 	MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/listen.sh" < "$BASE/listen" > "$BASE/out" 2> "$BASE/err" &
 	local shell=$!
 	exec 5> "$BASE/listen"
 	qb tok.sum challenge_listen tok 60 >&5
-	wait_for 10 grep -q '^#= ' "$BASE/out" || fail "no answer: $(cat "$BASE/err")"
+	wait_until grep -q '^#= ' "$BASE/out" || fail "no answer: $(cat "$BASE/err")"
 	good listen
 	[ "$(fetch /.well-known/acme-challenge/tok | tail -n 1)" = tok.sum ] || fail "not the proof: $(fetch /.well-known/acme-challenge/tok)"
 	fetch /.well-known/acme-challenge/tokx | head -n 1 | grep -q 404 || fail "another question is answered"
@@ -648,10 +657,10 @@ test_listener() {
 	(qb t.s challenge_listen tok 5 | MXSEAL_ROOT=$R $SHELL_UNDER "$BASE/listen.sh" > "$BASE/second" 2> /dev/null)
 	grep -q "^#= 1 port $PORT of this host is taken" "$BASE/second" || fail "a taken port: $(cat "$BASE/second")"
 	q challenge_hush >&5
-	wait_for 10 is_hushed || fail "it still listens"
+	wait_until is_hushed || fail "it still listens"
 	# one that was forgotten ends with the conversation
 	qb tok.sum challenge_listen tok 60 >&5
-	wait_for 10 answers_again || fail "it does not listen again"
+	wait_until answers_again || fail "it does not listen again"
 	exec 5>&-
 	wait "$shell"
 	is_hushed || fail "it outlives the conversation"
@@ -661,20 +670,12 @@ test_listener() {
 	shell=$!
 	exec 5> "$BASE/listen"
 	qb tok.sum challenge_listen tok 60 >&5
-	wait_for 10 answers_again || fail "it does not listen for the third time"
+	wait_until answers_again || fail "it does not listen for the third time"
 	kill -9 "$shell"
 	exec 5>&-
 	wait "$shell" 2> /dev/null
-	wait_for 10 is_hushed || fail "it outlives a killed conversation"
+	wait_until is_hushed || fail "it outlives a killed conversation"
 	rm -f "$BASE/listen" "$BASE/listen.sh"
-}
-wait_for() { # SECONDS COMMAND...
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$until" ] || return 1
-		sleep 0.05
-	done
 }
 is_hushed() { [ -z "$(fetch /.well-known/acme-challenge/tok)" ]; }
 answers_again() { [ -n "$(fetch /.well-known/acme-challenge/tok)" ]; }

@@ -18,7 +18,25 @@
 #include "tui/console/app.h"
 
 static const struct view_ops *const views[] = { &view_main, &view_sheet, &view_plan, &view_push_watch, &view_queue, &view_probe,
-    &view_activity, &view_certificate, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift };
+    &view_activity, &view_certificate, &view_office, &view_route, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift };
+
+/* None is forgotten: as many as app.h declares. */
+static void
+all_views(void **state)
+{
+	struct str text = STR_INIT;
+	size_t n = 1;
+	char *list;
+
+	(void)state;
+	assert_int_equal(str_read_file(&text, TEST_SOURCE_DIR "/tui/console/app.h", 100000, NULL), 0);
+	list = strstr(text.s, "extern const struct view_ops view_");
+	assert_non_null(list);
+	for (; *list != ';'; list++)
+		n += *list == ',';
+	assert_int_equal(n, sizeof(views) / sizeof(*views));
+	str_release(&text);
+}
 
 struct world { char *dir, *store; struct app *app; int64_t mx1, smtp; };
 
@@ -308,6 +326,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_views),
 		cmocka_unit_test_setup_teardown(verbs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(commands_of_the_table, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(actions_of_the_views, set_up, tear_down),
