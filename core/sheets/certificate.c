@@ -581,11 +581,14 @@ preview(const struct form *f, const char *page, struct str *out)
 static void
 command(const struct form *f, struct str *out)
 {
+	static const char *const proposed[] = { "san", "key", NULL };
+
 	if (branches_command(f, out))
 		return;
 	if (is_new(f)) {
 		str_addf(out, "mxseal cert request %s", f->object_name);
 		sheet_options(f, NULL, out);
+		sheet_options_proposed(f, proposed, out);
 	} else if (is_process(f)) {
 		str_addf(out, "mxseal cert process %s ", f->object_name);
 		str_add_word(out, form_get(f, "answer"));

@@ -375,12 +375,15 @@ branches_load(struct form *f, struct err *e)
 	struct wizard *w = wizard_of(f);
 	struct choice_list l = { NULL, 0 };
 	struct str s = STR_INIT;
+	enum key_kind kind;
 	char *file;
 
 	str_init(&w->backup.view.summary, 0);
 	if (w->vs.certificate_set && w->vs.certificate != 0 &&
 	    store_certificate_get(journey_store(f->journey), w->vs.certificate, &w->mine, e) == -1)
 		return -1;
+	if (w->mine.id != 0 && key_kind_of(w->mine.key_type, w->mine.key_bits, &kind) == 0)
+		(void)form_set(f, "key", key_kind_name(kind), NULL);
 	state_sentence(f, &s);
 	(void)form_set(f, "state-now", s.s, NULL);
 	str_release(&s);
@@ -472,7 +475,12 @@ branches_command(const struct form *f, struct str *out)
 		}
 		str_add(out, form_yes(f, "accept-weak") ? " --accept-weak" : "");
 	} else if (wizard_is(f, "renew")) {
-		str_addf(out, "mxseal cert renew %s%s ", f->object_name, branch_renews_with_new_key(f) ? " --new-key" : "");
+		str_addf(out, "mxseal cert renew %s ", f->object_name);
+		if (branch_renews_with_new_key(f)) {
+			str_add(out, "--new-key --key ");
+			str_add_word(out, form_get(f, "key"));
+			str_addc(out, ' ');
+		}
 		str_add(out, strcmp(form_get(f, "when"), "now") == 0 ? "--authority " : "--out ");
 		str_add_word(out, form_get(f, strcmp(form_get(f, "when"), "now") == 0 ? "authority" : "out"));
 	} else if (wizard_is(f, "export")) {

@@ -31,6 +31,32 @@ list_options(const char *name, const char *value, struct str *out)
 	words_free(words);
 }
 
+/* One field, whatever its value. */
+static void
+field_options(const struct form *f, size_t i, struct str *out)
+{
+	const struct field *fd = &f->sheet->fields[i];
+
+	if (fd->kind == FIELD_LIST)
+		list_options(fd->name, f->value[i], out);
+	else if (fd->kind != FIELD_CHECK)
+		option(fd->name, f->value[i], out);
+	else if (form_yes(f, fd->name))
+		str_addf(out, " --%s", fd->name);
+}
+
+void
+sheet_options_proposed(const struct form *f, const char *const *names, struct str *out)
+{
+	for (size_t i = 0; f->sheet->fields[i].name != NULL; i++) {
+		const struct field *fd = &f->sheet->fields[i];
+
+		if (is_one_of(fd->name, names) && field_shown(f, fd) && strcmp(f->value[i], f->was[i]) == 0 &&
+		    strcmp(f->value[i], fd->initial != NULL ? fd->initial : "") != 0)
+			field_options(f, i, out);
+	}
+}
+
 void
 sheet_options(const struct form *f, const char *const *except, struct str *out)
 {
@@ -41,11 +67,6 @@ sheet_options(const struct form *f, const char *const *except, struct str *out)
 		if ((fd->flags & FIELD_NO_OPTION) != 0 || fd->kind == FIELD_NOTE || fd->kind == FIELD_SECRET ||
 		    is_one_of(fd->name, except) || !field_shown(f, fd) || !(edited || (needed && *f->value[i] != '\0')))
 			continue;
-		if (fd->kind == FIELD_LIST)
-			list_options(fd->name, f->value[i], out);
-		else if (fd->kind != FIELD_CHECK)
-			option(fd->name, f->value[i], out);
-		else if (form_yes(f, fd->name))
-			str_addf(out, " --%s", fd->name);
+		field_options(f, i, out);
 	}
 }

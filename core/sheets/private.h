@@ -11,6 +11,8 @@ extern const struct sheet sheet_server, sheet_server_set, sheet_certificate, she
 /* The options of the command line that make this form of a fresh one, each with a blank in front. Passed over are the fields
  * in except (NULL-ended, may be NULL): they stand in the command as words. */
 void sheet_options(const struct form *f, const char *const *except, struct str *out);
+/* Those of these fields (NULL-ended) that stand as load proposed them: the command line does not make these proposals. */
+void sheet_options_proposed(const struct form *f, const char *const *names, struct str *out);
 
 /* For sheets whose start does everything at once: calls done and returns 0, or -1 when rc is. */
 int64_t sheet_finish(sheet_done_fn *done, void *arg, int rc, struct err *e);

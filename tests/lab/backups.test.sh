@@ -98,5 +98,13 @@ openssl x509 -in served2.pem -noout -pubkey > key2.pem || fail "nothing to compa
 prove "with another key" [ "$(cat key2.pem)" != "$(openssl pkey -in new.key -pubout)" ]
 id=$(json '[.certificates[] | select(.state == "in use")][0].id' cert list)
 prove "which never leaves the host" refuses 'never leaves it' "$lab" ctl "$program" --no-input cert export "$id" --out x.p12
+
+chapter "an authority that asks"
+quiet authority policy house ask
+quiet vs set mx1 log.tls=summary
+prove "with nothing to push yet, --use is refused" status_is 2 cert renew mx1 --use --yes
+prove "and what is edited besides is not pushed" is "$("$lab" exec mx1 postconf -h smtpd_tls_loglevel)" 0
+prove "what waits is a request" is "$(json .kind cert renew mx1)" request
+quiet vs unset mx1 log.tls
 quiet undo mx1 --to 0
 prove "undone, the bytes are the old ones" is "$(configuration mx1)" "$before"

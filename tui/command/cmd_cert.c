@@ -62,8 +62,11 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 		rc = cli_form(c, sheet_find("certificate"), vs.id, a->words[0], a, &f, e);
 	if (rc == 0)
 		rc = form_set(f, "action", "new", e);
+	/* proposals are for somebody who sees them */
 	if (rc == 0 && !args_has(a, "san"))
-		rc = form_set(f, "san", "", e);      /* a proposal is for somebody who sees it */
+		rc = form_set(f, "san", "", e);
+	if (rc == 0 && !args_has(a, "key"))
+		rc = form_set(f, "key", form_field(f, "key", NULL)->initial, e);
 	if (rc == 0)
 		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
 	waits = waits || authority_asks(c->j, args_get(a, "authority"));

@@ -105,7 +105,7 @@ way_out(struct cli *c, const struct args *a, bool take, struct err *e)
 	struct str words = STR_INIT, said = STR_INIT;
 	struct server_list l = { NULL, 0 };
 	char **fields;
-	size_t i, n = 0;
+	size_t i, n = 0, without = 0;
 	int rc = cli_servers(c, a, &l, e);
 
 	args_join(a, take ? "take" : "leave", &words);
@@ -117,7 +117,9 @@ way_out(struct cli *c, const struct args *a, bool take, struct err *e)
 	for (i = 0; i < l.n && rc == 0; i++) {
 		str_reset(&said);
 		rc = (take ? drift_take : drift_leave)(c->j, l.v[i].id, (const char *const *)fields, n, &said, e);
-		if (rc == 0 && c->json)
+		if (rc == -1 && e->code == RC_NOTFOUND && ++without < l.n)      /* one of several has it not */
+			rc = 0;
+		else if (rc == 0 && c->json)
 			out_json(json_pack("{s:o,s:o}", "server", json_text(l.v[i].name), "text", json_text(said.s)));
 		else if (rc == 0)
 			printf("%s\n", clean(said.s));

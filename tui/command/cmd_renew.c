@@ -40,25 +40,47 @@ print_and_use(struct cli *c, const struct args *a, struct again *g, bool request
 	return rc;
 }
 
+/* Nothing is there to push yet: it goes to a file, or to an authority, the one named or the one that issued it, where somebody
+ * has to approve it. */
+static bool
+waits(struct cli *c, const struct vserver *vs, const struct renewal *w)
+{
+	struct certificate cert = { .id = 0 };
+	struct authority a = { .id = 0 };
+	bool yes = w->out != NULL;
+
+	if (w->authority != NULL)
+		yes = yes || authority_asks(c->j, w->authority);
+	else if (!yes && vs->certificate_set && vs->certificate != 0 &&
+	    store_certificate_get(journey_store(c->j), vs->certificate, &cert, NULL) == 0 &&
+	    cert.authority != 0 && store_authority_get(journey_store(c->j), cert.authority, &a, NULL) == 0)
+		yes = authority_asks(c->j, a.name);
+	certificate_release(&cert);
+	authority_release(&a);
+	return yes;
+}
+
 int
 cmd_cert_renew(struct cli *c, const struct args *a, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
 	struct again g = { .w = { .new_key = args_has(a, "new-key"), .kind = args_get(a, "key"), .authority = args_get(a, "authority"), .out = args_get(a, "out") } };
+	bool later;
 	int rc = cli_vserver(c, a->words[0], &vs, e);
 
 	str_init(&g.w.result, 0);
+	later = rc == 0 && waits(c, &vs, &g.w);
 	g.vserver = vs.id;
 	if (rc == 0 && g.w.kind != NULL && !g.w.new_key)
 		rc = err_set(e, RC_USAGE, "--key is the kind of a new key: --new-key");
 	if (rc == 0 && g.w.authority != NULL && g.w.out != NULL)
 		rc = err_set(e, RC_USAGE, "--authority and --out: one of them");
-	if (rc == 0 && args_has(a, "use") && (g.w.out != NULL || (g.w.authority != NULL && authority_asks(c->j, g.w.authority))))
+	if (rc == 0 && args_has(a, "use") && later)
 		rc = err_set(e, RC_USAGE, "--use: there is nothing to push until the answer has come");
 	if (rc == 0)
 		rc = cli_job(c, vs.server, again_start, &g, e);
 	if (rc == 0)
-		rc = print_and_use(c, a, &g, g.w.out != NULL || (g.w.authority != NULL && authority_asks(c->j, g.w.authority)), vs.server, e);
+		rc = print_and_use(c, a, &g, later, vs.server, e);
 	str_release(&g.w.result);
 	vserver_release(&vs);
 	return rc;

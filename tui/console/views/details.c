@@ -7,6 +7,7 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/details.h"
+#include "tui/console/views/listeners.h"
 
 static void
 heading(struct lines *l, const char *text)
@@ -160,6 +161,22 @@ listener_lines(const struct vserver *v, int width, struct lines *l)
 }
 
 static void
+next_run(const struct vserver *v, int width, struct lines *l)
+{
+	static const struct { const char *run, *key, *what; } steps[] = {
+		{ "started", "S, Z", "stop it, pause it" },
+		{ "paused", "S", "start it" },
+		{ "stopped", "S, Z", "start it, pause it" },
+		{ "removed", "S", "keep it" },
+	};
+	const char *run = listener_to_be(v);
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (strcmp(steps[i].run, run) == 0)
+			next(l, width, steps[i].key, steps[i].what);
+}
+
+static void
 of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 {
 	struct vserver v = { 0 };
@@ -205,7 +222,7 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	    strcmp(state, "installed") == 0 ? "certificate wizard: renew, replace, remove" : "certificate wizard: request one");
 	next(l, width, "Enter", "properties");
 	if (v.port != 0)
-		next(l, width, "S, Z", v.run_wanted != NULL && strcmp(v.run_wanted, "started") != 0 ? "start it" : "stop it, pause it");
+		next_run(&v, width, l);
 	if (v.served_pem != NULL)
 		next(l, width, "v", "the certificate and its chain");
 	next(l, width, "P", "plan: what a push would change");

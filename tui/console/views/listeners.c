@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/listeners.h"
 
@@ -88,11 +89,19 @@ static void
 answer_remove(struct app *a, struct view *v, int64_t id, const char *text)
 {
 	struct err e = { .code = RC_OK };
+	struct vserver vs = { .id = 0 };
 	struct str said = STR_INIT;
 
 	(void)v;
-	if (text != NULL)
-		tell(a, vserver_remove(a->j, id, &said, &e), &said, &e);
+	if (text != NULL) {
+		int rc = vserver_remove(a->j, id, &said, &e);
+
+		if (rc == 0 && store_vserver_get(a->st, id, &vs, NULL) == 0)      /* it is on the host, and goes with a push */
+			app_say(a, STYLE_NORMAL, "%s is to be removed: P shows what a push would do, S keeps it.", clean(vs.name));
+		else
+			tell(a, rc, &said, &e);
+	}
+	vserver_release(&vs);
 	str_release(&said);
 }
 
@@ -110,11 +119,10 @@ after_question(struct view *v, int64_t id, const char *verb, prompt_answer_fn *a
 	str_release(&question);
 }
 
-/* How it is to run after the next push. */
-static const char *
-run_to_be(const struct vserver *vs)
+const char *
+listener_to_be(const struct vserver *vs)
 {
-	return vs->run_wanted != NULL ? vs->run_wanted : vs->run != NULL ? vs->run : "started";
+	return text_eq(vs->ours, "removed") ? "removed" : vs->run_wanted != NULL ? vs->run_wanted : vs->run != NULL ? vs->run : "started";
 }
 
 bool
@@ -133,7 +141,7 @@ act_start_stop(struct view *v)
 	struct vserver vs;
 
 	if (selected_vserver(v, &vs)) {
-		if (text_eq(vs.ours, "removed") || strcmp(run_to_be(&vs), "started") != 0)
+		if (strcmp(listener_to_be(&vs), "started") != 0)
 			let_run(v->app, vs.id, "started");
 		else
 			after_question(v, vs.id, "stop", answer_stop);
@@ -145,7 +153,8 @@ bool
 can_pause(const struct view *v)
 {
 	struct vserver vs;
-	bool can = selected_vserver(v, &vs) && vs.port != 0 && !text_eq(vs.ours, "removed") && strcmp(run_to_be(&vs), "paused") != 0;
+	bool can = selected_vserver(v, &vs) && vs.port != 0 && strcmp(listener_to_be(&vs), "removed") != 0 &&
+	    strcmp(listener_to_be(&vs), "paused") != 0;
 
 	vserver_release(&vs);
 	return can;

@@ -11,6 +11,8 @@ void act_start_stop(struct view *v);
 bool can_start_stop(const struct view *v);
 void act_pause(struct view *v);
 bool can_pause(const struct view *v);
+/* "started", "paused", "stopped": how it is to run after the next push; or "removed". */
+const char *listener_to_be(const struct vserver *vs);
 void remove_listener(struct view *v, const struct node *n);
 
 #endif

@@ -358,7 +358,13 @@ static bool
 can_certificate(const struct view *v)
 {
 	struct node *n = main_selected(v);
-	return n != NULL && (n->kind == NODE_CERTIFICATE || n->kind == NODE_VSERVER || n->kind == NODE_AUTHORITY);
+	struct authority a = { 0 };
+	bool can = n != NULL && (n->kind == NODE_CERTIFICATE || n->kind == NODE_VSERVER);
+
+	if (n != NULL && n->kind == NODE_AUTHORITY && store_authority_get(v->app->st, n->id, &a, NULL) == 0)
+		can = a.pem != NULL;           /* one of ACME has none that is kept here */
+	authority_release(&a);
+	return can;
 }
 
 static void

@@ -84,6 +84,7 @@ selected(const struct view *v)
 	return d->list.sel < d->list.n ? &d->rows[d->list.sel] : NULL;
 }
 
+static bool on_any(const struct view *v) { return selected(v) != NULL; }
 static bool on_pending(const struct view *v) { return selected(v) != NULL && selected(v)->pending; }
 
 static bool
@@ -322,10 +323,12 @@ act_whole(struct view *v)
 
 	if (r != NULL && !r->pending) {
 		const struct issued *i = &d->issued.v[r->at];
-		struct certificate_arg arg = { .title = i->subject, .pem = i->pem, .command = "mxseal authority show" };
+		char *command = xasprintf("mxseal authority show %s", d->a.name);
+		struct certificate_arg arg = { .title = i->subject, .pem = i->pem, .command = command };
 
 		if (i->pem != NULL)
 			view_push(v->app, &view_certificate, &arg);
+		free(command);
 	} else if (r != NULL) {
 		const struct submission *s = &d->waiting.v[r->at];
 
@@ -417,7 +420,7 @@ office_copy(const struct view *v, bool command, struct str *out)
 }
 
 static const struct action office_actions[] = {
-	{ K_ENTER, "whole request or certificate", "all of it", "All of the selected request or certificate.", NULL, act_whole, NULL, 0 },
+	{ K_ENTER, "whole request or certificate", "all of it", "All of the selected request or certificate.", NULL, act_whole, on_any, 0 },
 	{ 'A', "approve", "approve", "Signs the request; one of the wizard is assigned to its virtual server as well.",
 	  "mxseal authority approve NAME ID", act_approve, on_pending, 0 },
 	{ 'D', "deny", "deny", "Refuses the request, with a reason.", "mxseal authority deny NAME ID --why TEXT", act_deny, on_pending, 0 },
