@@ -141,6 +141,7 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 {
 	size_t len = strlen(target), i;
 	struct mx_list l = { .v = NULL };
+	struct probe_options of_domain = *o;
 	char *name, **addresses = NULL;
 	struct err failed = { .code = RC_OK };
 	size_t n = 0;
@@ -156,13 +157,14 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 	} else
 		name = xstrdup(target);
 	if (mx && !is_address(name)) {
+		of_domain.domain = o->domain != NULL ? o->domain : name;
 		rc = resolv_conf != NULL ? dns_mx_via(d, resolv_conf, name, &l, &failed) : dns_mx(name, &l, &failed);
 		if (rc != 0 && failed.code == RC_REMOTE) {
 			conclude_without(out, "dns", xstrdup(failed.text));
 			rc = 0;
 		} else if (rc != 0 && e != NULL) {
 			*e = failed;
-		} else if (rc == 0 && (rc = look_at_list(d, &l, port, o, ctx, out, e)) == 0 && out->n == 0)
+		} else if (rc == 0 && (rc = look_at_list(d, &l, port, &of_domain, ctx, out, e)) == 0 && out->n == 0)
 			conclude_without(out, "dns", l.null_mx ? xasprintf("%s says in DNS that it takes no mail (null MX).",
 			    clean(name)) : xasprintf("None of the mail servers of %s has an address in DNS.", clean(name)));
 	} else if (resolv_conf != NULL || is_address(name)) {

@@ -259,6 +259,23 @@ starttls(struct look *l, bool masked)
 	return rc;
 }
 
+/* Is one of the names that of the domain, or below it? What smtp_tls_secure_cert_match asks for: nexthop, dot-nexthop. */
+static bool
+domain_in(const struct certificate *c, const char *domain)
+{
+	char **names = words_split(!text_empty(c->san) ? c->san : c->cn ? c->cn : "", " ", NULL);
+	size_t i, n = strlen(domain), len;
+	bool ok = false;
+
+	for (i = 0; names[i] != NULL && !ok; i++) {
+		len = strlen(names[i]);
+		ok = name_covers(names[i], domain) ||
+		    (len > n + 1 && names[i][len - n - 1] == '.' && text_ieq(names[i] + len - n, domain));
+	}
+	words_free(names);
+	return ok;
+}
+
 /* Certificate, name, dates: fills in and judges. Trust first: a self-signed certificate does not become good by renewing. */
 static void
 judge(struct look *l, const char *name)
@@ -280,6 +297,7 @@ judge(struct look *l, const char *name)
 		out->cert_subject = xstrdup(c.subject);
 		out->cert_issuer = xstrdup(c.issuer);
 		out->not_after = c.not_after;
+		out->domain_ok = domain_in(&c, text_empty(l->o->domain) ? out->host : l->o->domain);
 		snprintf(out->sha256, sizeof(out->sha256), "%s", c.sha256 != NULL ? c.sha256 : "");
 	}
 	if (!v.trusted)
@@ -401,5 +419,7 @@ probe_host_release(struct probe_host *p)
 	free(p->cert_issuer);
 	free(p->class_name);
 	free(p->trouble);
+	free(p->works);
+	free(p->transcript);
 	*p = (struct probe_host){ .host = NULL };
 }

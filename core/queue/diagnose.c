@@ -86,6 +86,74 @@ stops_mail(const char *class_name, const char *level)
 	}
 }
 
+/* --- would mail be delivered now? --- */
+
+#define SESSIONS_TRIED 2     /* postconf(5), smtp_mx_session_limit ... */
+#define ADDRESSES_TRIED 5    /* ... and smtp_mx_address_limit */
+
+/* Does this endpoint take mail at that level? As smtp(8) decides, of which nothing is assumed that makes it milder: an old
+ * version is no TLS, a handshake that fails is no delivery even at may (Postfix falls back only to a later attempt). */
+static bool
+endpoint_meets(const struct probe_host *p, const char *level)
+{
+	enum stage stage = stage_of(p->class_name);
+	bool verified = p->trusted && p->in_time, dane = text_starts(level, "dane");
+
+	if (stage <= STAGE_GREETING || text_eq(failure_find(p->class_name)->name, "unknown"))
+		return false;
+	if (text_eq(level, "none"))
+		return true;
+	/* with TLSA records, "dane" takes nothing else; without them it is "may", and "dane-only" takes nothing */
+	if (dane && text_eq(p->dane, "match"))
+		return p->tls && stage >= STAGE_CERTIFICATE;
+	if (dane && !text_empty(p->dane) && !text_eq(p->dane, "none") && !text_eq(p->dane, "insecure"))
+		return false;
+	if (text_eq(level, "dane-only"))
+		return false;
+	if (text_eq(level, "may") || dane)
+		return stage == STAGE_STARTTLS || (p->tls && stage >= STAGE_CERTIFICATE);
+	if (!p->tls || stage < STAGE_CERTIFICATE)
+		return false;
+	if (text_eq(level, "encrypt"))
+		return true;
+	if (text_eq(level, "verify"))
+		return verified && p->name_ok;
+	/* "secure": the domain that was asked for, not the name that DNS gave its mail server */
+	return text_eq(level, "secure") && verified && p->domain_ok;
+}
+
+static bool
+answers(const struct probe_host *p)
+{
+	return stage_of(p->class_name) > STAGE_CONNECT;
+}
+
+bool
+probe_meets(const struct probe_report *r, const char *level)
+{
+	size_t at, next, i, talked = 0, tried = 0;
+	bool good;
+
+	if (r == NULL)
+		return false;
+	/* servers of one preference are tried in any order: of those it counts the bad ones first */
+	for (at = 0; at < r->n && talked < SESSIONS_TRIED && tried < ADDRESSES_TRIED; at = next) {
+		for (next = at + 1; next < r->n && r->v[next].preference == r->v[at].preference; next++)
+			;
+		for (i = at, good = false; i < next; i++) {
+			if (endpoint_meets(&r->v[i], level)) {
+				good = true;
+				continue;
+			}
+			tried++;
+			talked += answers(&r->v[i]);
+		}
+		if (good && talked < SESSIONS_TRIED && tried < ADDRESSES_TRIED)
+			return true;
+	}
+	return false;
+}
+
 static void
 say(struct diagnosis *d, const char *text)
 {

@@ -34,6 +34,10 @@ struct probe_host {
 	char *class_name;         /* failure class (failure.h) or "tls-ok" */
 	char *trouble;            /* sentence, NULL when all is well */
 	int ms;
+	bool domain_ok;           /* the certificate is for the domain that was looked at or a name below it (level "secure") */
+	char *works;              /* "TLSv1.3 TLSv1.2": versions that a handshake came up with, asked for one at a time; NULL: not asked */
+	char *transcript;         /* the conversation, one line each, "S: " "C: " "-- " in front */
+	char dane[16];            /* "match", "mismatch", "none" (no TLSA records), "insecure" (of DNS), "unusable", "lookup-error"; "": not asked */
 };
 void probe_host_release(struct probe_host *p);
 
@@ -44,6 +48,7 @@ struct probe_options {
 	const char *roots;        /* PEM beside the system's roots */
 	int protocol_max;         /* 0, or TLS1_2_VERSION ...: for "which versions" */
 	const char *helo;         /* name we say; NULL: the machine's */
+	const char *domain;       /* whose mail servers these are, for domain_ok; NULL: the host looked at */
 };
 /* Looks at one address:port. Returns 0 also when the peer is broken (then trouble and class say so); -1 only when cancelled. */
 int probe_smtp(const struct dialer *d, const char *host, const char *address, int port, const struct probe_options *o,

@@ -64,4 +64,9 @@ struct probe_report;
 void diagnose(const char *destination, const struct queue_group *g, const char *level, const struct probe_report *from_host,
         const struct probe_report *from_here, struct diagnosis *out);
 
+/* Would mail at that outbound level ("none" "may" "encrypt" "verify" "secure" "dane" "dane-only") be delivered now, by what a
+ * look saw? As smtp(8) decides with its default limits: a server that cannot be talked to is passed over, two are talked to.
+ * False also for a level whose demands a look cannot know ("fingerprint") and for NULL. */
+bool probe_meets(const struct probe_report *r, const char *level);
+
 #endif
