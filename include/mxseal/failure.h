@@ -29,6 +29,10 @@ struct classified {
 /* One log line or delay reason. system: "postfix", or NULL: guess from the line. Never fails: class "unknown". */
 void classify(const char *text, size_t len, const char *system, struct classified *out);
 
+/* All lines of one delivery attempt, the delivery's own last: its class, made more exact by what the lines before it say. decided
+ * (may be NULL): which line did. system as above. */
+void classify_attempt(const char *const *lines, size_t n, const char *system, struct classified *out, size_t *decided);
+
 /* Folds what differs between messages (addresses, queue ids, numbers, host[ip]) so that equal causes group together. */
 void reason_fold(const char *text, size_t len, struct str *out);
 
