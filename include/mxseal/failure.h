@@ -18,6 +18,9 @@ struct failure {
 	const char *explain;      /* plain words */
 	const char *advice;       /* what to do */
 	const char *refine;       /* comma list of classes it may really be, decided by log or probe; NULL */
+	const char *probes;       /* comma list of what decides: log mx connect starttls handshake versions chain dates name dane sts
+	                           * vantage (more places) trust-store resolver clock; NULL: nothing to find out */
+	const char *remedies;     /* comma list, the first is what to try first: wait lower workaround repair complain hold; NULL */
 };
 extern const struct failure failure_table[];          /* ended by a row without name */
 const struct failure *failure_find(const char *name); /* never NULL: the row "unknown" */

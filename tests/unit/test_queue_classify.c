@@ -226,6 +226,23 @@ class_of(const char *text)
 	return c.failure->name;
 }
 
+/* Wordings that nobody has seen: Postfix's own code says what they are about, or they stay unknown. A reply's code is the other side's. */
+static void
+never_seen(void **state)
+{
+#define OWN(dsn, text) "mx1 postfix/smtp[9]: A1B2C3D4E5: to=<u@x.test>, relay=mx.x.test[192.0.2.1]:25, delay=9, dsn=" dsn ", status=deferred (" text ")"
+	(void)state;
+
+	assert_string_equal(class_of(OWN("4.7.4", "the peer is not in the mood for privacy")), "tls-not-offered");
+	assert_string_equal(class_of(OWN("4.7.5", "the peer sang out of tune")), "handshake-failed");
+	assert_string_equal(class_of(OWN("4.4.3", "nobody knows where that is")), "dns");
+	assert_string_equal(class_of(OWN("4.4.2", "the line went dead")), "lost-connection");
+	assert_string_equal(class_of(OWN("4.7.0", "something about safety")), "unknown");
+	assert_string_equal(class_of(OWN("4.0.0", "TLS is a word in this sentence")), "unknown");
+	assert_string_equal(class_of(OWN("4.7.5", "host mx.x.test[192.0.2.1] said: 451 4.7.5 moon phase (in reply to RCPT TO command)")), "remote-4xx");
+	assert_string_equal(class_of("the peer sang out of tune"), "unknown");
+}
+
 static void
 wrappings(void **state)
 {
@@ -271,6 +288,18 @@ not_tls(void **state)
 	}
 }
 
+/* Is every word of a comma list one of the words? */
+static void
+only_words(const char *list, const char *words, const char *name)
+{
+	char copy[256], *word, *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", list != NULL ? list : "");
+	for (word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save))
+		if (!in_list(words, word))
+			fail_msg("%s: %s is no such word", name, word);
+}
+
 /* Every class that a row names exists, and every refine list names classes. */
 static void
 table_is_whole(void **state)
@@ -284,6 +313,11 @@ table_is_whole(void **state)
 		assert_non_null(f->explain);
 		assert_non_null(f->advice);
 		assert_ptr_equal(failure_find(f->name), f);
+		only_words(f->remedies, "wait,lower,workaround,repair,complain,hold", f->name);
+		only_words(f->probes, "log,mx,connect,starttls,handshake,versions,chain,dates,name,dane,sts,vantage,trust-store,resolver,clock", f->name);
+		/* a failure has both; what is none has neither */
+		assert_true((f->probes != NULL) == (f->remedies != NULL));
+		assert_true(f->side == SIDE_NONE || f->remedies != NULL);
 		if (f->refine == NULL)
 			continue;
 		snprintf(list, sizeof(list), "%s", f->refine);
@@ -325,7 +359,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(real_lines), cmocka_unit_test(wordings), cmocka_unit_test(attempts), cmocka_unit_test(whole_attempts),
+		cmocka_unit_test(real_lines), cmocka_unit_test(wordings), cmocka_unit_test(attempts), cmocka_unit_test(whole_attempts), cmocka_unit_test(never_seen),
 		cmocka_unit_test(wrappings), cmocka_unit_test(not_tls), cmocka_unit_test(table_is_whole), cmocka_unit_test(folding),
 	};
 
