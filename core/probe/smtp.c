@@ -369,7 +369,7 @@ judge(struct look *l, const char *name)
 	else if (!v.in_time)
 		class_name = c.not_before > when_now() ? "cert-not-yet-valid" : "cert-expired";
 	else
-		class_name = v.name_ok ? NULL : "cert-name-mismatch";
+		class_name = (l->o->by_domain ? out->domain_ok : v.name_ok) ? NULL : "cert-name-mismatch";
 	if (class_name != NULL)
 		trouble(l, class_name, xasprintf("The certificate is not accepted: %s.", v.text));
 	certificate_release(&c);

@@ -49,6 +49,7 @@ struct probe_options {
 	const char *roots;        /* PEM beside the system's roots */
 	int protocol_min, protocol_max;  /* 0, or TLS1_2_VERSION ...: for "which versions" */
 	bool roots_only;          /* roots and no others: the trust store of a mail host */
+	bool by_domain;           /* the name that counts is the domain's, as at level "secure" */
 	bool versions;            /* where the handshake fails: try each version alone */
 	const char *helo;         /* name we say; NULL: the machine's */
 	const char *domain;       /* whose mail servers these are, for domain_ok; NULL: the host looked at */
