@@ -389,6 +389,28 @@ aim(struct diagnosing *d, const struct way_hop *hop)
 	d->until = when_monotonic_ms() + OTHERS_MS;
 }
 
+/* At dane and dane-only the records decide, as the mail host's resolver gave them; elsewhere nobody asked for them. */
+static void
+by_level(struct diagnosing *d, bool from_host)
+{
+	bool only = text_eq(d->view.level, "dane-only");
+	size_t i, k;
+
+	if (!text_starts(d->view.level, "dane") || !from_host)
+		return;
+	for (i = 0; i < d->view.n_others; i++) {
+		struct probe_report *r = &d->view.others[i];
+
+		for (k = 0; k < r->n && k < d->view.from_host.n; k++)
+			if (text_eq(r->v[k].sha256, d->view.from_host.v[k].sha256))
+				memcpy(r->v[k].dane, d->view.from_host.v[k].dane, sizeof(r->v[k].dane));
+		probe_judge_dane(r, only);
+	}
+	probe_judge_dane(&d->view.from_host, only);
+	if (d->from_here)
+		probe_judge_dane(&d->view.from_here, only);
+}
+
 static int
 diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
@@ -431,6 +453,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 		err_set(e, RC_CANCELLED, "cancelled");
 		goto out;
 	}
+	by_level(d, from_host);
 	struct diagnose_facts f = { .destination = d->destination, .server = hj->server.name, .group = group, .level = d->view.level,
 		.from_host = from_host ? &d->view.from_host : NULL, .from_here = d->from_here ? &d->view.from_here : NULL,
 		.others = d->view.others, .n_others = d->view.n_others, .log = &d->log, .clock_ahead = d->clock_ahead,

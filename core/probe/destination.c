@@ -250,3 +250,43 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 		probe_report_release(out);
 	return rc;
 }
+
+/* What an endpoint is worth where TLSA records decide: a certificate that they allow is good whoever signed it. */
+static void
+judge_by_dane(struct probe_host *p, bool only)
+{
+	static const struct { const char *state, *class_name, *trouble; } bad[] = {
+		{ "mismatch", "dane-mismatch", "The certificate is none that its TLSA records allow." },
+		{ "unusable", "dane-no-tlsa", "Its TLSA records are of no kind that can be used." },
+		{ "lookup-error", "dane-lookup-error", "Its TLSA records cannot be looked up." },
+		{ "none", "dane-no-tlsa", "It has no TLSA records." },
+		{ "insecure", "dane-no-tlsa", "DNS does not vouch for its TLSA records." },
+	};
+	bool about_certificate = p->tls && !text_eq(p->class_name, "protocol-version") && !text_eq(p->class_name, "client-cert-required");
+	bool may = text_eq(p->dane, "none") || text_eq(p->dane, "insecure");
+	size_t i;
+
+	if (!text_eq(p->dane, "lookup-error") && !about_certificate)
+		return;
+	if (text_eq(p->dane, "match") || (may && !only)) {
+		xset(&p->class_name, "tls-ok");
+		xset(&p->trouble, NULL);
+		return;
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (text_eq(p->dane, bad[i].state)) {
+			xset(&p->class_name, bad[i].class_name);
+			xset(&p->trouble, bad[i].trouble);
+		}
+}
+
+void
+probe_judge_dane(struct probe_report *r, bool only)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		judge_by_dane(&r->v[i], only);
+	if (r->n > 0)
+		conclude(r, decider(r));
+}

@@ -27,6 +27,7 @@ static const struct { const char *name; enum stage stage; } stages[] = {
 	{ "cert-untrusted", STAGE_CERTIFICATE }, { "self-signed", STAGE_CERTIFICATE }, { "cert-expired", STAGE_CERTIFICATE },
 	{ "cert-not-yet-valid", STAGE_CERTIFICATE }, { "cert-name-mismatch", STAGE_CERTIFICATE },
 	{ "cert-revoked", STAGE_CERTIFICATE }, { "cert-weak", STAGE_CERTIFICATE }, { "cert-not-verified", STAGE_CERTIFICATE },
+	{ "dane-no-tlsa", STAGE_CERTIFICATE }, { "dane-mismatch", STAGE_CERTIFICATE }, { "dane-lookup-error", STAGE_CERTIFICATE },
 	{ "tls-ok", STAGE_DONE },
 };
 

@@ -95,5 +95,7 @@ int probe_destination(const struct dialer *d, const char *resolv_conf, const cha
  * here (resolv_conf NULL) its MTA-STS policy. Nothing published is no error. */
 int probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct job_ctx *ctx, struct probe_report *r,
         struct err *e);
+/* At the levels dane and dane-only (only): what was published decides about the certificate, not who signed it. */
+void probe_judge_dane(struct probe_report *r, bool only);
 
 #endif

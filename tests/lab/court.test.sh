@@ -15,6 +15,7 @@ faults=$(dirname "$(readlink -f "$0")")/lib/faults.py
 helpers=()
 # shellcheck disable=SC2317 # at the end
 over() {
+	strip_ends
 	[ ${#helpers[@]} = 0 ] || kill "${helpers[@]}" 2> /dev/null
 	"$MXSEAL_LAB" down > /dev/null 2>&1
 	rm -rf "$work" "$here"
@@ -36,20 +37,27 @@ postfix_of() { # HOST SETTING...: and an empty queue
 	shift
 	"$lab" exec "$host" sh -c 'cp -p /root/main.cf.built /etc/postfix/main.cf; cp /root/resolv.built /var/spool/postfix/etc/resolv.conf
 		cat /root/resolv.built > /etc/resolv.conf; ip addr del "$1/32" dev lo 2> /dev/null; shift
-		for s; do postconf -e "$s"; done; postsuper -d ALL; postfix stop; postfix start' - "$LAB_NET.100" "$@" > "$work/postfix.$host" 2>&1
+		for s; do postconf -e "$s"; done; postsuper -d ALL
+		# the environment of the daemons is made when the master begins
+		if [ -e /root/faked ] || grep -q FAKETIME /etc/postfix/main.cf; then rm -f /root/faked; postfix abort; postfix start; else postfix reload; fi
+		! grep -q FAKETIME /etc/postfix/main.cf || touch /root/faked' - "$LAB_NET.100" "$@" > "$work/postfix.$host" 2>&1
 }
 # shellcheck disable=SC2016 # expanded in the host
 lie_to() { # HOST
 	"$lab" exec "$1" sh -c 'echo "nameserver $1" > /etc/resolv.conf; cp /etc/resolv.conf /var/spool/postfix/etc/resolv.conf; postfix reload' - \
 		"$LAB_NET.60" > "$work/lie.$1" 2>&1
 }
-stripping=
 strip_for() { # HOST: all it says to good.test goes through a proxy
 	"$lab" exec "$1" ip addr add "$LAB_NET.100/32" dev lo
-	"$lab" ctl python3 "$faults" strip "$LAB_ID-$1" "$LAB_NET.100" &
-	stripping=$!
-	helpers+=("$stripping")
+	"$lab" ctl python3 "$faults" strip "$LAB_ID-$1" "$LAB_NET.100" > /dev/null 2>&1 &
+	echo $! >> "$work/stripping"
 }
+strip_ends() {
+	local pid
+	while read -r pid; do kill "$pid" 2> /dev/null; done < "$work/stripping"
+	: > "$work/stripping"
+}
+: > "$work/stripping"
 sees_no_starttls() { # HOST: the strip works
 	"$lab" exec "$1" sh -c 'printf "EHLO x\r\nQUIT\r\n" | nc -w 2 "$0" 25' "$LAB_NET.100" | grep -q PIPELINING
 }
@@ -75,10 +83,12 @@ afflict() { # HOST FAULT
 	esac
 	# shellcheck disable=SC2016 # expanded in the host
 	"$lab" exec "$1" sh -c 'printf "Subject: lab\n\nHello.\n" | sendmail -f user@lab.test "user@$1"' - "${domain_of[$2]}"
+	[ "$2" = one ] || until_true 30 waits_with_reason "$1" || echo "  no mail waits at $1: $2"
 }
 waits_with_reason() { # HOST
 	"$lab" exec "$1" postqueue -j | grep -q delay_reason
 }
+verdict() { jq -r '[.class, .side, .where] | map(. // "-") | join(" ")' "$work/$1.json"; } # HOST
 ask() { # HOST FAULT: into $work/HOST
 	mx --json diagnose "$1" "${domain_of[$2]}" > "$work/$1.json" 2> "$work/$1.err"
 }
@@ -99,19 +109,23 @@ for host in "${hosts[@]}"; do postfix_of "$host" smtp_tls_security_level=verify;
 quiet server read "${hosts[@]}"
 
 chapter "healthy without faults"
+asked=()
 for host in "${hosts[@]}"; do
-	prove "$host: healthy" is "$(json '[.class, .side, .where] | map(. // "-") | join(" ")' diagnose "$host" good.test)" "tls-ok none -"
+	mx --json diagnose "$host" good.test > "$work/$host.json" 2> "$work/$host.err" &
+	asked+=($!)
 done
+wait "${asked[@]}"
+for host in "${hosts[@]}"; do prove "$host: healthy" is "$(verdict "$host")" "tls-ok none -"; done
 
 right=0
 for round in 0 1 2 3 4 5 6; do
 	chapter "$(for i in 0 1 2; do printf '%s: %s  ' "${hosts[i]}" "${kinds[(round + 2 * i) % 7]}"; done)"
-	stripping=
-	for i in 0 1 2; do afflict "${hosts[i]}" "${kinds[(round + 2 * i) % 7]}"; done
+	asked=()
 	for i in 0 1 2; do
-		kind=${kinds[(round + 2 * i) % 7]}
-		[ "$kind" = one ] || until_true 30 waits_with_reason "${hosts[i]}" || fail "no mail waits at ${hosts[i]}: $kind"
+		afflict "${hosts[i]}" "${kinds[(round + 2 * i) % 7]}" &
+		asked+=($!)
 	done
+	wait "${asked[@]}"
 	asked=()
 	for i in 0 1 2; do
 		ask "${hosts[i]}" "${kinds[(round + 2 * i) % 7]}" &
@@ -120,7 +134,7 @@ for round in 0 1 2 3 4 5 6; do
 	wait "${asked[@]}"
 	for i in 0 1 2; do
 		kind=${kinds[(round + 2 * i) % 7]}
-		found=$(jq -r '[.class, .side, .where] | map(. // "-") | join(" ")' "$work/${hosts[i]}.json")
+		found=$(verdict "${hosts[i]}")
 		if [ "$found" = "${verdict_of[$kind]}" ]; then
 			right=$((right + 1))
 			echo "  right: ${hosts[i]} $kind: $(jq -r '.verdict + " (" + .confidence + ")"' "$work/${hosts[i]}.json")"
@@ -130,7 +144,7 @@ for round in 0 1 2 3 4 5 6; do
 			jq -r '.evidence[]' "$work/${hosts[i]}.json" | sed 's/^/    /'
 		fi
 	done
-	[ -z "$stripping" ] || kill "$stripping"
+	strip_ends
 done
 echo "$right of 21 verdicts are right"
 prove "all verdicts are right" is "$right" 21

@@ -91,12 +91,22 @@ cause_lines(const struct queue_data *d, const struct queue_group *g, const struc
 		    live && d->diagnosis.diagnosis.confidence != NULL ? d->diagnosis.diagnosis.confidence : "low, from the queue alone");
 		lines_wrap(l, STYLE_TITLE, width, 2, t.s);
 		str_reset(&t);
-		str_addf(&t, "%s (%s)", failure_side_name(f->side), f->name);
+		str_addf(&t, "%s (%s)", failure_side_name(live ? d->diagnosis.diagnosis.side : f->side), f->name);
 		lines_field(l, STYLE_NORMAL, width, "Side", t.s);
 		if (!live)
 			lines_field(l, STYLE_NORMAL, width, "Cause", f->explain);
 	} else {
 		lines_add(l, STYLE_TITLE, g->deferred > 0 ? "No class of failure fits this reason" : "Nothing is wrong so far: it is on its way");
+	}
+	if (live && d->diagnosis.diagnosis.verdict != NULL)
+		lines_field(l, STYLE_KEY, width, "Verdict", d->diagnosis.diagnosis.verdict);
+	if (live && d->diagnosis.since > 0) {
+		char since[32];
+
+		when_rfc3339(since, d->diagnosis.since);
+		str_reset(&t);
+		str_addf(&t, "%s%s", since, d->diagnosis.changed ? "; something was done on our side shortly before" : "");
+		lines_field(l, STYLE_NORMAL, width, "Since", t.s);
 	}
 	if (live && d->diagnosis.level != NULL)
 		lines_field(l, STYLE_NORMAL, width, "Our rule", d->diagnosis.level);
@@ -145,6 +155,10 @@ diagnosis_draw(struct view *v, struct area a)
 		if (d->diagnosis.from_host.n > 0 || d->diagnosis.from_host.verdict != NULL)
 			lines_add(&l, STYLE_TITLE, "From the mail host");
 		report_lines(&d->diagnosis.from_host, a.w, &l);
+		for (size_t i = 0; i < d->diagnosis.n_others; i++) {
+			lines_addf(&l, STYLE_TITLE, "From %s", d->diagnosis.others[i].from);
+			report_lines(&d->diagnosis.others[i], a.w, &l);
+		}
 		if (d->diagnosis.from_here.n > 0 || d->diagnosis.from_here.verdict != NULL)
 			lines_add(&l, STYLE_TITLE, "From here");
 		report_lines(&d->diagnosis.from_here, a.w, &l);
