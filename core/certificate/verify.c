@@ -169,6 +169,18 @@ verify_chain(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t n
 	x509_stack_free(anchors);
 }
 
+void
+verify_chain_by(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t now, struct verify_result *out)
+{
+	STACK_OF(X509) *anchors = text_empty(roots) ? NULL : x509_read_many(roots, strlen(roots), ANCHORS_MAX, NULL);
+
+	CRYPTO_THREAD_run_once(&system_once, system_load);
+	if (anchors == NULL)
+		anchors = sk_X509_new_null();    /* nobody is trusted */
+	attempt(leaf, untrusted, anchors, now, out);
+	x509_stack_free(anchors);
+}
+
 bool
 verify_name(X509 *leaf, const char *name)
 {
@@ -234,8 +246,8 @@ say(struct cert_verdict *out, X509 *leaf, const char *name, const struct verify_
 		put_text(out, xstrdup(verify_words(out->code = X509_V_OK)));
 }
 
-void
-cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out)
+static void
+judge(const char *pem, const char *name, const char *roots, bool only, int64_t now, struct cert_verdict *out)
 {
 	struct err e = { .code = RC_OK };
 	struct verify_result r;
@@ -249,10 +261,25 @@ cert_verify(const char *pem, const char *name, const char *roots, int64_t now, s
 		return;
 	}
 	leaf = sk_X509_value(all, 0);
-	verify_chain(leaf, all, roots, now, &r);
+	if (only)
+		verify_chain_by(leaf, all, roots, now, &r);
+	else
+		verify_chain(leaf, all, roots, now, &r);
 	out->trusted = r.code == X509_V_OK;
 	out->in_time = r.time_code == X509_V_OK;
 	out->name_ok = verify_name(leaf, name);
 	say(out, leaf, name, &r);
 	x509_stack_free(all);
+}
+
+void
+cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out)
+{
+	judge(pem, name, roots, false, now, out);
+}
+
+void
+cert_verify_by(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out)
+{
+	judge(pem, name, roots, true, now, out);
 }

@@ -12,6 +12,8 @@ struct verify_result {
 };
 
 void verify_chain(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t now, struct verify_result *out);
+/* By these roots and no others. */
+void verify_chain_by(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t now, struct verify_result *out);
 bool verify_name(X509 *leaf, const char *name);      /* an empty name is no question */
 const char *verify_words(int code);
 

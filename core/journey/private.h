@@ -77,6 +77,19 @@ int poll_queue(struct host *h, const struct server *sv, enum queue_by by, const 
 int probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
+/* Is that failure what a look found: a name that DNS does not know? Then it is the report. */
+bool look_found_no_name(struct probe_report *r, const char *destination, const char *from, const struct err *e);
+
+/* --- vantage.c: one destination, looked at from several places at once (main thread) --- */
+struct vantages;
+/* Begins: from here, and from other known hosts than except. */
+struct vantages *vantages_start(struct journey *j, int64_t except, const char *target, int port, const struct probe_options *o);
+size_t vantages_missing(const struct vantages *all);
+/* Takes what is back, gives up the rest, and frees it. others is yours; blind: a sentence for each that could not look. */
+void vantages_end(struct vantages *all, struct probe_report *here, bool *seen_here, struct probe_report **others, size_t *n,
+        struct str *blind);
+void vantages_forget(struct vantages *all);         /* when the queue of jobs is closed: they are given up already */
+
 /* --- reading.c: a reading and what is done with it --- */
 struct served { char *vs_name; char *pem, *sha256, *trouble; };
 struct looked {

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "mxseal/maillog.h"
+#include "private.h"
 #include "mxseal/xalloc.h"
 
 #define LINE_MAX_LEN 8192
@@ -149,6 +149,24 @@ stamp_old(const struct maillog *m, const char *p, int64_t *at)
 		t.tm_year--;
 	*at = m->now - (civil(&m->clock) - civil(&t));
 	return p + 16;
+}
+
+const char *
+maillog_stamp(const struct maillog *m, const char *line, int64_t *at)
+{
+	return isdigit((unsigned char)*line) ? stamp_iso(line, at) : stamp_old(m, line, at);
+}
+
+void
+maillog_clock(struct maillog *m, const char *text)
+{
+	set_clock(m, text);
+}
+
+int64_t
+maillog_now(const struct maillog *m)
+{
+	return m->now;
 }
 
 /* --- the tables --- */

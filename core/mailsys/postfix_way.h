@@ -44,6 +44,7 @@ const char *map_source_file(const char *map);
 bool map_is_pattern(const char *map);
 /* Text of a file on the host. Missing until it was read; broken when it cannot be; then text is what was said. */
 enum answer ask_file(struct way_work *w, const char *path, const char **text);
+enum answer ask_roots(struct way_work *w, const char *dir, const char **text);     /* certificates of a CApath folder */
 /* All rows of a map, "key<tab>value" lines. Broken: it cannot be listed. */
 enum answer ask_rows(struct way_work *w, const char *map, const char **text);
 /* What posttls-finger(1) of the host sees at a next hop under dane-only; missing until it has looked. Broken: it is not there. */

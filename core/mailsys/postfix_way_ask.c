@@ -209,6 +209,25 @@ ask_file(struct way_work *w, const char *path, const char **text)
 }
 
 enum answer
+ask_roots(struct way_work *w, const char *dir, const char **text)
+{
+	/* a folder as openssl-rehash(1) leaves it; a fixed text: the folder is an argument of it */
+	const char *words[] = { "sh", "-c", "cat \"$1\"/*.[0-9] 2>/dev/null | head -c 1048576", "sh", dir, NULL };
+	const struct section *s;
+	char name[32];
+
+	*text = "";
+	if (*dir != '/' || strlen(dir) > 1024 || !clean_is(dir, strlen(dir)))
+		return ANSWER_BROKEN;
+	question_name(name, "roots", dir, "");
+	s = asked(w, name, words);
+	if (s == NULL)
+		return ANSWER_MISSING;
+	*text = s->text.s;
+	return s->text.len > 0 ? ANSWER_FOUND : ANSWER_BROKEN;
+}
+
+enum answer
 ask_rows(struct way_work *w, const char *map, const char **text)
 {
 	/* a fixed text: the map is an argument of it */

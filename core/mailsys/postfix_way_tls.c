@@ -275,6 +275,33 @@ level_checks(const char *level)
 	return strcasecmp(level, "verify") == 0 || strcasecmp(level, "secure") == 0;
 }
 
+/* "tafile=" of the policy row: these anchors and no others. */
+static enum answer
+policy_roots(struct way_work *w, struct way_hop *hop, bool *named)
+{
+	enum answer a = ANSWER_FOUND, one;
+	struct str roots = STR_INIT;
+	const char *text;
+	struct words l;
+	size_t i;
+
+	words_of(&l, hop->policy_row ? hop->policy_row : "");
+	for (i = 1; i < l.n; i++) {
+		if (!text_starts(l.v[i], "tafile="))
+			continue;
+		*named = true;
+		if ((one = ask_file(w, l.v[i] + strlen("tafile="), &text)) == ANSWER_MISSING)
+			a = one;
+		else if (one == ANSWER_FOUND)
+			str_add(&roots, text);
+	}
+	words_release(&l);
+	if (roots.len)
+		hop->roots = str_take(&roots);
+	str_release(&roots);
+	return a;
+}
+
 static enum answer
 hop_roots(struct way_work *w, const struct client *c, struct way_hop *hop)
 {
@@ -282,7 +309,15 @@ hop_roots(struct way_work *w, const struct client *c, struct way_hop *hop)
 	struct str roots = STR_INIT;
 	const char *text;
 	enum answer a = ANSWER_FOUND, one = ANSWER_NONE;
+	bool named = false;
 
+	a = policy_roots(w, hop, &named);
+	if (named) {
+		hop->trusts = true;
+		free(file);
+		free(dir);
+		return a;
+	}
 	hop->trusts = *file || *dir || view_yes(c->v, NULL, "tls_append_default_CA");
 	if (*file && (one = ask_file(w, file, &text)) == ANSWER_MISSING)
 		a = one;
@@ -290,6 +325,11 @@ hop_roots(struct way_work *w, const struct client *c, struct way_hop *hop)
 		str_add(&roots, text);
 	/* of a folder the usual bundle of the system is looked at, when it is the system's folder */
 	if (strcmp(dir, "/etc/ssl/certs") == 0 && (one = ask_file(w, "/etc/ssl/certs/ca-certificates.crt", &text)) != ANSWER_BROKEN) {
+		if (one == ANSWER_MISSING)
+			a = one;
+		else
+			str_add(&roots, text);
+	} else if (*dir && (one = ask_roots(w, dir, &text)) != ANSWER_BROKEN) {
 		if (one == ANSWER_MISSING)
 			a = one;
 		else

@@ -11,6 +11,7 @@
 #include "mxseal/xalloc.h"
 
 #define ENDPOINTS_MAX 16
+#define VERSION_MS 3000      /* of a further look with one version */
 #define LOOK_MS 30000        /* when that is over, no further mail server is looked at */
 
 void
@@ -26,7 +27,54 @@ probe_report_release(struct probe_report *r)
 	free(r->verdict);
 	free(r->class_name);
 	free(r->side);
+	free(r->dane);
+	free(r->sts);
+	free(r->sts_id);
+	free(r->sts_mode);
+	free(r->sts_mx);
+	free(r->sts_trouble);
+	free(r->names);
 	*r = (struct probe_report){ .target = NULL };
+}
+
+static bool
+handshake_failed(const struct probe_host *p)
+{
+	static const char *const classes[] = { "handshake-failed", "protocol-version", "cipher-mismatch", "lost-connection-after-starttls",
+		"timeout-in-handshake" };
+	size_t i;
+
+	for (i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (text_eq(p->class_name, classes[i]))
+			return p->starttls || p->tls;
+	return false;
+}
+
+/* Which versions would work? Each alone, the newest first; one that hangs is asked for once only. */
+static int
+try_versions(const struct dialer *d, const char *host, const char *address, int port, const struct probe_options *o,
+    struct probe_host *p, struct err *e)
+{
+	static const struct { int version; const char *name; } all[] = { { TLS1_3_VERSION, "TLSv1.3" }, { TLS1_2_VERSION, "TLSv1.2" },
+		{ TLS1_1_VERSION, "TLSv1.1" }, { TLS1_VERSION, "TLSv1" } };
+	bool hangs = text_eq(p->class_name, "timeout-in-handshake");
+	struct probe_options one = *o;
+	struct probe_host seen;
+	struct str works = STR_INIT;
+	size_t i;
+	int rc = 0;
+
+	str_add(&works, "");
+	one.versions = false;
+	one.timeout_ms = VERSION_MS;
+	for (i = hangs ? 1 : 0; i < (hangs ? 2 : sizeof(all) / sizeof(all[0])) && rc == 0; i++) {
+		one.protocol_min = one.protocol_max = all[i].version;
+		if ((rc = probe_smtp(d, host, address, port, &one, &seen, e)) == 0 && seen.tls)
+			str_addf(&works, "%s%s", works.len > 0 ? " " : "", all[i].name);
+		probe_host_release(&seen);
+	}
+	p->works = str_take(&works);
+	return rc;
 }
 
 static int
@@ -43,7 +91,7 @@ look_at(const struct dialer *d, const char *host, const char *address, int port,
 	if (probe_smtp(d, host, address, port, o, p, e) != 0)
 		return -1;
 	p->preference = preference;
-	return 0;
+	return o->versions && handshake_failed(p) ? try_versions(d, host, address, port, o, p, e) : 0;
 }
 
 static bool
@@ -135,12 +183,29 @@ look_at_list(const struct dialer *d, const struct mx_list *l, int port, const st
 	return 0;
 }
 
+/* What DNS said, in one line. */
+static char *
+names_text(const struct mx_list *l)
+{
+	struct str text = STR_INIT;
+	size_t i, j;
+
+	str_add(&text, "");
+	for (i = 0; i < l->n; i++) {
+		str_addf(&text, "%s%d %s", i > 0 ? "; " : "", l->v[i].preference, clean(l->v[i].name));
+		for (j = 0; j < l->v[i].n_addresses; j++)
+			str_addf(&text, " %s", l->v[i].addresses[j]);
+	}
+	return str_take(&text);
+}
+
 int
 probe_destination(const struct dialer *d, const char *resolv_conf, const char *target, int port, bool mx,
     const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e)
 {
 	size_t len = strlen(target), i;
 	struct mx_list l = { .v = NULL };
+	struct probe_options of_domain = *o;
 	char *name, **addresses = NULL;
 	struct err failed = { .code = RC_OK };
 	size_t n = 0;
@@ -156,13 +221,14 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 	} else
 		name = xstrdup(target);
 	if (mx && !is_address(name)) {
+		of_domain.domain = o->domain != NULL ? o->domain : name;
 		rc = resolv_conf != NULL ? dns_mx_via(d, resolv_conf, name, &l, &failed) : dns_mx(name, &l, &failed);
 		if (rc != 0 && failed.code == RC_REMOTE) {
 			conclude_without(out, "dns", xasprintf("%s.", failed.text));
 			rc = 0;
 		} else if (rc != 0 && e != NULL) {
 			*e = failed;
-		} else if (rc == 0 && (rc = look_at_list(d, &l, port, o, ctx, out, e)) == 0 && out->n == 0)
+		} else if (rc == 0 && (out->names = names_text(&l)) != NULL && (rc = look_at_list(d, &l, port, &of_domain, ctx, out, e)) == 0 && out->n == 0)
 			conclude_without(out, "dns", l.null_mx ? xasprintf("%s says in DNS that it takes no mail (null MX).",
 			    clean(name)) : xasprintf("None of the mail servers of %s has an address in DNS.", clean(name)));
 	} else if (resolv_conf != NULL || is_address(name)) {
@@ -183,4 +249,44 @@ probe_destination(const struct dialer *d, const char *resolv_conf, const char *t
 	if (rc != 0)
 		probe_report_release(out);
 	return rc;
+}
+
+/* What an endpoint is worth where TLSA records decide: a certificate that they allow is good whoever signed it. */
+static void
+judge_by_dane(struct probe_host *p, bool only)
+{
+	static const struct { const char *state, *class_name, *trouble; } bad[] = {
+		{ "mismatch", "dane-mismatch", "The certificate is none that its TLSA records allow." },
+		{ "unusable", "dane-no-tlsa", "Its TLSA records are of no kind that can be used." },
+		{ "lookup-error", "dane-lookup-error", "Its TLSA records cannot be looked up." },
+		{ "none", "dane-no-tlsa", "It has no TLSA records." },
+		{ "insecure", "dane-no-tlsa", "DNS does not vouch for its TLSA records." },
+	};
+	bool about_certificate = p->tls && !text_eq(p->class_name, "protocol-version") && !text_eq(p->class_name, "client-cert-required");
+	bool may = text_eq(p->dane, "none") || text_eq(p->dane, "insecure");
+	size_t i;
+
+	if (!text_eq(p->dane, "lookup-error") && !about_certificate)
+		return;
+	if (text_eq(p->dane, "match") || (may && !only)) {
+		xset(&p->class_name, "tls-ok");
+		xset(&p->trouble, NULL);
+		return;
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (text_eq(p->dane, bad[i].state)) {
+			xset(&p->class_name, bad[i].class_name);
+			xset(&p->trouble, bad[i].trouble);
+		}
+}
+
+void
+probe_judge_dane(struct probe_report *r, bool only)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		judge_by_dane(&r->v[i], only);
+	if (r->n > 0)
+		conclude(r, decider(r));
 }

@@ -221,6 +221,9 @@ take(const struct ub_result *r, int type, struct answers *out)
 		} else if (type == ns_t_ptr) {
 			if (wire_name(p, len, a->text) != 0 || a->text[0] == '\0')
 				continue;
+		} else if (type == TYPE_TXT || type == TYPE_TLSA) {
+			if (!dns_data_text(type, p, len, a->text))
+				continue;
 		} else if (len != (type == ns_t_a ? 4u : 16u) ||
 		    inet_ntop(type == ns_t_a ? AF_INET : AF_INET6, p, a->text, sizeof(a->text)) == NULL)
 			continue;
@@ -236,6 +239,7 @@ ask_here(void *arg, const char *name, int type, struct answers *out, struct err 
 	int id = 0, rc = -1;
 
 	out->n = 0;
+	out->secure = false;
 	if (ub_resolve_async(h->ub, name, type, ns_c_in, &w, arrived, &id) != 0)
 		return err_set(e, RC_NET, "DNS cannot be asked for %s", clean(name));
 	while (!w.done) {
@@ -256,8 +260,12 @@ ask_here(void *arg, const char *name, int type, struct answers *out, struct err 
 	else if (w.result->rcode != ns_r_noerror)
 		err_set(e, RC_REMOTE, "DNS fails for %s (answer code %d%s)", clean(name), w.result->rcode,
 		    w.result->rcode == ns_r_servfail ? ", server failure" : "");
+	else if (w.result->bogus)
+		err_set(e, RC_REMOTE, "DNS of %s is damaged or forged: %s", clean(name), w.result->why_bogus != NULL ? clean(w.result->why_bogus) :
+		    "DNSSEC does not vouch for it");
 	else {
 		take(w.result, type, out);
+		out->secure = w.result->secure != 0;
 		rc = 0;
 	}
 	ub_resolve_free(w.result);
@@ -265,8 +273,10 @@ ask_here(void *arg, const char *name, int type, struct answers *out, struct err 
 }
 
 static int
-here_open(struct here *h, struct err *e)
+here_open(struct here *h, bool validating, struct err *e)
 {
+	const char *anchor = getenv("MXSEAL_DNS_ANCHOR");
+
 	h->ub = ub_ctx_create();
 	if (h->ub == NULL)
 		return err_set(e, RC_BUG, "The resolver library does not start.");
@@ -277,6 +287,11 @@ here_open(struct here *h, struct err *e)
 		return err_set(e, RC_NET, "This machine's resolver settings (/etc/resolv.conf) cannot be read.");
 	}
 	ub_ctx_hosts(h->ub, NULL);             /* a machine without /etc/hosts is fine */
+	if (validating && ub_ctx_add_ta_file(h->ub, !text_empty(anchor) ? anchor : "/usr/share/dns/root.key") != 0) {
+		ub_ctx_delete(h->ub);
+		return err_set(e, RC_INVALID, "The key of the DNS root cannot be read from %s.",
+		    clean(!text_empty(anchor) ? anchor : "/usr/share/dns/root.key"));
+	}
 	/* the library answers some private domains by itself; the system's resolver may know them. After all else: it ends
 	 * the time of settings. */
 	ub_ctx_zone_remove(h->ub, "test.");
@@ -292,7 +307,7 @@ dns_mx(const char *domain, struct mx_list *out, struct err *e)
 	int rc;
 
 	*out = (struct mx_list){ .v = NULL };
-	if (here_open(&h, e) != 0)
+	if (here_open(&h, false, e) != 0)
 		return -1;
 	rc = dns_collect(ask_here, &h, domain, out, e);
 	ub_ctx_delete(h.ub);
@@ -314,7 +329,7 @@ dns_addresses(const char *name, char ***out, size_t *n, struct err *e)
 	}
 	if (!dns_name_good(name))
 		return err_set(e, RC_INVALID, "%s is no host name", clean(name));
-	if (here_open(&h, e) != 0)
+	if (here_open(&h, false, e) != 0)
 		return -1;
 	rc = addresses_of(ask_here, &h, name, out, n, e);
 	ub_ctx_delete(h.ub);
@@ -356,7 +371,7 @@ dns_names_of(const char *address, char ***out, size_t *n, struct err *e)
 	*n = 0;
 	if (reverse_name(address, name) != 0)
 		return err_set(e, RC_INVALID, "%s is no IP address", clean(address));
-	if (here_open(&h, e) != 0)
+	if (here_open(&h, false, e) != 0)
 		return -1;
 	got = xcalloc(1, sizeof(*got));
 	rc = ask_here(&h, name, ns_t_ptr, got, e);
@@ -369,4 +384,62 @@ dns_names_of(const char *address, char ***out, size_t *n, struct err *e)
 	if (rc == 0 && *n == 0)
 		return err_set(e, RC_NOTFOUND, "%s has no name in DNS", clean(address));
 	return rc;
+}
+
+/* --- either way --- */
+
+struct dns_asker { struct here here; struct via *via; };
+
+struct dns_asker *
+dns_asker_new(const struct dialer *d, const char *resolv_conf, struct err *e)
+{
+	struct dns_asker *a = xcalloc(1, sizeof(*a));
+
+	if (resolv_conf != NULL)
+		a->via = via_new(d, resolv_conf);
+	else if (here_open(&a->here, true, e) != 0) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+int
+dns_ask(void *asker, const char *name, int type, struct answers *out, struct err *e)
+{
+	struct dns_asker *a = asker;
+
+	return a->via != NULL ? via_ask(a->via, name, type, out, e) : ask_here(&a->here, name, type, out, e);
+}
+
+void
+dns_asker_free(struct dns_asker *a)
+{
+	via_free(a->via);
+	if (a->here.ub != NULL)
+		ub_ctx_delete(a->here.ub);
+	free(a);
+}
+
+bool
+dns_data_text(int type, const unsigned char *data, size_t len, char out[256])
+{
+	size_t n = 0, i, k;
+
+	if (type == TYPE_TLSA) {
+		if (len < 4 || 12 + 2 * (len - 3) > 255)
+			return false;
+		n = (size_t)snprintf(out, 256, "%d %d %d ", data[0], data[1], data[2]);
+		for (i = 3; i < len; i++)
+			n += (size_t)snprintf(out + n, 256 - n, "%02x", data[i]);
+		return true;
+	}
+	for (i = 0; i < len; i += 1u + data[i])
+		for (k = 0; k < data[i]; k++) {
+			if (i + 1 + k >= len || n > 254)
+				return false;
+			out[n++] = data[i + 1 + k] >= 0x20 && data[i + 1 + k] < 0x7f ? (char)data[i + 1 + k] : '?';
+		}
+	out[n] = '\0';
+	return true;
 }

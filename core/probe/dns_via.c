@@ -120,6 +120,9 @@ take(ns_msg *msg, int type, struct answers *out)
 			if (a->text[0] != '\0' && !dns_name_good(a->text))
 				continue;
 			a->preference = p[0] << 8 | p[1];
+		} else if (type == TYPE_TXT || type == TYPE_TLSA) {
+			if (!dns_data_text(type, p, len, a->text))
+				continue;
 		} else if (len != (type == ns_t_a ? 4u : 16u) ||
 		    inet_ntop(type == ns_t_a ? AF_INET : AF_INET6, p, a->text, sizeof(a->text)) == NULL)
 			continue;
@@ -142,6 +145,7 @@ read_reply(const unsigned char *reply, size_t len, const unsigned char *query, c
 	switch (ns_msg_getflag(msg, ns_f_rcode)) {
 	case ns_r_noerror:
 		take(&msg, type, out);
+		out->secure = ns_msg_getflag(msg, ns_f_ad) != 0;
 		return 0;
 	case ns_r_nxdomain:
 		return err_set(e, RC_NOTFOUND, "DNS of the mail host knows no %s", clean(name));
@@ -151,8 +155,8 @@ read_reply(const unsigned char *reply, size_t len, const unsigned char *query, c
 	}
 }
 
-static int
-ask_via(void *arg, const char *name, int type, struct answers *out, struct err *e)
+int
+via_ask(void *arg, const char *name, int type, struct answers *out, struct err *e)
 {
 	struct via *v = arg;
 	struct __res_state state;
@@ -161,11 +165,14 @@ ask_via(void *arg, const char *name, int type, struct answers *out, struct err *
 	int n, rc = -1;
 
 	out->n = 0;
+	out->secure = false;
 	memset(&state, 0, sizeof(state));
 	if (res_ninit(&state) != 0)
 		return err_set(e, RC_BUG, "The resolver library does not start.");
 	n = res_nmkquery(&state, ns_o_query, name, ns_c_in, type, NULL, 0, NULL, query, sizeof(query));
 	res_nclose(&state);
+	if (n >= NS_HFIXEDSZ)
+		query[3] |= 0x20;                /* AD: we want to know whether it is vouched for (RFC 6840 5.7) */
 	if (n < 0)
 		return err_set(e, RC_INVALID, "%s is no name that DNS can be asked for", clean(name));
 	for (i = 0; i < v->n; i++) {
@@ -185,16 +192,32 @@ ask_via(void *arg, const char *name, int type, struct answers *out, struct err *
 	return -1;
 }
 
+struct via *
+via_new(const struct dialer *d, const char *resolv_conf)
+{
+	struct via *v = xcalloc(1, sizeof(*v));
+
+	v->d = d;
+	v->until = when_monotonic_ms() + 3 * QUESTION_MS;
+	read_resolvers(v, resolv_conf);
+	return v;
+}
+
+void
+via_free(struct via *v)
+{
+	free(v);
+}
+
 int
 dns_mx_via(const struct dialer *d, const char *resolv_conf, const char *domain, struct mx_list *out, struct err *e)
 {
-	struct via v = { .d = d, .until = when_monotonic_ms() + 3 * QUESTION_MS };
+	struct via *v = via_new(d, resolv_conf);
 	struct err here = { .code = RC_OK };
+	int rc = dns_collect(via_ask, v, domain, out, &here);
 
-	read_resolvers(&v, resolv_conf);
-	if (dns_collect(ask_via, &v, domain, out, &here) == 0)
-		return 0;
-	if (e != NULL)
+	if (rc != 0 && e != NULL)
 		*e = here;
-	return -1;
+	via_free(v);
+	return rc;
 }

@@ -24,7 +24,7 @@ void smtp_helo_name(const char *wanted, struct str *out);
 struct tls_options {
 	const char *name;         /* SNI, may be NULL or a number */
 	int timeout_ms;           /* of the whole handshake, then of each wait */
-	int protocol_max;         /* 0: all */
+	int protocol_min, protocol_max;  /* 0: all */
 };
 struct tls_seen {
 	char protocol[16], cipher[64];
@@ -40,11 +40,34 @@ const char *tls_trouble(struct stream *s);
 
 /* --- dns.c and dns_via.c: one question, by whatever way --- */
 #define DNS_ANSWERS_MAX 32
-struct answer { int preference; char text[256]; };    /* a host name or a number */
-struct answers { struct answer v[DNS_ANSWERS_MAX]; size_t n; };
+#define TYPE_MX 15
+#define TYPE_TXT 16
+#define TYPE_TLSA 52
+struct answer { int preference; char text[256]; };    /* a host name or a number; TXT: its strings joined; TLSA: "3 1 1 HEX" */
+struct answers { struct answer v[DNS_ANSWERS_MAX]; size_t n; bool secure; /* DNSSEC vouches for it */ };
 typedef int ask_fn(void *arg, const char *name, int type, struct answers *out, struct err *e);
 /* MX of a domain and their addresses, asked by ask. */
 int dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, struct err *e);
+/* The two ways as one: resolv_conf NULL: from here, validated by libunbound with the root's key (/usr/share/dns/root.key, or the
+ * file that MXSEAL_DNS_ANCHOR names); else through d by the host's own resolver, whose AD bit is believed, as Postfix does. */
+struct dns_asker;
+struct dns_asker *dns_asker_new(const struct dialer *d, const char *resolv_conf, struct err *e);
+int  dns_ask(void *asker, const char *name, int type, struct answers *out, struct err *e);
+void dns_asker_free(struct dns_asker *a);
+/* Record data of TXT and TLSA as text; false: damaged, or too long to hold. */
+bool dns_data_text(int type, const unsigned char *data, size_t len, char out[256]);
+struct via;
+struct via *via_new(const struct dialer *d, const char *resolv_conf);
+int  via_ask(void *via, const char *name, int type, struct answers *out, struct err *e);
+void via_free(struct via *v);
+
+/* --- sts.c --- */
+struct sts_policy { char *mode, *mx; int64_t max_age; };          /* mx: patterns, blank between */
+void sts_policy_release(struct sts_policy *p);
+int  sts_policy_parse(const char *text, size_t len, struct sts_policy *out, struct err *e);      /* RC_PARSE */
+int  sts_policy_fetch(const char *domain, struct job_ctx *ctx, struct sts_policy *out, struct err *e);
+bool sts_mx_matches(const struct sts_policy *p, const char *host);
+
 bool dns_name_good(const char *name);
 bool is_address(const char *text);
 

@@ -1,6 +1,7 @@
 /* The few words of SMTP that a look at a mail server needs (RFC 5321, RFC 3207). What the server says is hostile: lines of
  * at most 2048 bytes, at most 100 of them, one deadline for a whole reply. Nothing is sent but EHLO, HELO, STARTTLS, QUIT. */
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,48 @@ struct look {
 	struct err e;
 	const char *class_name;      /* once something is wrong */
 	bool asked;               /* for a certificate of ours */
+	struct str talk;          /* the transcript */
 };
+
+#define TALK_MAX 16384
+
+/* A line of the transcript: "S: 220 mx.bank.test ESMTP", "C: STARTTLS", "-- TLSv1.3". */
+static void
+note(struct look *l, const char *who, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void
+note(struct look *l, const char *who, const char *fmt, ...)
+{
+	char line[LINE_MAX_SMTP + 64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	str_addf(&l->talk, "%s%s %s", l->talk.len > 0 ? "\n" : "", who, line);
+}
+
+static void
+note_reply(struct look *l, const struct reply *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		note(l, "S:", "%d%c%s", r->code, i + 1 < r->n ? '-' : ' ', clean(r->lines[i]));
+}
+
+/* smtp_ask, told in the transcript. */
+static int
+ask(struct look *l, const char *command, struct reply *r)
+{
+	int rc;
+
+	note(l, "C:", "%s", command);
+	rc = smtp_ask(l->s, command, l->timeout_ms, r, &l->e);
+	if (rc == 0)
+		note_reply(l, r);
+	return rc;
+}
 
 /* Says what is wrong; the first trouble stays. Returns -1. */
 static int
@@ -182,6 +224,7 @@ greeting(struct look *l)
 
 	if (smtp_reply(l->s, l->timeout_ms, &r, &l->e) != 0)
 		return talk_trouble(l, "before its greeting");
+	note_reply(l, &r);
 	free(l->out->banner);
 	l->out->banner = xasprintf("%d %s", r.code, r.lines[0]);
 	if (r.code != 220)
@@ -201,12 +244,12 @@ hello(struct look *l, bool keep, bool *masked)
 
 	smtp_helo_name(l->o->helo, &name);
 	str_addf(&command, "EHLO %s", name.s);
-	rc = smtp_ask(l->s, command.s, l->timeout_ms, &r, &l->e);
+	rc = ask(l, command.s, &r);
 	if (rc == 0 && r.code >= 500) {
 		reply_release(&r);
 		str_reset(&command);
 		str_addf(&command, "HELO %s", name.s);
-		rc = smtp_ask(l->s, command.s, l->timeout_ms, &r, &l->e);
+		rc = ask(l, command.s, &r);
 	}
 	str_release(&command);
 	str_release(&name);
@@ -243,7 +286,7 @@ starttls(struct look *l, bool masked)
 		return trouble(l, "tls-not-offered", xstrdup(masked ?
 		    "STARTTLS is not offered; an extension is written over with X, as devices between the two do." :
 		    "STARTTLS is not offered."));
-	if (smtp_ask(l->s, "STARTTLS", l->timeout_ms, &r, &l->e) != 0) {
+	if (ask(l, "STARTTLS", &r) != 0) {
 		if (l->e.code == RC_TIMEOUT)
 			return trouble(l, "timeout-in-handshake", xasprintf("No answer to STARTTLS within %d s.",
 			    l->timeout_ms / 1000));
@@ -259,6 +302,23 @@ starttls(struct look *l, bool masked)
 	return rc;
 }
 
+/* Is one of the names that of the domain, or below it? What smtp_tls_secure_cert_match asks for: nexthop, dot-nexthop. */
+static bool
+domain_in(const struct certificate *c, const char *domain)
+{
+	char **names = words_split(!text_empty(c->san) ? c->san : c->cn ? c->cn : "", " ", NULL);
+	size_t i, n = strlen(domain), len;
+	bool ok = false;
+
+	for (i = 0; names[i] != NULL && !ok; i++) {
+		len = strlen(names[i]);
+		ok = name_covers(names[i], domain) ||
+		    (len > n + 1 && names[i][len - n - 1] == '.' && text_ieq(names[i] + len - n, domain));
+	}
+	words_free(names);
+	return ok;
+}
+
 /* Certificate, name, dates: fills in and judges. Trust first: a self-signed certificate does not become good by renewing. */
 static void
 judge(struct look *l, const char *name)
@@ -272,14 +332,19 @@ judge(struct look *l, const char *name)
 		trouble(l, "cert-not-verified", xstrdup("The other side shows no certificate."));
 		return;
 	}
-	cert_verify(out->chain_pem, name, l->o->roots, when_now(), &v);
+	if (l->o->roots_only)
+		cert_verify_by(out->chain_pem, name, l->o->roots, when_now(), &v);
+	else
+		cert_verify(out->chain_pem, name, l->o->roots, when_now(), &v);
 	out->trusted = v.trusted;
 	out->name_ok = v.name_ok;
 	out->in_time = v.in_time;
 	if (cert_describe(out->chain_pem, &c, NULL) == 0) {
 		out->cert_subject = xstrdup(c.subject);
 		out->cert_issuer = xstrdup(c.issuer);
+		out->not_before = c.not_before;
 		out->not_after = c.not_after;
+		out->domain_ok = domain_in(&c, text_empty(l->o->domain) ? out->host : l->o->domain);
 		snprintf(out->sha256, sizeof(out->sha256), "%s", c.sha256 != NULL ? c.sha256 : "");
 	}
 	if (!v.trusted)
@@ -304,7 +369,7 @@ judge(struct look *l, const char *name)
 	else if (!v.in_time)
 		class_name = c.not_before > when_now() ? "cert-not-yet-valid" : "cert-expired";
 	else
-		class_name = v.name_ok ? NULL : "cert-name-mismatch";
+		class_name = (l->o->by_domain ? out->domain_ok : v.name_ok) ? NULL : "cert-name-mismatch";
 	if (class_name != NULL)
 		trouble(l, class_name, xasprintf("The certificate is not accepted: %s.", v.text));
 	certificate_release(&c);
@@ -314,7 +379,8 @@ static int
 tls(struct look *l, const char *name)
 {
 	struct probe_host *out = l->out;
-	struct tls_options o = { .name = name, .timeout_ms = l->timeout_ms, .protocol_max = l->o->protocol_max };
+	struct tls_options o = { .name = name, .timeout_ms = l->timeout_ms, .protocol_min = l->o->protocol_min,
+		.protocol_max = l->o->protocol_max };
 	struct tls_seen seen = { .protocol = "" };
 	const char *class_name = NULL;
 
@@ -329,6 +395,7 @@ tls(struct look *l, const char *name)
 	memcpy(out->protocol, seen.protocol, sizeof(out->protocol));
 	memcpy(out->cipher, seen.cipher, sizeof(out->cipher));
 	out->chain_pem = seen.chain_pem;
+	note(l, "--", "%s, %s", out->protocol, out->cipher);
 	if (seen.old_protocol)
 		trouble(l, "protocol-version", xasprintf("The other side speaks only %s, which is outdated.", out->protocol));
 	return 0;
@@ -363,6 +430,7 @@ probe_smtp(const struct dialer *d, const char *host, const char *address, int po
 	char peer[64] = "";
 	struct reply r;
 
+	str_init(&l.talk, TALK_MAX);
 	*out = (struct probe_host){ .host = xstrdup(host), .address = xstrdup(address), .port = port, .preference = -1 };
 	if (d->fn(d->arg, address, port, l.timeout_ms, &l.s, peer, &l.e) != 0)
 		connect_trouble(&l, (int)(when_monotonic_ms() - start));
@@ -375,6 +443,10 @@ probe_smtp(const struct dialer *d, const char *host, const char *address, int po
 			reply_release(&r);
 		stream_close(l.s, NULL);
 	}
+	if (out->trouble != NULL)
+		note(&l, "--", "%s", clean(out->trouble));
+	out->transcript = l.talk.len > 0 ? str_take(&l.talk) : NULL;
+	str_release(&l.talk);
 	out->ms = (int)(when_monotonic_ms() - start);
 	out->class_name = xstrdup(l.class_name != NULL ? l.class_name : "tls-ok");
 	if (l.e.code == RC_CANCELLED) {
@@ -401,5 +473,7 @@ probe_host_release(struct probe_host *p)
 	free(p->cert_issuer);
 	free(p->class_name);
 	free(p->trouble);
+	free(p->works);
+	free(p->transcript);
 	*p = (struct probe_host){ .host = NULL };
 }

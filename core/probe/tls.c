@@ -259,6 +259,8 @@ prepare(struct tls_stream *t, const struct tls_options *o, struct err *e)
 	/* as old as the library can: a build without SSL 3 starts at TLS 1.0 */
 	if (SSL_CTX_set_min_proto_version(t->ctx, SSL3_VERSION) != 1)
 		SSL_CTX_set_min_proto_version(t->ctx, TLS1_VERSION);
+	if (o->protocol_min != 0)
+		SSL_CTX_set_min_proto_version(t->ctx, o->protocol_min);
 	SSL_CTX_set_max_proto_version(t->ctx, o->protocol_max);
 	SSL_CTX_set_cipher_list(t->ctx, "ALL:!aNULL:!eNULL:@SECLEVEL=0");
 	SSL_CTX_set_options(t->ctx, SSL_OP_LEGACY_SERVER_CONNECT);

@@ -342,6 +342,31 @@ ask_reply(struct span t, const char *system, bool with_code)
 	return NULL;
 }
 
+/* Postfix's own enhanced code (RFC 3463) where no wording is known: what it stands for in smtp(8) and its kin. */
+static const char *
+ask_code(struct span body)
+{
+	static const struct { const char *code, *class_name; } codes[] = {
+		{ ".7.4", "tls-not-offered" }, { ".7.5", "handshake-failed" }, { ".7.10", "remote-requires-tls" },
+		{ ".4.1", "connect-timeout" }, { ".4.2", "lost-connection" }, { ".4.3", "dns" }, { ".4.4", "dns" }, { ".4.6", "local-error" },
+		{ ".4.7", "expired" }, { ".3.5", "local-error" }, { ".1.2", "dns" }, { ".1.10", "dns" },
+	};
+	const char *p = find(body, " dsn=");
+	size_t i, n;
+
+	if (p == NULL)
+		return NULL;
+	p += strlen(" dsn=");
+	if (p == body.s + body.n || (*p != '4' && *p != '5'))
+		return NULL;
+	for (n = 1; p + n < body.s + body.n && (isdigit((unsigned char)p[n]) || p[n] == '.'); n++)
+		;
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (n == strlen(codes[i].code) + 1 && memcmp(p + 1, codes[i].code, n - 1) == 0)
+			return codes[i].class_name;
+	return NULL;
+}
+
 /* The class of a taken-apart text. body: all the program wrote; t: the cause in it. */
 static const char *
 decide(struct span body, struct span t, const char *state, const char *system)
@@ -367,7 +392,7 @@ decide(struct span body, struct span t, const char *state, const char *system)
 	/* fields beside the cause may say it (Sendmail's tls_verify=, a ruleset's arguments) */
 	if (body.n != t.n && (name = ask_own(body, system)) != NULL)
 		return name;
-	if ((name = ask_reply(t, system, false)) != NULL)
+	if ((name = ask_reply(t, system, false)) != NULL || (name = ask_code(body)) != NULL)
 		return name;
 	if (system != NULL && strcmp(system, "exim") == 0 && (find(body, " => ") != NULL || starts(body, "=> ")))
 		return "sent";

@@ -75,6 +75,11 @@ int cert_fits(const struct certificate *c, const char *spki_sha256, const char *
  * gravest. text is clean. Takes a few milliseconds; safe in any thread. */
 struct cert_verdict { bool trusted, name_ok, in_time; int code; char text[256]; };
 void cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
+/* The same by these roots and no others (NULL: nobody is trusted): the trust store of a mail host. */
+void cert_verify_by(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
+/* Does a TLSA record (usage 3: the leaf, else any of the chain; selector 0 certificate, 1 key; matching 0 whole, 1 SHA-256, 2
+ * SHA-512; hex) allow the chain? */
+bool cert_tlsa_matches(const char *pem, int usage, int selector, int matching, const char *hex);
 
 /* --- seal.c: secrets at rest: scrypt (N=2^15, r=8, p=1) and AES-256-GCM, as one line of text --- */
 /* RC_PASSPHRASE when none is given. Takes about 0.1 s and 32 MB, as unseal does. Appends to out. */

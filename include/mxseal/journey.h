@@ -298,7 +298,9 @@ struct destination_view {
 	struct diagnosis diagnosis;
 	struct probe_report from_host, from_here;
 	char *level;                     /* in force for it */
-	int64_t since;                   /* arrival of the oldest message that waits, 0: none */
+	int64_t since;                   /* first failed attempt since the last success, or the oldest message; 0: nothing waits */
+	struct probe_report *others; size_t n_others;    /* from other known hosts */
+	bool changed;                    /* something was done from here shortly before it began; the evidence says what */
 };
 void destination_view_release(struct destination_view *v);
 int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "mxseal/failure.h"
 #include "mxseal/model.h"
 
 #define MAILLOG_MAX (64u * 1024 * 1024)      /* bytes that are read; the host stops there */
@@ -30,5 +31,32 @@ struct maillog_figures {
 /* What came out of it; ends the last line. Contents are yours. */
 void maillog_figures(struct maillog *m, struct maillog_figures *out);
 void maillog_figures_release(struct maillog_figures *f);
+
+/* --- attempts.c: why deliveries to a destination failed, from the lines of the processes that tried --- */
+/* The queue says "Server certificate not verified" for expired, wrong name and self-signed alike; what it was is said by an
+ * earlier line of the same smtp(8), which names no message. */
+struct attempt {
+	int64_t at;
+	char *id, *relay, *status;           /* "host[address]:port" or "none"; "deferred", "bounced" ... */
+	char *reason;                        /* of the delivery's own line */
+	const struct failure *failure;       /* by all its lines */
+	char *line;                          /* the one that decided, without stamp and program; as received */
+	bool joined;                         /* another line than the delivery's own decided */
+};
+struct attempts_seen {
+	struct attempt *v; size_t n;         /* oldest first, of the destination that was asked for */
+	int64_t first_at;                    /* first failure since the last success, 0: none */
+	int64_t sent_at;                     /* last success, 0: none seen */
+	int64_t clock;                       /* the host's, when it began to read; 0: it did not say */
+};
+void attempts_seen_release(struct attempts_seen *s);
+#define ATTEMPTS_BYTES (32u * 1024 * 1024)   /* of the log that the host looks through */
+
+struct attempts;
+/* domain: whose recipients count, NULL: all. now: until the host's own clock is read. */
+struct attempts *attempts_new(const char *domain, int64_t now);
+void attempts_feed(struct attempts *a, const char *mem, size_t len);     /* pieces, cut anywhere; never fails */
+void attempts_end(struct attempts *a, struct attempts_seen *out);        /* contents are yours */
+void attempts_free(struct attempts *a);
 
 #endif

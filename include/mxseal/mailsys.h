@@ -78,6 +78,9 @@ struct mailsys {
 	const char *const *queue_argv;            /* machine-readable queue listing */
 	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
 	void (*traffic)(int days, struct command_list *out);
+	/* The command that prints what of the log core/maillog/attempts.c reads: why deliveries to a domain failed, from at most so
+	 * many bytes of the log; NULL: none known. */
+	void (*attempts)(const char *domain, size_t bytes, struct command_list *out);
 	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
 	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
 	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);

@@ -34,6 +34,11 @@ struct probe_host {
 	char *class_name;         /* failure class (failure.h) or "tls-ok" */
 	char *trouble;            /* sentence, NULL when all is well */
 	int ms;
+	int64_t not_before;
+	bool domain_ok;           /* the certificate is for the domain that was looked at or a name below it (level "secure") */
+	char *works;              /* "TLSv1.3 TLSv1.2": versions that a handshake came up with, asked for one at a time; NULL: not asked */
+	char *transcript;         /* the conversation, one line each, "S: " "C: " "-- " in front */
+	char dane[16];            /* "match", "mismatch", "none" (no TLSA records), "insecure" (of DNS), "unusable", "lookup-error"; "": not asked */
 };
 void probe_host_release(struct probe_host *p);
 
@@ -42,8 +47,12 @@ struct probe_options {
 	bool implicit_tls;        /* TLS from the first byte */
 	const char *name;         /* SNI and name check; NULL: the host looked at */
 	const char *roots;        /* PEM beside the system's roots */
-	int protocol_max;         /* 0, or TLS1_2_VERSION ...: for "which versions" */
+	int protocol_min, protocol_max;  /* 0, or TLS1_2_VERSION ...: for "which versions" */
+	bool roots_only;          /* roots and no others: the trust store of a mail host */
+	bool by_domain;           /* the name that counts is the domain's, as at level "secure" */
+	bool versions;            /* where the handshake fails: try each version alone */
 	const char *helo;         /* name we say; NULL: the machine's */
+	const char *domain;       /* whose mail servers these are, for domain_ok; NULL: the host looked at */
 };
 /* Looks at one address:port. Returns 0 also when the peer is broken (then trouble and class say so); -1 only when cancelled. */
 int probe_smtp(const struct dialer *d, const char *host, const char *address, int port, const struct probe_options *o,
@@ -70,11 +79,23 @@ struct probe_report {
 	char *verdict;            /* one sentence */
 	char *class_name;         /* of the worst that decides, or "tls-ok" */
 	char *side;               /* theirs, ours, path, none */
+	/* what is published, after probe_published; NULL: not asked */
+	char *dane;               /* the worst of its hosts, words as probe_host.dane */
+	char *sts;                /* MTA-STS: "none", "ok", "mx-mismatch", "tls-fails", "unreachable", "invalid", "lookup-error" */
+	char *sts_id, *sts_mode, *sts_mx, *sts_trouble; int64_t sts_max_age;
+	char *names;              /* what DNS said: "10 mx1.bank.test 192.0.2.1 2001:db8::1; 20 ...", to compare vantage points */
 };
 void probe_report_release(struct probe_report *r);
 /* All MX of a domain (or the one host when port is given or it is an address), from where d looks. resolv_conf NULL: from here.
  * At most 16 endpoints. RC_NOTFOUND: no such domain. A resolver that says "failure" is a report of class "dns". */
 int probe_destination(const struct dialer *d, const char *resolv_conf, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
+
+/* Adds what the destination publishes: TLSA records of each host looked at (asked of the host's resolver, or here), and from
+ * here (resolv_conf NULL) its MTA-STS policy. Nothing published is no error. */
+int probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct job_ctx *ctx, struct probe_report *r,
+        struct err *e);
+/* At the levels dane and dane-only (only): what was published decides about the certificate, not who signed it. */
+void probe_judge_dane(struct probe_report *r, bool only);
 
 #endif

@@ -56,6 +56,11 @@ struct diagnosis {
 	enum failure_side side;         /* as seen from both ends: SIDE_PATH when only the mail host meets the failure */
 	char *confidence;               /* "high" "medium" "low" */
 	struct str evidence;            /* one sentence per line */
+	/* whose it is, more exactly: "all-mx" "one-mx" (theirs); "policy" "key" "trust-store" "resolver" "clock" (ours); "stripped"
+	 * "blocked" (path); NULL: not known, or nothing is wrong */
+	const char *where;
+	char *verdict;                  /* one sentence */
+	const char *remedies;           /* comma list, what to try first first, as failure.remedies; "" when nothing is wrong */
 };
 void diagnosis_release(struct diagnosis *d);
 struct probe_report;
@@ -63,5 +68,26 @@ struct probe_report;
  * NULL. from_host may be NULL, from_here may be NULL. */
 void diagnose(const char *destination, const struct queue_group *g, const char *level, const struct probe_report *from_host,
         const struct probe_report *from_here, struct diagnosis *out);
+
+/* The same from all that is known. What is NULL or 0 is not known. */
+struct attempts_seen;
+struct diagnose_facts {
+	const char *destination, *server;        /* the mail host's name */
+	const struct queue_group *group;
+	const char *level;
+	const struct probe_report *from_host, *from_here;
+	const struct probe_report *others; size_t n_others;      /* from other hosts */
+	const struct attempts_seen *log;         /* attempts of the host, newest last */
+	int64_t clock_ahead;                     /* of the host's clock before ours, seconds */
+	int64_t mail_ahead;                      /* the newest message arrived so long after now: its mail system's clock */
+	const char *trouble;                     /* what in the host's own configuration keeps mail from it */
+	bool trusts_nobody;                      /* the sending client knows no authority to verify certificates with */
+};
+void diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out);
+
+/* Would mail at that outbound level ("none" "may" "encrypt" "verify" "secure" "dane" "dane-only") be delivered now, by what a
+ * look saw? As smtp(8) decides with its default limits: a server that cannot be talked to is passed over, two are talked to.
+ * False also for a level whose demands a look cannot know ("fingerprint") and for NULL. */
+bool probe_meets(const struct probe_report *r, const char *level);
 
 #endif

@@ -58,7 +58,7 @@ threads.h core/job/
 semaphore.h core/job/
 unbound core/probe/
 idn2 core/certificate/
-curl/ core/authority/'
+curl/ core/authority/ core/probe/'
 opens='fcntl.h unistd.h netdb.h poll.h sys/socket.h sys/stat.h sys/wait.h dirent.h'
 
 # shellcheck disable=SC2016 # the program is awk's

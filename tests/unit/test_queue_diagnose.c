@@ -90,10 +90,74 @@ every_row(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* What a look saw of each mail server, and the levels that mail would be delivered at: n may encrypt verify secure dane dane-only. */
+struct seen { const char *class_name; bool tls, trusted, in_time, name_ok, domain_ok; const char *dane; int preference; };
+static const struct { struct seen v[5]; const char *levels; } meets[] = {
+	{ { { "tls-ok", true, true, true, true, true, "", 10 } }, "none may encrypt verify secure dane" },
+	{ { { "tls-ok", true, true, true, true, false, "none", 10 } }, "none may encrypt verify dane" },
+	{ { { "cert-name-mismatch", true, true, true, false, true, "", 10 } }, "none may encrypt secure dane" },
+	{ { { "cert-expired", true, true, false, true, true, "", 10 } }, "none may encrypt dane" },
+	{ { { "self-signed", true, false, true, true, true, "match", 10 } }, "none may encrypt dane dane-only" },
+	{ { { "self-signed", true, false, true, true, true, "mismatch", 10 } }, "none may encrypt" },
+	{ { { "tls-not-offered", false, false, false, false, false, "", 10 } }, "none may dane" },
+	{ { { "tls-not-offered", false, false, false, false, false, "mismatch", 10 } }, "none may" },
+	{ { { "starttls-refused", false, false, false, false, false, "", 10 } }, "none may dane" },
+	{ { { "handshake-failed", false, false, false, false, false, "", 10 } }, "none" },
+	{ { { "protocol-version", true, true, true, true, true, "", 10 } }, "none" },
+	{ { { "client-cert-required", true, false, false, false, false, "", 10 } }, "none" },
+	{ { { "connect-refused", false, false, false, false, false, "", 10 } }, "" },
+	{ { { "unknown", false, false, false, false, false, "", 10 } }, "" },
+	/* the next one takes it; the third is not talked to, but the one behind two dead ones is */
+	{ { { "tls-not-offered", false, false, false, false, false, "", 10 }, { "tls-ok", true, true, true, true, true, "", 20 } },
+	    "none may encrypt verify secure dane" },
+	{ { { "tls-not-offered", false, false, false, false, false, "", 10 }, { "starttls-refused", false, false, false, false, false, "", 20 },
+	    { "tls-ok", true, true, true, true, true, "", 30 } }, "none may dane" },
+	{ { { "connect-refused", false, false, false, false, false, "", 10 }, { "connect-timeout", false, false, false, false, false, "", 20 },
+	    { "tls-ok", true, true, true, true, true, "", 30 } }, "none may encrypt verify secure dane" },
+	/* one preference: the two bad ones may come first */
+	{ { { "tls-ok", true, true, true, true, true, "", 10 }, { "tls-not-offered", false, false, false, false, false, "", 10 },
+	    { "starttls-refused", false, false, false, false, false, "", 10 } }, "none may dane" },
+};
+
+static void
+levels_met(void **state)
+{
+	static const char *const all[] = { "none", "may", "encrypt", "verify", "secure", "dane", "dane-only", "fingerprint" };
+	size_t i, k;
+	int failed = 0;
+	(void)state;
+
+	for (i = 0; i < sizeof(meets) / sizeof(meets[0]); i++) {
+		struct probe_host hosts[5] = { { .port = 0 } };
+		struct probe_report r = { .v = hosts };
+		struct str got = STR_INIT;
+
+		for (; r.n < 5 && meets[i].v[r.n].class_name != NULL; r.n++) {
+			const struct seen *s = &meets[i].v[r.n];
+			struct probe_host *p = &hosts[r.n];
+
+			*p = (struct probe_host){ .class_name = (char *)s->class_name, .tls = s->tls, .trusted = s->trusted,
+				.in_time = s->in_time, .name_ok = s->name_ok, .domain_ok = s->domain_ok, .preference = s->preference };
+			snprintf(p->dane, sizeof(p->dane), "%s", s->dane);
+		}
+		str_add(&got, "");
+		for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+			if (probe_meets(&r, all[k]))
+				str_addf(&got, "%s%s", got.len > 0 ? " " : "", all[k]);
+		if (strcmp(got.s, meets[i].levels) != 0) {
+			printf("row %zu: %s, not %s\n", i, got.s, meets[i].levels);
+			failed++;
+		}
+		str_release(&got);
+	}
+	assert_int_equal(failed, 0);
+	assert_false(probe_meets(NULL, "none"));
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row), cmocka_unit_test(levels_met) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

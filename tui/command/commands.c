@@ -66,7 +66,9 @@ static const struct option classify_options[] = {
 	{ "system", "NAME", "postfix, exim, opensmtpd, sendmail; guessed otherwise", false }, { NULL, NULL, NULL, false } };
 static const struct option probe_options[] = {
 	{ "via", "SERVER", "look from this mail host", false },
-	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false }, { NULL, NULL, NULL, false } };
+	{ "mx", NULL, "look at the MX hosts of the domain even if a port is given", false },
+	{ "list", "FILE", "look at each line of the file (-: standard input); answers come as they are ready", false },
+	{ "at-once", "N", "of several, so many at a time (32)", false }, { NULL, NULL, NULL, false } };
 static const struct option route_options[] = {
 	{ "sender", "ADDRESS", "who sends it; '<>' for nobody. Tables that depend on the sender are asked only then", false },
 	{ "no-look", NULL, "do not look at the next hops", false },
@@ -222,7 +224,9 @@ const struct cli_command commands[] = {
 	{ "classify", "[FILE]", "failure classes of log lines or delay reasons", NULL, 0, 1, 0, classify_options, NULL, cmd_classify },
 	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,
 	  cmd_diagnose },
-	{ "probe", "TARGET[:PORT]", "look at a destination's TLS: all its MX", NULL, 1, 1, STORE, probe_options, NULL, cmd_probe },
+	{ "probe", "TARGET[:PORT]...", "look at a destination's TLS: all its MX, and what it publishes (DANE, MTA-STS)",
+	  "No mail is sent: the session ends after STARTTLS. Of one target all is told; of several a line each, or a JSON line.", 0, 100000,
+	  STORE, probe_options, NULL, cmd_probe },
 	{ "route", "VS [ADDRESS]...", "where mail for an address goes, how secured, and why; rows no mail can reach",
 	  "Asks the host's own tables, step by step, and looks at the next hop from there. Without an address only the rows that no\n"
 	  "mail can reach. ADDRESS - reads them from standard input, one a line, its sender may follow; --json: an object a line.", 1, 1000,

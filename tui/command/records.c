@@ -482,6 +482,29 @@ groups_json(const struct queue_groups *g)
 }
 
 static json_t *
+transcript_json(const char *text)
+{
+	char **l = words_split(text, "\n", NULL);
+	json_t *a = json_array();
+	size_t i;
+
+	for (i = 0; l[i] != NULL; i++)
+		json_array_append_new(a, json_text(l[i]));
+	words_free(l);
+	return a;
+}
+
+static json_t *
+sts_json(const struct probe_report *r)
+{
+	if (r->sts == NULL)
+		return json_null();
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "state", json_text(r->sts), "id", json_text(r->sts_id), "mode", json_text(r->sts_mode),
+	    "mx", r->sts_mx != NULL ? words_json(r->sts_mx) : json_array(), "max_age", r->sts_mode != NULL ?
+	    json_integer(r->sts_max_age) : json_null(), "error", json_text(r->sts_trouble));
+}
+
+static json_t *
 probe_host_json(const struct probe_host *p)
 {
 	json_t *o = json_object(), *ehlo = json_array();
@@ -503,8 +526,11 @@ probe_host_json(const struct probe_host *p)
 	    json_text(p->sha256)) : json_null());
 	json_object_set_new(o, "trusted", json_boolean(p->trusted));
 	json_object_set_new(o, "name_ok", json_boolean(p->name_ok));
+	json_object_set_new(o, "works", p->works != NULL ? words_json(p->works) : json_null());
+	json_object_set_new(o, "dane", *p->dane ? json_text(p->dane) : json_null());
 	json_object_set_new(o, "class", json_text(p->class_name));
 	json_object_set_new(o, "error", json_text(p->trouble));
+	json_object_set_new(o, "transcript", p->transcript != NULL ? transcript_json(p->transcript) : json_array());
 	return o;
 }
 
@@ -522,8 +548,8 @@ probe_json(const struct probe_report *r)
 	json_object_set_new(o, "class", json_text(r->class_name));
 	json_object_set_new(o, "side", json_text(r->side));
 	/* null: not looked at */
-	json_object_set_new(o, "dane", json_null());
-	json_object_set_new(o, "mta_sts", json_null());
+	json_object_set_new(o, "dane", r->dane != NULL ? json_pack("{s:o}", "state", json_text(r->dane)) : json_null());
+	json_object_set_new(o, "mta_sts", sts_json(r));
 	json_object_set_new(o, "verdict", json_text(r->verdict));
 	return o;
 }
@@ -550,5 +576,13 @@ probe_print(const struct probe_report *r)
 	for (i = 0; i < r->n; i++)
 		if (r->n > 1 && r->v[i].trouble != NULL)     /* of one alone the verdict says it */
 			printf("%s: %s\n", clean(r->v[i].host), clean(r->v[i].trouble));
+	for (i = 0; i < r->n; i++)
+		if (r->v[i].works != NULL)
+			printf("%s: versions that work: %s\n", clean(r->v[i].host), *r->v[i].works ? r->v[i].works : "none");
+	if (r->dane != NULL && strcmp(r->dane, "none") != 0)
+		printf("DANE: %s\n", r->dane);
+	if (r->sts != NULL && strcmp(r->sts, "none") != 0)
+		printf("MTA-STS: %s%s%s%s%s\n", r->sts, r->sts_mode != NULL ? ", mode " : "", r->sts_mode != NULL ? r->sts_mode : "",
+		    r->sts_trouble != NULL ? ": " : "", r->sts_trouble != NULL ? clean(r->sts_trouble) : "");
 	printf("%s\n", clean(r->verdict));
 }

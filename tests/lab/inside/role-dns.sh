@@ -46,6 +46,7 @@ done < <(rows dest)
 good=$(rows dest | awk -F'\t' '$1 == "good.test" { print $2 }')
 printf '_25 IN TLSA 3 1 1 %064d\n' 1 | zone _tcp.mx.danesf.test # unsigned below a DS: its TLSA lookup fails
 printf '@ IN MX 10 mx.notls.test.\n@ IN MX 20 mx.good.test.\n' | zone multi.test
+printf '@ IN MX 10 mx.notls.test.\n@ IN MX 20 mx.good.test.\n@ IN MX 30 mx.relay.test.\n' | zone three.test
 printf '@ IN MX 10 mx.tlsclose.test.\n@ IN MX 20 mx.notls.test.\n' | zone multibad.test
 printf '@ IN MX 0 .\n' | zone nullmx.test
 seq 20 | sed 's/.*/@ IN MX & mx&.manymx.test.\nmx& IN CNAME mx.blackhole.test./' | zone manymx.test

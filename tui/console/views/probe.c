@@ -8,7 +8,7 @@
 #include "tui/console/app.h"
 #include "tui/console/views/reports.h"
 
-struct probe_data { char *target; int64_t server; struct probe_report report[2]; char *error[2]; bool there[2]; size_t top; };
+struct probe_data { char *target; int64_t server; struct probe_report report[2]; char *error[2]; bool there[2]; bool talk; size_t top; };
 
 static void
 report_drop(void *p)
@@ -93,6 +93,16 @@ act_other(struct view *v)
 	prompt_open(v->app, PROMPT_LINE, v, 0, asked, "Domain or host[:port] to test");
 }
 
+static void
+act_talk(struct view *v)
+{
+	struct probe_data *d = v->data;
+
+	d->talk = !d->talk;
+	d->top = 0;
+	app_say(v->app, STYLE_NORMAL, "%s", d->talk ? "The conversation with each mail server; s shows what came of it." : "");
+}
+
 static int
 probe_open(struct view *v, const void *p, struct err *e)
 {
@@ -140,7 +150,9 @@ probe_draw(struct view *v, struct area a)
 		if (l.n > 0)
 			lines_add(&l, STYLE_NORMAL, "");
 		lines_addf(&l, STYLE_TITLE, "Seen %s", names[i]);
-		if (d->there[i])
+		if (d->there[i] && d->talk)
+			transcript_lines(&d->report[i], in.w, &l);
+		else if (d->there[i])
 			report_lines(&d->report[i], in.w, &l);
 		else if (d->error[i] != NULL)
 			lines_wrap(&l, STYLE_BAD, in.w, 2, d->error[i]);
@@ -184,6 +196,8 @@ probe_copy(const struct view *v, bool command, struct str *out)
 
 static const struct action probe_actions[] = {
 	{ 't', "test again", "test again", "Looks once more.", "mxseal probe TARGET --via SERVER --mx", run, NULL, 0 },
+	{ 's', "what was said", "transcript", "The SMTP conversation with each mail server, up to the end of STARTTLS.",
+	  "mxseal --json probe TARGET", act_talk, NULL, 0 },
 	{ 'o', "other target", "other target", "Tests another domain or host.", "mxseal probe TARGET", act_other, NULL, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };

@@ -6,4 +6,7 @@
 
 void report_lines(const struct probe_report *r, int width, struct lines *out);
 
+/* The conversation with each endpoint, line by line, as in a telnet. */
+void transcript_lines(const struct probe_report *r, int width, struct lines *l);
+
 #endif
