@@ -37,6 +37,8 @@ journey_close(struct journey *j)
 		next = s->next;
 		host_close(s->host);
 		free(s->opened);
+		queue_mirror_free(s->queue);
+		free(s->queue_in_full);
 		secret_release(&s->login);
 		secret_release(&s->sudo);
 		free(s);
@@ -171,6 +173,7 @@ host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
 	if (s->host != NULL && (!host_alive(s->host) || !text_eq(s->opened, with))) {
 		host_close(s->host);
 		s->host = NULL;
+		xset(&s->queue_in_full, NULL);
 	}
 	free(s->opened);
 	s->opened = with;

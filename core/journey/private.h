@@ -14,6 +14,8 @@ struct slot {
 	struct host *host;               /* used by the running job only; so is */
 	char *opened;                    /* ... what it was opened with: a changed address means a new connection */
 	struct secret login, sudo;       /* asked for, main thread */
+	struct queue_mirror *queue;      /* what was last seen of its queue, or NULL; used by the running job only */
+	char *queue_in_full;             /* why it cannot be looked at but in full, or NULL; so is */
 	struct slot *next;
 };
 
@@ -68,8 +70,9 @@ void end_forecast(struct way_end *end);
 
 /* --- queue.c --- */
 const struct mailsys *system_of(const struct server *sv);
-/* Streams the listing into a view (worker). */
-int poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char *destination, size_t limit,
+/* Looks at the queue of the job's server so that it costs what has changed since the last look, or in full where that cannot
+ * be; messages of a destination are taken as well when asked for (worker). */
+int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, struct err *e);
 
 /* --- diagnosis.c --- */

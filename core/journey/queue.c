@@ -13,6 +13,7 @@ queue_view_release(struct queue_view *v)
 {
 	queue_groups_release(&v->groups);
 	queue_messages_release(&v->taken);
+	free(v->note);
 	memset(v, 0, sizeof(*v));
 }
 
@@ -47,8 +48,9 @@ system_of(const struct server *sv)
 	return mailsys_find(sv->mailsys ? sv->mailsys : "postfix");
 }
 
-int
-poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char *destination, size_t limit,
+/* The mail system's own listing, whole. */
+static int
+list_queue(struct host *h, const struct server *sv, enum queue_by by, const char *destination, size_t limit,
     struct queue_view *out, struct err *e)
 {
 	struct queue_reader *q = queue_reader_new(by, sv->name, destination, limit);
@@ -83,10 +85,92 @@ poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char
 		    (long long)out->bad_lines);
 		goto out;
 	}
+	out->look = (struct queue_look){ .full = true, .messages = out->messages, .read = out->messages };
 	rc = 0;
 out:
 	queue_reader_free(q);
 	return rc;
+}
+
+static int
+mirror_feed(const char *mem, size_t len, void *arg)
+{
+	return queue_mirror_feed(arg, mem, len);
+}
+
+/* Asks the host until the mirror needs to know no more. */
+static int
+mirror_ask(struct host *h, const struct server *sv, struct queue_mirror *q, struct err *e)
+{
+	const struct mailsys *m = system_of(sv);
+	struct command_list commands;
+	struct queue_words words;
+	int more, status, rc;
+
+	while ((more = queue_mirror_ask(q, &words, e)) == 1) {
+		commands = (struct command_list){ NULL, 0 };
+		m->queue_look((const char *const *)words.v, words.n, &commands);
+		rc = host_stream(h, (const char *const *)commands.v[0].argv, mirror_feed, q, &status, e);
+		command_list_release(&commands);
+		queue_words_release(&words);
+		if (rc == -1 && e->code == RC_TIMEOUT) {
+			err_set(e, RC_TIMEOUT, "%s on %s says nothing: listing the queue was given up", m->queue_argv[0], sv->name);
+			err_hint(e, "does the queue manager hang, or the disk of the queue?");
+		}
+		if (rc == -1 && (e->code != RC_CANCELLED || !host_alive(h)))      /* else it was the mirror that had enough */
+			return -1;
+	}
+	return more;
+}
+
+/* By the mirror. 1: it cannot be had so, e says why; -1: the host cannot be asked at all. */
+static int
+look_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit, struct queue_view *out,
+    struct err *e)
+{
+	struct slot *s = hj->slot;
+
+	if (s->queue == NULL)
+		s->queue = queue_mirror_new();
+	queue_mirror_begin(s->queue, when_monotonic_ms(), false);
+	if (mirror_ask(h, &hj->server, s->queue, e) == -1) {
+		queue_mirror_free(s->queue);
+		s->queue = NULL;
+		return e->code == RC_NOTFOUND || e->code == RC_LIMIT || e->code == RC_PARSE ? 1 : -1;
+	}
+	queue_mirror_looked(s->queue, &out->look);
+	if (limit > 0) {
+		queue_mirror_pick(s->queue, destination, limit);
+		if (mirror_ask(h, &hj->server, s->queue, e) == -1)
+			return -1;
+		queue_mirror_picked(s->queue, &out->taken);
+	}
+	out->taken_at = when_now();
+	out->server = hj->server.id;
+	out->messages = queue_mirror_messages(s->queue);
+	out->bad_lines = queue_mirror_bad_lines(s->queue);
+	queue_mirror_groups(s->queue, by, hj->server.name, &out->groups);
+	return 0;
+}
+
+int
+poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit, struct queue_view *out,
+    struct err *e)
+{
+	const struct mailsys *m = system_of(&hj->server);
+	struct slot *s = hj->slot;
+	int rc = 1;
+
+	if (m != NULL && m->queue_look != NULL && s->queue_in_full == NULL) {
+		rc = look_queue(hj, h, by, destination, limit, out, e);
+		if (rc == 1) {
+			/* what is mended there is found out with the next connection */
+			xset(&s->queue_in_full, e->text);
+			err_clear(e);
+		}
+	}
+	out->note = xstrdup(s->queue_in_full);
+	return rc == 1 ? list_queue(h, &hj->server, by, destination, limit, out, e) : rc;
 }
 
 static int
@@ -95,7 +179,7 @@ poll_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	struct polling *p = hj->data;
 
 	job_say(ctx, "listing the queue");
-	return poll_queue(h, &hj->server, p->by, p->destination, p->limit, &p->view, e);
+	return poll_queue(hj, h, p->by, p->destination, p->limit, &p->view, e);
 }
 
 /* Notes counts over time, and what TLS has to do with it, for Needs attention. */

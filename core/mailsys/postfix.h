@@ -316,5 +316,7 @@ void watch_command(struct plan *p);
 
 /* --- postfix_traffic.c: who brought and took mail --- */
 void postfix_traffic_command(int days, struct command_list *out);
+/* --- postfix_queue.c --- */
+void postfix_queue_command(const char *const *words, size_t n, struct command_list *out);
 
 #endif

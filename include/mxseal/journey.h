@@ -278,6 +278,8 @@ struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;
 	struct queue_groups groups;
 	struct queue_messages taken;     /* when asked for */
+	struct queue_look look;          /* how it was looked at */
+	char *note;                      /* why only a full listing tells about this queue; NULL: there is no such reason */
 };
 void queue_view_release(struct queue_view *v);
 /* Streams the queue of one server, groups it, notes it in the store. destination/limit: messages to take, or NULL, 0. */
