@@ -1,5 +1,5 @@
 # mxseal's look at a mail queue on its own host, so that a look costs what has changed. Fixed text, POSIX sh; what is asked comes
-# in words. It changes nothing there. Words:
+# in words. It changes nothing there, but by act. Words:
 #
 #     look SINCE INODE OFFSET HOW   names of the messages in all directories of the queue that changed since that moment of the
 #                                   host's clock, and the messages that the log (from OFFSET on, if it is still that file) says
@@ -7,6 +7,8 @@
 #                                   trusted for, but costs more
 #     read WORD...                  tPATH,... their times (which is their next attempt); ePATH,... their envelopes, oPATH,... with
 #                                   a process each; rPATH,... why they were deferred. PATH is below the queue directory
+#     act VERB ID,... WORD...       hold, release, retry or delete these, and say how many it were; in two or three processes,
+#                                   however many
 #     full                          everything, by postqueue, then names and times
 #
 # The answer is sections, each begun by a line with @ (core/queue/mirror_read.c reads it): @queue CLOCK DEPTH DIRECTORY; @log
@@ -95,6 +97,23 @@ read)
 		grep -a -e '^[*][*][*] ENVELOPE RECORDS ' -e '^message_size: ' -e '^message_arrival_time: ' -e '^sender: ' -e '^recipient: '
 	echo @reasons
 	lines "$reasons" | xargs -r grep -aH -e '^recipient=' -e '^reason=' /dev/null 2>/dev/null
+	;;
+act)
+	verb=$1
+	shift
+	ids() { for w; do echo "$w"; done | tr , '\n'; }
+	case $verb in
+	hold) ids "$@" | postsuper -h - 2>&1 ;;
+	release) ids "$@" | postsuper -H - 2>&1 ;;
+	delete) ids "$@" | postsuper -d - 2>&1 ;;
+	retry)
+		# as flush(8) does it for one: due now; then the queue manager looks, and forgets who it took for dead
+		{ ids "$@"; echo .; find deferred -type f -printf '%f %p\n' 2>/dev/null; } |
+			awk '!listed && $0 == "." { listed = 1; next } !listed { asked[$1] = 1; next } $1 in asked { print $2 }' |
+			xargs -r sh -c 'touch -c -m "$@" && echo "retry: Due: $# messages"' retry
+		postkick public "$(postconf -h queue_service_name 2>/dev/null || echo qmgr)" FD || no qmgr
+		;;
+	esac
 	;;
 full)
 	mark_log

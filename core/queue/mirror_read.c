@@ -253,7 +253,8 @@ name_heard(struct queue_mirror *m, const char *line)
 	h = &m->v[at];
 	state = dir_state(m, m->dir);
 	was = (enum queue_state)h->state;
-	if (was != state && !(was != QUEUE_ACTIVE && was != QUEUE_INCOMING && state != QUEUE_ACTIVE && state != QUEUE_INCOMING))
+	/* what waits, or is only handed to the queue manager, keeps the reasons of its last attempt */
+	if (was != state && !((was == QUEUE_DEFERRED || was == QUEUE_HOLD) && state != QUEUE_ACTIVE))
 		h->moved = 1;
 	h->state = (uint8_t)state;
 	h->dir = m->dir;
@@ -518,7 +519,7 @@ message_say(struct queue_mirror *m, struct queue_reader *q, const struct item *i
 	member_say(q, M_QUEUE, queue_state_names[dir_state(m, it->dir)]);
 	if (it->has_envelope) {
 		q->arrival = it->arrival > 0 ? it->arrival : it->mtime;
-		q->size = strncmp(m->dirs[it->dir].path, "maildrop", 8) == 0 ? it->file_size : it->size;
+		q->size = it->size > 0 ? it->size : it->file_size;      /* what was just handed in has no size of its own yet */
 		address_shown(it->sender != NULL ? it->sender : "", &sender);
 		member_say(q, M_SENDER, sender.s);
 	} else {
@@ -545,6 +546,11 @@ item_settle(struct queue_mirror *m, struct item *it)
 		return false;                /* gone, or elsewhere: the next look will see */
 	if (it->ask_envelope && !it->has_envelope)
 		return true;
+	/* a new attempt forgets why the last failed */
+	if (!it->ask_envelope && it->n_reasons == 0 && m->v[it->held].n == 1 && dir_state(m, it->dir) == QUEUE_ACTIVE) {
+		m->v[it->held].reason = NONE;
+		return false;
+	}
 	if (!it->ask_envelope && it->n_reasons != m->v[it->held].n) {
 		it->ask_envelope = true;     /* some recipients were served, or not yet tried */
 		it->reasons = it->last_reason = NONE;
@@ -573,18 +579,15 @@ items_collect(struct queue_mirror *m)
 
 	for (i = 0; i < m->n; i++) {
 		struct held *h = &m->v[i];
-		bool delivering = h->state == QUEUE_ACTIVE || h->state == QUEUE_INCOMING, several = h->many || h->n > 1;
+		/* some recipients of one that is being delivered may be done with */
+		bool partly = h->state == QUEUE_ACTIVE && (h->many || h->n > 1), read = partly || h->moved || h->tried;
 
-		if (delivering && h->moved && !several)
-			h->reason = NONE;        /* a new attempt forgets why the last failed */
-		if ((delivering && !several) || (!delivering && !h->moved && !h->tried)) {
-			h->moved = h->tried = 0;
-			continue;
-		}
 		h->moved = h->tried = 0;
+		if (!read)
+			continue;
 		it = mirror_item_add(m, h->id, strlen(h->id), h->dir);
 		it->held = i;
-		it->ask_envelope = delivering || h->n == 0;
+		it->ask_envelope = partly || h->n == 0;
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "mxseal/err.h"
 #include "mxseal/failure.h"
+#include "mxseal/model.h"
 #include "mxseal/str.h"
 
 enum queue_by { QUEUE_BY_DESTINATION, QUEUE_BY_REASON, QUEUE_BY_SENDER, QUEUE_BY_SERVER };
@@ -97,6 +98,17 @@ void queue_mirror_picked(struct queue_mirror *m, struct queue_messages *out);
 
 /* Adds the groups of b into a (several servers in one view). */
 void queue_groups_merge(struct queue_groups *a, const struct queue_groups *b);
+
+/* --- backing.c: does mail for a destination back up? --- */
+/* How many messages at most wait for it on a usual day, from the hours of four weeks: own its cells of an hour, watched those of
+ * all mail of the server (in hours that are missing there nobody looked). days: on how many days that rests, 0: only on hours of
+ * the first ones. False: nothing is known. */
+bool queue_usual(const struct queue_cell_list *own, const struct queue_cell_list *watched, int64_t now, int64_t *usual, int *days);
+/* From how many on an alarm begins. */
+int64_t queue_too_many(int64_t usual);
+/* before: how many waited some ten minutes ago; already: there is an alarm. */
+struct queue_now { int64_t now, messages, oldest, before; };
+bool queue_backs_up(const struct queue_now *q, int64_t usual, bool already);
 
 /* A diagnosis: the class a reason has by itself, refined by what log lines of the same process and live probes say. */
 struct diagnosis {

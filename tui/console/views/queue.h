@@ -34,6 +34,6 @@ void queue_refresh(struct view *v);
 
 /* --- queue_act.c --- */
 void queue_act_view(struct view *v);
-void queue_act_on(struct view *v);
+void queue_act_open(struct view *v);
 
 #endif
