@@ -7,7 +7,6 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/queue.h"
-#include "tui/console/views/reports.h"
 
 #define POLLS_AT_ONCE 8
 #define EVERY_MS 10000
@@ -198,47 +197,6 @@ queue_tick(struct view *v, int64_t now_ms)
 		poll_more(v);
 }
 
-/* --- diagnosis --- */
-
-static void
-diagnosis_drop(void *p)
-{
-	destination_view_release(p);
-	free(p);
-}
-
-static int64_t
-diagnose_start(struct task *t, struct err *e)
-{
-	struct view *v = view_by_serial(t->app, t->view);
-
-	if (v == NULL)
-		return err_set(e, RC_CANCELLED, "the view was closed");
-	return destination_diagnose(t->app->j, t->server, data_of(v)->diagnosed, t->data, task_done, t, e);
-}
-
-static void
-diagnose_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct queue_data *d = v != NULL ? data_of(v) : NULL;
-
-	if (d == NULL)
-		return;
-	destination_view_release(&d->diagnosis);
-	memset(&d->diagnosis, 0, sizeof(d->diagnosis));
-	str_init(&d->diagnosis.diagnosis.evidence, 0);
-	xset(&d->diagnosis_error, NULL);
-	d->diagnosis_at = when_now();
-	d->pane_top = 0;
-	if (rc == 0) {
-		d->diagnosis = *(struct destination_view *)t->data;
-		memset(t->data, 0, sizeof(d->diagnosis));
-		str_init(&((struct destination_view *)t->data)->diagnosis.evidence, 0);
-	} else {
-		d->diagnosis_error = xasprintf("%s%s%s", e->text, e->hint[0] != '\0' ? "  Do: " : "", e->hint);
-	}
-}
-
 int64_t
 queue_server_of(const struct view *v, const char *key)
 {
@@ -251,35 +209,10 @@ queue_server_of(const struct view *v, const char *key)
 	return d->n > 0 ? d->v[0].server : 0;
 }
 
-static void
-act_diagnose(struct view *v)
-{
-	struct queue_data *d = data_of(v);
-	struct queue_group *g = queue_selected(v);
-
-	if (g == NULL)
-		return;
-	if (d->by != QUEUE_BY_DESTINATION) {
-		app_say(v->app, STYLE_NORMAL, "A test needs a destination: g groups by destination.");
-		return;
-	}
-	if (task_of_view(v, "test") != NULL) {
-		app_say(v->app, STYLE_NORMAL, "A test is running; Ctrl-C stops it.");
-		return;
-	}
-	xset(&d->diagnosed, g->key);
-	xset(&d->diagnosis_error, NULL);
-	d->diagnosis_at = 0;
-	struct task t = { .verb = "test", .server = queue_server_of(v, g->key), .view = v->serial, .start = diagnose_start,
-	    .end = diagnose_end, .data = xcalloc(1, sizeof(struct destination_view)), .drop = diagnosis_drop };
-	str_init(&((struct destination_view *)t.data)->diagnosis.evidence, 0);
-	task_run(v->app, &t);
-}
-
 /* --- drawing --- */
 
-static void
-age(char out[16], int64_t since)
+void
+queue_age(char out[16], int64_t since)
 {
 	when_ago(out, since > 0 ? when_now() - since : 0);
 	if (since <= 0)
@@ -318,7 +251,7 @@ draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bo
 	const char *reason = g->failure != NULL ? g->failure->title : g->deferred > 0 ? "unknown reason" : "on its way";
 	bool tls = g->failure != NULL && g->failure->tls;
 
-	age(old, g->oldest);
+	queue_age(old, g->oldest);
 	str_addf(&t, "%s%s", sel ? "> " : "  ", queue_marked(d, g->key) ? "* " : "  ");
 	if (a.w >= 90) {
 		trend(v, g->key, trend_text);
@@ -368,84 +301,6 @@ draw_groups(struct view *v, struct area a)
 }
 
 static void
-cause_lines(const struct queue_data *d, const struct queue_group *g, const struct failure *f, int width, struct lines *l)
-{
-	struct str t = STR_INIT;
-	bool live = d->diagnosed != NULL && strcmp(d->diagnosed, g->key) == 0 && d->diagnosis_at > 0 && d->diagnosis_error == NULL;
-
-	if (f != NULL) {
-		str_addf(&t, "%s%s   (sure: %s)", f->title, f->tls ? "" : "  (not TLS)",
-		    live && d->diagnosis.diagnosis.confidence != NULL ? d->diagnosis.diagnosis.confidence : "low, from the queue alone");
-		lines_wrap(l, STYLE_TITLE, width, 2, t.s);
-		str_reset(&t);
-		str_addf(&t, "%s (%s)", failure_side_name(f->side), f->name);
-		lines_field(l, STYLE_NORMAL, width, "Side", t.s);
-		if (!live)
-			lines_field(l, STYLE_NORMAL, width, "Cause", f->explain);
-	} else {
-		lines_add(l, STYLE_TITLE, g->deferred > 0 ? "No class of failure fits this reason" : "Nothing is wrong so far: it is on its way");
-	}
-	if (live && d->diagnosis.level != NULL)
-		lines_field(l, STYLE_NORMAL, width, "Our rule", d->diagnosis.level);
-	if (!live)
-		lines_field(l, STYLE_NORMAL, width, "Seen", g->reason);
-	if (f != NULL)
-		lines_field(l, STYLE_KEY, width, "Do", f->advice);
-	str_release(&t);
-}
-
-static void
-draw_pane(struct view *v, struct area a)
-{
-	struct queue_data *d = data_of(v);
-	const struct queue_group *g = queue_selected(v);
-	struct lines l = { NULL, 0 };
-	struct task *t = task_of_view(v, "test");
-	bool here = g != NULL && d->diagnosed != NULL && strcmp(d->diagnosed, g->key) == 0;
-	char ago[16];
-
-	if (g == NULL)
-		return;
-	const struct failure *f = here && d->diagnosis_at > 0 && d->diagnosis.diagnosis.failure != NULL ?
-	    d->diagnosis.diagnosis.failure : g->failure;
-	cause_lines(d, g, f, a.w, &l);
-	if (here && t != NULL) {
-		lines_wrap(&l, STYLE_UNKNOWN, a.w, 2, t->text[0] != '\0' ? t->text : "testing from the mail host and from here ...");
-	} else if (here && d->diagnosis_error != NULL) {
-		lines_wrap(&l, STYLE_BAD, a.w, 2, d->diagnosis_error);
-	} else if (here && d->diagnosis_at > 0) {
-		age(ago, d->diagnosis_at);
-		lines_addf(&l, STYLE_TITLE, "Evidence (tested %s ago)", ago);
-		struct str e = STR_INIT;
-		char *save = NULL;
-		str_add(&e, d->diagnosis.diagnosis.evidence.s);
-		for (char *p = e.len > 0 ? strtok_r(e.s, "\n", &save) : NULL; p != NULL; p = strtok_r(NULL, "\n", &save)) {
-			struct str one = STR_INIT;
-			str_addf(&one, "- %s", p);
-			lines_wrap(&l, STYLE_NORMAL, a.w, 2, one.s);
-			str_release(&one);
-		}
-		str_release(&e);
-		lines_field(&l, STYLE_NORMAL, a.w, "Seen", g->reason);
-		if (f != NULL)
-			lines_field(&l, STYLE_NORMAL, a.w, "Cause", f->explain);
-		if (d->diagnosis.from_host.n > 0 || d->diagnosis.from_host.verdict != NULL)
-			lines_add(&l, STYLE_TITLE, "From the mail host");
-		report_lines(&d->diagnosis.from_host, a.w, &l);
-		if (d->diagnosis.from_here.n > 0 || d->diagnosis.from_here.verdict != NULL)
-			lines_add(&l, STYLE_TITLE, "From here");
-		report_lines(&d->diagnosis.from_here, a.w, &l);
-	} else if (d->by == QUEUE_BY_DESTINATION) {
-		lines_add(&l, STYLE_KEY, "Enter tests it now, from the mail host and from here.");
-	}
-	d->pane_page = a.h;
-	lines_draw(&l, a, &d->pane_top);
-	if (d->pane_top + (size_t)a.h < l.n && a.h > 3)
-		draw_put(a, a.h - 1, a.w > 24 ? a.w - 17 : 0, 0, STYLE_KEY, " more: Tab, PgDn ");
-	lines_release(&l);
-}
-
-static void
 queue_draw(struct view *v, struct area a)
 {
 	static const char *const by[] = { "destination", "reason", "sender", "server" };
@@ -457,7 +312,7 @@ queue_draw(struct view *v, struct area a)
 		int h = a.h >= 6 ? a.h - 4 : a.h;
 		struct area top = { a.y, a.x, h, a.w }, rest = { a.y + h, a.x, a.h - h, a.w };
 		draw_groups(v, top);
-		draw_pane(v, rest);
+		diagnosis_draw(v, rest);
 		return;
 	}
 	int h = (int)d->list.n + 3, max = a.h / 2;
@@ -465,7 +320,7 @@ queue_draw(struct view *v, struct area a)
 	h = h > max ? max : h;
 	struct area top = { a.y, a.x, h, a.w }, rest = { a.y + h, a.x, a.h - h, a.w };
 	draw_groups(v, draw_box(top, title));
-	draw_pane(v, draw_box(rest, queue_selected(v) != NULL ? queue_selected(v)->key : "Why"));
+	diagnosis_draw(v, draw_box(rest, queue_selected(v) != NULL ? queue_selected(v)->key : "Why"));
 	v->page = d->rows;
 }
 
@@ -573,8 +428,8 @@ static bool on_group(const struct view *v) { return queue_selected(v) != NULL; }
 
 static const struct action queue_actions[] = {
 	{ K_ENTER, "test the destination", "test", "Why does it wait: joins the queue's words, log lines and live looks.",
-	  "mxseal diagnose SERVER DESTINATION", act_diagnose, on_destination, 0 },
-	{ 't', "test again", "test", "The same as Enter.", "mxseal diagnose SERVER DESTINATION", act_diagnose, on_destination,
+	  "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination, 0 },
+	{ 't', "test again", "test", "The same as Enter.", "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination,
 	  ACTION_QUIET },
 	{ 'g', "group by", "group", "By destination, by reason, by sender.", "mxseal queue --group reason", act_group, NULL, 0 },
 	{ ' ', "mark", "mark", "Marks the group; marks stay on their name when the list moves.", NULL, act_mark, on_group, 0 },
@@ -640,7 +495,7 @@ queue_state(const struct view *v, struct str *out)
 			taken = d->v[i].view.taken_at;
 	}
 	if (taken > 0) {
-		age(ago, taken);
+		queue_age(ago, taken);
 		str_addf(out, "%s%s ago", d->frozen ? "frozen, " : "", ago);
 	}
 }

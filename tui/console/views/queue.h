@@ -1,4 +1,4 @@
-/* Between the queue view and its acting half. */
+/* Between the queue view, its acting half and the diagnosis below it. */
 #ifndef TUI_CONSOLE_VIEWS_QUEUE_H
 #define TUI_CONSOLE_VIEWS_QUEUE_H
 
@@ -31,6 +31,11 @@ struct queue_group *queue_selected(const struct view *v);
 bool queue_marked(const struct queue_data *d, const char *key);
 int64_t queue_server_of(const struct view *v, const char *key);
 void queue_refresh(struct view *v);
+void queue_age(char out[16], int64_t since);
+
+/* --- diagnosis.c --- */
+void diagnosis_act(struct view *v);                        /* tests the selected destination */
+void diagnosis_draw(struct view *v, struct area a);        /* the lower pane */
 
 /* --- queue_act.c --- */
 void queue_act_view(struct view *v);
