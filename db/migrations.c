@@ -254,6 +254,26 @@ const struct migration migration_table[] = {
 	"CREATE INDEX acme_order_authority ON acme_order (authority);\n"
 	"CREATE INDEX acme_order_request ON acme_order (request);\n"
 },
+{ 6, "what waited, in cells of five minutes and of an hour",
+	"CREATE TABLE queue_cell (\n"
+	"	grouping TEXT NOT NULL CHECK (grouping IN ('destination', 'reason', 'sender', 'server')),\n"
+	"	key TEXT NOT NULL,\n"
+	"	span INTEGER NOT NULL,\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	at INTEGER NOT NULL,\n"
+	"	messages INTEGER NOT NULL, high INTEGER NOT NULL, oldest INTEGER NOT NULL,\n"
+	"	PRIMARY KEY (grouping, key, span, server, at)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE INDEX queue_cell_at ON queue_cell (span, at);\n"
+	"CREATE INDEX queue_cell_server ON queue_cell (server);\n"
+	/* nobody was watched before this: the marks of the servers are made up from the points themselves */
+	"INSERT INTO queue_cell (grouping, key, span, server, at, messages, high, oldest) "
+		"SELECT 'destination', destination, 3600, server, at - at % 3600, max(messages), max(messages), min(oldest) "
+		"FROM queue_point GROUP BY server, destination, at - at % 3600;\n"
+	"INSERT INTO queue_cell (grouping, key, span, server, at, messages, high, oldest) "
+		"SELECT 'server', '', 3600, server, at - at % 3600, max(messages), max(messages), min(oldest) "
+		"FROM queue_point GROUP BY server, at - at % 3600;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -179,6 +179,15 @@ const char *const statement_table[ST_COUNT] = {
 		"ORDER BY at",
 	[ST_QUEUE_PRUNE] = "DELETE FROM queue_point WHERE at < ?",
 
+	[ST_QUEUE_CELL_NOTE] = "INSERT INTO queue_cell (server, grouping, key, span, at, messages, high, oldest) VALUES (?, ?, ?, ?, ?, ?6, ?6, ?7) "
+		"ON CONFLICT (grouping, key, span, server, at) DO UPDATE SET messages = excluded.messages, oldest = excluded.oldest, "
+		"high = max(high, excluded.high)",
+	[ST_QUEUE_CELLS] = "SELECT at, sum(messages) AS messages, sum(high) AS high, min(nullif(oldest, 0)) AS oldest FROM queue_cell "
+		"WHERE grouping = ? AND key = ? AND span = ? AND at >= ? GROUP BY at ORDER BY at",
+	[ST_QUEUE_CELLS_OF] = "SELECT at, messages, high, oldest FROM queue_cell WHERE grouping = ? AND key = ? AND span = ? AND server = ? "
+		"AND at >= ? ORDER BY at",
+	[ST_QUEUE_CELLS_PRUNE] = "DELETE FROM queue_cell WHERE span = ? AND at < ?",
+
 	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, oldest, last_at FROM traffic WHERE server = ?1 AND direction = ?2 "
 		"ORDER BY clear DESC, messages DESC, peer",
 	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, messages, clear, oldest, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)",

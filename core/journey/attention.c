@@ -79,6 +79,31 @@ about_queue(struct journey *j, const struct server *sv, struct attention_list *o
 	free(text);
 }
 
+/* Held against the past of the destination itself (backing.c). */
+static void
+about_backing(struct journey *j, const struct server *sv, struct attention_list *out)
+{
+	char *fact = queue_backing_fact(sv->id), *text = NULL, *line, *save = NULL, ago[16], usual_text[64];
+	char destination[256];
+	long long messages, usual, since;
+	int days;
+
+	if (store_fact_get(j->store, fact, &text, NULL) == 0)
+		for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+			if (sscanf(line, "%255s %lld %lld %d %lld", destination, &messages, &usual, &days, &since) != 5)
+				continue;
+			when_ago(ago, when_now() - since);
+			if (usual == 0)
+				snprintf(usual_text, sizeof(usual_text), "%s none", days > 0 ? "usually" : "before that");
+			else
+				snprintf(usual_text, sizeof(usual_text), "%s no more than %lld", days > 0 ? "usually" : "before that", usual);
+			attention_add(out, '!', sv->id, "queue", xasprintf("%s: mail for %s backs up: %lld wait, %s; for %s now", sv->name,
+			    destination, messages, usual_text, ago));
+		}
+	free(fact);
+	free(text);
+}
+
 static void
 about_server(struct journey *j, const struct server *sv, struct attention_list *out)
 {
@@ -89,6 +114,7 @@ about_server(struct journey *j, const struct server *sv, struct attention_list *
 	about_push(j, sv, out);
 	about_drift(j, sv, out);
 	about_queue(j, sv, out);
+	about_backing(j, sv, out);
 }
 
 /* Does this virtual server show a certificate that an authority of ours has revoked? */

@@ -426,7 +426,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	int rc = -1;
 
 	job_say(ctx, "listing the queue");
-	if (poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
+	if (poll_queue(hj, h, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
 		goto out;
 	if ((group = group_of(&q.groups, d->destination)) != NULL)
 		take_own_words(group, &q.taken);

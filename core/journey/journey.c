@@ -37,6 +37,8 @@ journey_close(struct journey *j)
 		next = s->next;
 		host_close(s->host);
 		free(s->opened);
+		queue_mirror_free(s->queue);
+		free(s->queue_in_full);
 		secret_release(&s->login);
 		secret_release(&s->sudo);
 		free(s);
@@ -174,6 +176,7 @@ host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
 	if (s->host != NULL && (!host_alive(s->host) || !text_eq(s->opened, with))) {
 		host_close(s->host);
 		s->host = NULL;
+		xset(&s->queue_in_full, NULL);
 	}
 	free(s->opened);
 	s->opened = with;
@@ -198,6 +201,8 @@ host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
 	return rc;
 }
 
+#define NOTED_EVERY 60            /* seconds */
+
 /* Notes in the store how the attempt went, so that the tree can say it. */
 static void
 server_note(struct host_job *hj, int rc, const struct err *e)
@@ -206,6 +211,11 @@ server_note(struct host_job *hj, int rc, const struct err *e)
 
 	if (store_server_get(hj->journey->store, hj->server.id, &sv, NULL) == -1)
 		return;
+	/* looks at a queue come every few seconds: what they say again need not be written again */
+	if (rc == 0 && sv.trouble == NULL && text_eq(sv.transport, hj->transport) && when_now() - sv.tried_at < NOTED_EVERY) {
+		server_release(&sv);
+		return;
+	}
 	sv.tried_at = when_now();
 	xset(&sv.trouble, rc == 0 ? NULL : e->text);
 	xset(&sv.trouble_code, rc == 0 ? NULL : err_name(e->code));

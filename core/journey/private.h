@@ -14,6 +14,9 @@ struct slot {
 	struct host *host;               /* used by the running job only; so is */
 	char *opened;                    /* ... what it was opened with: a changed address means a new connection */
 	struct secret login, sudo;       /* asked for, main thread */
+	struct queue_mirror *queue;      /* what was last seen of its queue, or NULL; used by the running job only */
+	int64_t queue_noted_ms;          /* when what waits there was noted last; main thread */
+	char *queue_in_full;             /* why it cannot be looked at but in full, or NULL; so is */
 	struct slot *next;
 };
 
@@ -68,9 +71,17 @@ void end_forecast(struct way_end *end);
 
 /* --- queue.c --- */
 const struct mailsys *system_of(const struct server *sv);
-/* Streams the listing into a view (worker). */
-int poll_queue(struct host *h, const struct server *sv, enum queue_by by, const char *destination, size_t limit,
+/* Looks at the queue of the job's server so that it costs what has changed since the last look, or in full where that cannot
+ * be; messages of a destination are taken as well when asked for (worker). */
+int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, struct err *e);
+
+/* --- backing.c: what waits, over time --- */
+bool queue_note_due(const struct slot *s);
+/* Notes counts of all groupings (by enum queue_by) and what they mean for Needs attention (main thread). */
+int  queue_note(struct host_job *hj, const struct queue_view *v, const struct queue_groups *const groups[QUEUE_BY_SERVER], struct err *e);
+/* Lines "DESTINATION MESSAGES USUAL DAYS SINCE" of a fact: what backs up there; given away. */
+char *queue_backing_fact(int64_t server);
 
 /* --- diagnosis.c --- */
 /* Looks from the host, with its own resolver (worker). */

@@ -79,6 +79,7 @@ const struct mailsys mailsys_postfix = {
 	.more = files_more, .read = postfix_read,
 	.native = map_native_lines, .declines = map_declines,
 	.plan = postfix_plan, .touched = postfix_touched,
-	.queue_argv = queue_argv, .traffic = postfix_traffic_command, .attempts = postfix_attempts_command,
+	.queue_argv = queue_argv, .queue_look = postfix_queue_command,
+	.traffic = postfix_traffic_command, .attempts = postfix_attempts_command,
 	.way = postfix_way, .dead = postfix_dead,
 };

@@ -316,6 +316,8 @@ void watch_command(struct plan *p);
 
 /* --- postfix_traffic.c: who brought and took mail --- */
 void postfix_traffic_command(int days, struct command_list *out);
+/* --- postfix_queue.c --- */
+void postfix_queue_command(const char *const *words, size_t n, struct command_list *out);
 
 /* --- postfix_attempts.c: why deliveries to a domain failed --- */
 void postfix_attempts_command(const char *domain, size_t bytes, struct command_list *out);

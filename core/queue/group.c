@@ -176,6 +176,50 @@ sums_reason(struct sums *s, const char *text, size_t len)
 	return i;
 }
 
+uint32_t
+sums_reason_folded(struct sums *s, const char *folded, size_t n, const char *text, size_t len)
+{
+	return reason_add(s, folded, n, text, len);
+}
+
+static size_t
+age_of(int64_t arrival, int64_t now)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < QUEUE_AGES && now - arrival >= queue_ages[i].below; i++)
+		;
+	return i;
+}
+
+void
+sums_count(struct sums *s, const struct counted *c, uint32_t group, uint32_t reason, uint32_t n)
+{
+	struct tally *sum = &s->tally[group];
+
+	sum->recipients += n;
+	if (sum->last != c->serial) {
+		sum->last = c->serial;
+		sum->messages++;
+		sum->bytes += c->size;
+		sum->states[c->state]++;
+		if (c->arrival > 0) {
+			sum->ages[age_of(c->arrival, c->now)]++;
+			if (sum->oldest == 0 || c->arrival < sum->oldest)
+				sum->oldest = c->arrival;
+		}
+		if (c->state == QUEUE_DEFERRED && c->retry > 0 && (sum->next_retry == 0 || c->retry < sum->next_retry))
+			sum->next_retry = c->retry;
+	}
+	if (reason == NONE)
+		return;
+	if (sum->last_deferred != c->serial) {
+		sum->last_deferred = c->serial;
+		sum->deferred++;
+	}
+	sums_pair(s, group, reason, n);
+}
+
 const struct failure *
 sums_failure(struct sums *s, uint32_t reason)
 {
@@ -306,7 +350,7 @@ group_order(const void *a, const void *b)
 void
 sums_take(struct sums *s, struct queue_groups *out)
 {
-	uint32_t i, n = 0, *place = xcalloc(s->keys.n + 1u, sizeof(*place)), *groups_with;
+	uint32_t i, j, n = 0, *place = xcalloc(s->keys.n + 1u, sizeof(*place)), *groups_with;
 	struct queue_group *g;
 	size_t from, to;
 
@@ -323,7 +367,11 @@ sums_take(struct sums *s, struct queue_groups *out)
 		place[i] = (uint32_t)out->n;
 		g = &out->v[out->n++];
 		*g = (struct queue_group){ .key = xstrndup(s->keys.v[i].s, s->keys.v[i].len), .messages = t->messages,
-		    .recipients = t->recipients, .bytes = t->bytes, .oldest = t->oldest, .deferred = t->deferred };
+		    .recipients = t->recipients, .bytes = t->bytes, .oldest = t->oldest, .deferred = t->deferred, .next_retry = t->next_retry };
+		for (j = 0; j < QUEUE_STATES; j++)
+			g->states[j] = t->states[j];
+		for (j = 0; j < QUEUE_AGES; j++)
+			g->ages[j] = t->ages[j];
 	}
 	for (i = 0, n = 0; i < s->n_pair_slots; i++)
 		if (s->pairs[i].n != 0)
@@ -372,7 +420,7 @@ void
 queue_groups_merge(struct queue_groups *a, const struct queue_groups *b)
 {
 	struct texts keys;
-	uint32_t i, at, n = (uint32_t)a->n;
+	uint32_t i, at, k, n = (uint32_t)a->n;
 
 	texts_init(&keys, UINT32_MAX - 1, (uintptr_t)a);
 	for (i = 0; i < a->n; i++)
@@ -395,8 +443,14 @@ queue_groups_merge(struct queue_groups *a, const struct queue_groups *b)
 		to->recipients += from->recipients;
 		to->bytes += from->bytes;
 		to->deferred += from->deferred;
+		for (k = 0; k < QUEUE_STATES; k++)
+			to->states[k] += from->states[k];
+		for (k = 0; k < QUEUE_AGES; k++)
+			to->ages[k] += from->ages[k];
 		if (from->oldest > 0 && (to->oldest == 0 || from->oldest < to->oldest))
 			to->oldest = from->oldest;
+		if (from->next_retry > 0 && (to->next_retry == 0 || from->next_retry < to->next_retry))
+			to->next_retry = from->next_retry;
 		if (from->failure == to->failure)
 			to->failure_recipients += from->failure_recipients;
 		else if (from->failure != NULL && from->failure_recipients > to->failure_recipients) {

@@ -25,7 +25,10 @@ uint32_t texts_add(struct texts *t, const char *s, size_t len);
 const char *texts_keep(struct texts *t, const char *s, size_t len);   /* a copy that lives as long as t */
 void texts_release(struct texts *t);
 
-struct tally { int64_t messages, recipients, bytes, oldest, deferred, last, last_deferred; };
+struct tally {
+	int64_t messages, recipients, bytes, oldest, deferred, last, last_deferred, next_retry;
+	uint32_t states[QUEUE_STATES], ages[QUEUE_AGES];
+};
 struct reason { const char *example; const struct failure *failure; };
 
 /* How many recipients of a group have a reason. */
@@ -46,6 +49,10 @@ void sums_init(struct sums *s, enum queue_by by);
 uint32_t sums_group(struct sums *s, const char *key, size_t len);
 uint32_t sums_reason(struct sums *s, const char *text, size_t len);
 const struct failure *sums_failure(struct sums *s, uint32_t reason);
+/* A message, or some recipients of it, counts in a group. serial: other for each message. */
+struct counted { int64_t serial, arrival, size, retry, now; enum queue_state state; };
+void sums_count(struct sums *s, const struct counted *c, uint32_t group, uint32_t reason, uint32_t n);
+uint32_t sums_reason_folded(struct sums *s, const char *folded, size_t n, const char *text, size_t len);
 void sums_pair(struct sums *s, uint32_t group, uint32_t reason, uint32_t n);
 void sums_take(struct sums *s, struct queue_groups *out);
 void sums_release(struct sums *s);

@@ -5,10 +5,16 @@
 #include <string.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "reader.h"
 
 #define TOUCH_MAX (1024u * 1024) /* runs of recipients of one message */
+
+const char *const queue_state_names[QUEUE_STATES] = { "active", "deferred", "hold", "incoming" };
+const struct queue_age queue_ages[QUEUE_AGES] = {
+	{ "5m", 300 }, { "1h", 3600 }, { "6h", 6 * 3600 }, { "1d", 86400 }, { "older", INT64_MAX },
+};
 
 int
 queue_by_parse(enum queue_by *out, const char *word, struct err *e)
@@ -35,6 +41,7 @@ queue_reader_new(enum queue_by by, const char *server, const char *destination, 
 
 	q->by = by;
 	q->limit = limit;
+	q->now = when_now();
 	q->destination = xstrdup(destination);
 	for (p = q->destination; p != NULL && *p != '\0'; p++)
 		*p = (char)tolower((unsigned char)*p);
@@ -111,7 +118,8 @@ message_begin(struct queue_reader *q)
 	q->matched = 0;
 	q->in_recipients = false;
 	q->key = M_OTHER;
-	if (q->limit > 0) {
+	q->where = QUEUE_DEFERRED;
+	if (q->limit > 0 || q->mirror != NULL) {
 		str_reset(&q->id);
 		str_reset(&q->queue);
 		str_reset(&q->sender);
@@ -195,37 +203,46 @@ group_of(struct queue_reader *q, const struct touch *t)
 void
 message_end(struct queue_reader *q)
 {
+	struct counted c = { q->messages, q->arrival, q->size, 0, q->now, q->where };
 	uint32_t i, g;
 
+	if (q->mirror != NULL) {
+		mirror_take(q->mirror, q);
+		q->messages++;
+		return;
+	}
 	for (i = 0; i < q->n_touched; i++) {
 		const struct touch *t = &q->touched[i];
-		struct tally *sum;
-
 		g = group_of(q, t);
 		if (g == NONE) {
 			q->over = true;
 			continue;
 		}
-		sum = &q->sums.tally[g];
-		sum->recipients += t->n;
-		if (sum->last != q->messages) {
-			sum->last = q->messages;
-			sum->messages++;
-			sum->bytes += q->size;
-			if (q->arrival > 0 && (sum->oldest == 0 || q->arrival < sum->oldest))
-				sum->oldest = q->arrival;
-		}
-		if (t->reason == NONE)
-			continue;
-		if (sum->last_deferred != q->messages) {
-			sum->last_deferred = q->messages;
-			sum->deferred++;
-		}
-		sums_pair(&q->sums, g, t->reason, t->n);
+		sums_count(&q->sums, &c, g, t->reason, t->n);
 	}
 	q->messages++;
 	if (q->matched > 0 && keeping(q))
 		message_keep(q);
+}
+
+/* maildrop is on its way in; a name that we do not know is most likely mail that waits. */
+static enum queue_state
+state_of(const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < QUEUE_STATES; i++)
+		if (strlen(queue_state_names[i]) == len && memcmp(queue_state_names[i], s, len) == 0)
+			return (enum queue_state)i;
+	return len == 8 && memcmp(s, "maildrop", 8) == 0 ? QUEUE_INCOMING : QUEUE_DEFERRED;
+}
+
+void
+member_say(struct queue_reader *q, enum member key, const char *s)
+{
+	q->key = key;
+	string_value(q, s, strlen(s));
+	q->key = M_OTHER;
 }
 
 void
@@ -234,17 +251,18 @@ string_value(struct queue_reader *q, const char *s, size_t len)
 	switch (q->key) {
 	case M_ID:
 		q->has_id = true;
-		if (keeping(q))
+		if (keeping(q) || q->mirror != NULL)
 			set(&q->id, s, len);
 		break;
 	case M_QUEUE:
+		q->where = state_of(s, len);
 		if (keeping(q))
 			set(&q->queue, s, len);
 		break;
 	case M_SENDER:
 		if (keeping(q))
 			set(&q->sender, s, len);
-		if (q->by == QUEUE_BY_SENDER)
+		if (q->by == QUEUE_BY_SENDER || q->mirror != NULL)
 			q->sender_group = memrchr(s, '@', len) != NULL ? domain_group(q, s, len) : sums_group(&q->sums, s, len);
 		break;
 	case M_ADDRESS:
@@ -318,12 +336,11 @@ queue_messages_release(struct queue_messages *m)
 void
 queue_reader_free(struct queue_reader *q)
 {
-	struct str *strs[] = { &q->id, &q->queue, &q->sender, &q->address, &q->why, &q->first_address, &q->first_why };
-	size_t i;
-
 	if (q == NULL)
 		return;
-	for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++)
+	struct str *const strs[] = { &q->id, &q->queue, &q->sender, &q->address, &q->why, &q->first_address, &q->first_why };
+
+	for (size_t i = 0; i < sizeof(strs) / sizeof(strs[0]); i++)
 		str_release(strs[i]);
 	queue_messages_release(&q->taken);
 	sums_release(&q->sums);

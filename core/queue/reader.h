@@ -23,7 +23,10 @@ enum member { M_OTHER, M_QUEUE, M_ID, M_ARRIVAL, M_SIZE, M_SENDER, M_RECIPIENTS,
 /* A run of recipients with the same group and reason. */
 struct touch { uint32_t group, reason, n; };
 
+struct queue_mirror;
 struct queue_reader {
+	struct queue_mirror *mirror;  /* messages go there instead of being counted; NULL: none */
+	int64_t now;
 	enum queue_by by;
 	char *destination;
 	size_t limit;
@@ -47,6 +50,7 @@ struct queue_reader {
 	bool has_id;
 	int64_t arrival, size;
 	uint32_t sender_group;
+	enum queue_state where;
 	struct touch *touched;
 	uint32_t n_touched, max_touched;
 	uint32_t group, reason;       /* of the recipient being read */
@@ -67,6 +71,10 @@ void recipient_begin(struct queue_reader *q);
 void recipient_end(struct queue_reader *q);
 void string_value(struct queue_reader *q, const char *s, size_t len);
 void message_end(struct queue_reader *q);
+/* What string_value does with a member's value. */
+void member_say(struct queue_reader *q, enum member key, const char *s);
+/* mirror.c: a whole message. */
+void mirror_take(struct queue_mirror *m, const struct queue_reader *q);
 /* A line that is no message ends. */
 void line_cut(struct queue_reader *q);
 

@@ -280,12 +280,23 @@ struct queue_view {
 	int64_t taken_at, server, messages, bad_lines;
 	struct queue_groups groups;
 	struct queue_messages taken;     /* when asked for */
+	struct queue_look look;          /* how it was looked at */
+	char *note;                      /* why only a full listing tells about this queue; NULL: there is no such reason */
 };
 void queue_view_release(struct queue_view *v);
 /* Streams the queue of one server, groups it, notes it in the store. destination/limit: messages to take, or NULL, 0. */
 int64_t queue_poll(struct journey *j, int64_t server, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, journey_done_fn *done, void *arg, struct err *e);
-/* What to do with messages: "hold" "release" "retry" "delete" by queue id. */
+/* The messages of a group (key NULL: all) as they are at this moment; where only full listings are to be had, of a destination
+ * only. */
+int64_t queue_take(struct journey *j, int64_t server, enum queue_by by, const char *key, struct queue_ids *out, journey_done_fn *done,
+        void *arg, struct err *e);
+/* What to do with messages: "hold" "release" "retry" "delete". The queue is read again first: what has gone, or is another
+ * message by now, is not touched but counted. ids is copied. */
+struct queue_acted { size_t asked, gone, done; };
+int64_t queue_act_on(struct journey *j, int64_t server, const char *verb, const struct queue_ids *ids, struct queue_acted *out,
+        journey_done_fn *done, void *arg, struct err *e);
+/* The same by queue ids alone, without reading it again. */
 int64_t queue_act(struct journey *j, int64_t server, const char *verb, const char *const *ids, size_t n, journey_done_fn *done,
         void *arg, struct err *e);
 

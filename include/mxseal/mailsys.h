@@ -76,6 +76,9 @@ struct mailsys {
 	/* Of lines and files that are ours; a host's own record of its generations is part of the reading. */
 	void (*touched)(const struct reading *have, const struct own_text *own, size_t n, struct touched_list *out);
 	const char *const *queue_argv;            /* machine-readable queue listing */
+	/* The command that looks at the queue so that it costs what has changed; words as of queue_mirror_ask (mxseal/queue.h). NULL:
+	 * there is none, the listing is all there is. */
+	void (*queue_look)(const char *const *words, size_t n, struct command_list *out);
 	/* The command that prints what of the host's mail log core/maillog reads, of the last days; NULL: none known. */
 	void (*traffic)(int days, struct command_list *out);
 	/* The command that prints what of the log core/maillog/attempts.c reads: why deliveries to a domain failed, from at most so

@@ -7,16 +7,25 @@
 #include <stdint.h>
 #include "mxseal/err.h"
 #include "mxseal/failure.h"
+#include "mxseal/model.h"
 #include "mxseal/str.h"
 
 enum queue_by { QUEUE_BY_DESTINATION, QUEUE_BY_REASON, QUEUE_BY_SENDER, QUEUE_BY_SERVER };
 int queue_by_parse(enum queue_by *out, const char *word, struct err *e);
+
+/* Where a message is; what is still on its way to the queue manager (maildrop too) is incoming. */
+enum queue_state { QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_INCOMING, QUEUE_STATES };
+extern const char *const queue_state_names[QUEUE_STATES];
+enum { QUEUE_AGES = 5 };
+extern const struct queue_age { const char *name; int64_t below; } queue_ages[QUEUE_AGES];   /* seconds; the last has no end */
 
 struct queue_group {
 	char *key;                       /* domain, folded reason, sender domain, server */
 	int64_t messages, recipients, bytes;
 	int64_t oldest;                  /* arrival of the oldest, seconds since the epoch */
 	int64_t deferred;                /* of the messages: with a reason */
+	int64_t states[QUEUE_STATES], ages[QUEUE_AGES];   /* of the messages */
+	int64_t next_retry;              /* the earliest next attempt of those that are deferred; 0: not known */
 	const struct failure *failure;   /* class of the most frequent reason; NULL: none waits for a reason */
 	char *reason;                    /* as received; with names and numbers folded away when other groups have it as well */
 	int64_t failure_recipients;
@@ -46,8 +55,60 @@ int64_t queue_reader_bad_lines(const struct queue_reader *q);
 void queue_reader_taken(struct queue_reader *q, struct queue_messages *out);
 void queue_reader_free(struct queue_reader *q);
 
+/* --- mirror.c, mirror_read.c: what is known of a queue, kept between looks ---
+ *
+ * A full listing costs a host some forty times what the names of its messages cost. So a mirror remembers every message in some
+ * sixty bytes, and a look asks for names, then only for what is new, was moved or was tried again. What it then says equals a
+ * full listing, which is made the first time, when too much changed, when anything looks odd, and once an hour. */
+#define QUEUE_MIRROR_MAX 2000000     /* messages of one host; above that every look is a full listing */
+
+struct queue_mirror;
+struct queue_words { char **v; size_t n; };
+void queue_words_release(struct queue_words *w);
+
+struct queue_mirror *queue_mirror_new(void);
+void queue_mirror_free(struct queue_mirror *m);
+/* A look begins. now_ms: our own clock that never goes back. full: as if nothing were known. */
+void queue_mirror_begin(struct queue_mirror *m, int64_t now_ms, bool full);
+/* 1: words for the host's script (mailsys.queue_look), released by the caller; feed what it says and ask again. 0: the look is
+ * over, the mirror is as the queue was. -1: it cannot be had so; RC_LOCKED: another one reads that queue just now. */
+int  queue_mirror_ask(struct queue_mirror *m, struct queue_words *out, struct err *e);
+/* Any piece of what the host says. Never fails on bad input. -1: over the ceiling, the rest is not wanted. */
+int  queue_mirror_feed(struct queue_mirror *m, const char *mem, size_t len);
+/* As a reader would have grouped it. out is yours. */
+void queue_mirror_groups(struct queue_mirror *m, enum queue_by by, const char *server, struct queue_groups *out);
+int64_t queue_mirror_messages(const struct queue_mirror *m);
+int64_t queue_mirror_bad_lines(const struct queue_mirror *m);
+size_t queue_mirror_bytes(const struct queue_mirror *m);     /* of memory */
+/* How the last look was made: how many messages were read anew; full: all of them. */
+struct queue_look { bool full; int64_t messages, read, unread; };
+void queue_mirror_looked(const struct queue_mirror *m, struct queue_look *out);
+
+/* A set of messages, taken at one moment. A queue id may be given to another message later: that one arrived at another time. */
+struct queue_id { char id[24]; int64_t arrival; enum queue_state state; };
+struct queue_ids { struct queue_id *v; size_t n; };
+void queue_ids_release(struct queue_ids *ids);
+/* Those of a group; key NULL: all. */
+void queue_mirror_ids(struct queue_mirror *m, enum queue_by by, const char *key, struct queue_ids *out);
+/* Of a set, those that are still there; the others are counted. */
+size_t queue_mirror_still(struct queue_mirror *m, struct queue_ids *ids);
+/* A look at single messages of a destination (NULL: any), at most limit, in full words: ask and feed as above, then take. */
+void queue_mirror_pick(struct queue_mirror *m, const char *destination, size_t limit);
+void queue_mirror_picked(struct queue_mirror *m, struct queue_messages *out);
+
 /* Adds the groups of b into a (several servers in one view). */
 void queue_groups_merge(struct queue_groups *a, const struct queue_groups *b);
+
+/* --- backing.c: does mail for a destination back up? --- */
+/* How many messages at most wait for it on a usual day, from the hours of four weeks: own its cells of an hour, watched those of
+ * all mail of the server (in hours that are missing there nobody looked). days: on how many days that rests, 0: only on hours of
+ * the first ones. False: nothing is known. */
+bool queue_usual(const struct queue_cell_list *own, const struct queue_cell_list *watched, int64_t now, int64_t *usual, int *days);
+/* From how many on an alarm begins. */
+int64_t queue_too_many(int64_t usual);
+/* before: how many waited some ten minutes ago; already: there is an alarm. */
+struct queue_now { int64_t now, messages, oldest, before; };
+bool queue_backs_up(const struct queue_now *q, int64_t usual, bool already);
 
 /* A diagnosis: the class a reason has by itself, refined by what log lines of the same process and live probes say. */
 struct diagnosis {

@@ -95,6 +95,15 @@ int store_queue_note(struct store *st, int64_t server, const char *destination, 
 int store_queue_points(struct store *st, int64_t server, const char *destination, int64_t since, struct queue_point_list *out,
         struct err *e);
 
+/* What waited, in cells of five minutes (kept for three hours) and of an hour (kept for four weeks). grouping: "destination",
+ * "reason", "sender", or "server" with the key "" for all mail of it. */
+int store_queue_cell_note(struct store *st, int64_t server, const char *grouping, const char *key, int64_t at, int64_t messages,
+        int64_t oldest, struct err *e);
+/* span: QUEUE_CELL or QUEUE_HOUR. server 0: of all of them together. Oldest cell first. */
+int store_queue_cells(struct store *st, int64_t server, const char *grouping, const char *key, int span, int64_t since,
+        struct queue_cell_list *out, struct err *e);
+int store_queue_cells_prune(struct store *st, int64_t now, struct err *e);
+
 /* Who took and who brought mail, from the log: all of a server at once. direction: "in" or "out"; those with most messages without
  * TLS first. */
 int store_traffic_set(struct store *st, int64_t server, const struct traffic_list *l, struct err *e);

@@ -1,4 +1,4 @@
-/* queue, queue messages, hold, release, retry, delete; classify. */
+/* queue, queue messages; classify. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,9 +28,9 @@ poll_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 static void
 groups_print(const struct queue_groups *g, const char *by)
 {
-	const char *const head[] = { "MESSAGES", "OLDEST", by, "WHY", "SIDE" };
-	struct table t = { .head = head, .columns = 5 };
-	char ago[16];
+	const char *const head[] = { "MESSAGES", "OLDEST", "RETRY", by, "WHY", "SIDE" };
+	struct table t = { .head = head, .columns = 6 };
+	char ago[16], retry[16];
 	size_t i;
 
 	for (i = 0; i < g->n; i++) {
@@ -39,9 +39,11 @@ groups_print(const struct queue_groups *g, const char *by)
 		when_ago(ago, q->oldest > 0 ? when_now() - q->oldest : 0);
 		table_cell(&t, "%lld", (long long)q->messages);
 		table_cell(&t, "%s", ago);
+		when_ago(retry, q->next_retry - when_now() > 0 ? q->next_retry - when_now() : 0);
+		table_cell(&t, "%s", q->next_retry > 0 ? retry : "-");
 		table_cell(&t, "%s", q->key);
 		if (q->failure == NULL)
-			table_cell(&t, "-");
+			table_cell(&t, q->states[QUEUE_HOLD] == q->messages ? "on hold" : "-");
 		else
 			table_cell(&t, "%s%s", q->failure->title, q->failure->tls ? "" : " (not TLS)");
 		table_cell(&t, "%s", q->failure ? failure_side_name(q->failure->side) : "-");
@@ -92,8 +94,8 @@ static void
 add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
 {
 	queue_groups_merge(&sum->groups, &v->groups);
-	json_array_append_new(sum->servers, json_pack("{s:o,s:I,s:b}", "server", json_text(name), "messages",
-	    (json_int_t)v->messages, "unreachable", 0));
+	json_array_append_new(sum->servers, json_pack("{s:o,s:I,s:b,s:o}", "server", json_text(name), "messages",
+	    (json_int_t)v->messages, "unreachable", 0, "note", json_text(v->note)));
 	sum->counted++;
 	sum->messages += v->messages;
 	sum->bad += v->bad_lines;
@@ -164,31 +166,71 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 	return rc;
 }
 
-/* How many messages more wait for each destination than at the first look of the last hour. */
-static void
-add_trends(struct cli *c, const struct queue_groups *g, const json_t *servers, json_t *groups)
-{
-	int64_t now = when_now(), change;
-	struct queue_point_list l;
-	struct server sv;
-	size_t i, k;
-	bool known;
+#define TREND 12
 
-	/* the store remembers no more groups of one look */
-	for (i = 0; i < g->n && i < 1000; i++) {
-		for (k = 0, change = 0, known = false; k < json_array_size(servers); k++) {
-			sv = (struct server){ .id = 0 };
-			l = (struct queue_point_list){ NULL, 0 };
-			if (cli_server(c, json_string_value(json_object_get(json_array_get(servers, k), "server")), &sv, NULL) == 0 &&
-			    store_queue_points(journey_store(c->j), sv.id, g->v[i].key, now - 3600, &l, NULL) == 0 && l.n > 1) {
-				change += l.v[l.n - 1].messages - l.v[0].messages;
-				known = true;
-			}
-			free(l.v);
-			server_release(&sv);
-		}
-		json_object_set_new(json_array_get(groups, i), "trend", known ? json_integer(change) : json_null());
+static int64_t
+cell_at(const struct queue_cell_list *l, int64_t at)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->v[i].at == at)
+			return l->v[i].messages;
+	return -1;
+}
+
+/* How many messages more wait in a group than an hour ago, and how many it were in each five minutes since, oldest first; null
+ * where nobody looked. watched: cells of all mail of the servers. */
+static void
+trend_of(const struct queue_cell_list *own, const struct queue_cell_list *watched, int64_t now, json_t *group)
+{
+	int64_t at = now - now % QUEUE_CELL - (TREND - 1) * QUEUE_CELL, first = -1, last = -1, n;
+	json_t *history = json_array();
+	int i;
+
+	for (i = 0; i < TREND; i++, at += QUEUE_CELL) {
+		n = cell_at(own, at);
+		if (n < 0 && cell_at(watched, at) >= 0)
+			n = 0;
+		json_array_append_new(history, n < 0 ? json_null() : json_integer(n));
+		if (n >= 0 && first < 0)
+			first = n;
+		if (n >= 0)
+			last = n;
 	}
+	json_object_set_new(group, "trend", own->n > 1 ? json_integer(last - first) : json_null());
+	json_object_set_new(group, "history", history);
+}
+
+static void
+add_trends(struct cli *c, const struct queue_groups *g, enum queue_by by, const json_t *servers, json_t *groups)
+{
+	static const char *const names[] = { "destination", "reason", "sender", "server" };
+	struct queue_cell_list own, watched;
+	struct server sv = { .id = 0 };
+	int64_t now = when_now(), server = 0;
+	size_t i;
+
+	/* of one server, or of all of them together */
+	if (json_array_size(servers) == 1 && cli_server(c, json_string_value(json_object_get(json_array_get(servers, 0), "server")), &sv, NULL) == 0)
+		server = sv.id;
+	server_release(&sv);
+	if (store_queue_cells(journey_store(c->j), server, "server", "", QUEUE_CELL, now - TREND * QUEUE_CELL, &watched, NULL) == -1)
+		return;
+	/* the store remembers no more groups of one look */
+	for (i = 0; i < g->n && i < 200; i++) {
+		int64_t of = server;
+
+		if (by == QUEUE_BY_SERVER && cli_server(c, g->v[i].key, &sv, NULL) == 0)
+			of = sv.id;
+		server_release(&sv);
+		if (store_queue_cells(journey_store(c->j), of, names[by], by == QUEUE_BY_SERVER ? "" : g->v[i].key, QUEUE_CELL,
+		    now - TREND * QUEUE_CELL, &own, NULL) == -1)
+			continue;
+		trend_of(&own, &watched, now, json_array_get(groups, i));
+		free(own.v);
+	}
+	free(watched.v);
 }
 
 int
@@ -216,8 +258,8 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 || json_array_size(sum.servers) > 0) {
 		if (c->json) {
 			groups = groups_json(&sum.groups);
-			if (by == QUEUE_BY_DESTINATION && !args_has(a, "from"))
-				add_trends(c, &sum.groups, sum.servers, groups);
+			if (!args_has(a, "from"))
+				add_trends(c, &sum.groups, by, sum.servers, groups);
 			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
 			    groups, "bad_lines", (json_int_t)sum.bad));
 		} else if (sum.counted > 0) {
@@ -278,103 +320,6 @@ cmd_queue_messages(struct cli *c, const struct args *a, struct err *e)
 	table_print_unless(&t, c->json || rc == -1);
 	json_decref(rows);
 	queue_view_release(&v);
-	server_release(&sv);
-	return rc;
-}
-
-struct act_arg { int64_t server; const char *verb; const char *const *ids; size_t n; };
-
-static int64_t
-act_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
-{
-	struct act_arg *p = arg;
-
-	return queue_act(c->j, p->server, p->verb, p->ids, p->n, done, done_arg, e);
-}
-
-static int
-act(struct cli *c, const struct server *sv, const char *verb, const char *const *ids, size_t n, struct err *e)
-{
-	struct act_arg p = { sv->id, verb, ids, n };
-	int rc = n > 0 ? cli_job(c, sv->id, act_start, &p, e) : 0;
-
-	if (rc == 0 && c->json)
-		out_json(json_pack("{s:o,s:s,s:I}", "server", json_text(sv->name), "verb", verb, "messages", (json_int_t)n));
-	else if (rc == 0)
-		printf("%s: %s, %zu message%s\n", sv->name, verb, n, n == 1 ? "" : "s");
-	return rc;
-}
-
-static int
-act_on_words(struct cli *c, const struct args *a, const char *verb, struct err *e)
-{
-	struct server sv = { .id = 0 };
-	int rc = cli_server(c, a->words[0], &sv, e);
-
-	if (rc == 0)
-		rc = act(c, &sv, verb, (const char *const *)a->words + 1, a->n - 1, e);
-	server_release(&sv);
-	return rc;
-}
-
-int
-cmd_queue_hold(struct cli *c, const struct args *a, struct err *e)
-{
-	return act_on_words(c, a, "hold", e);
-}
-
-int
-cmd_queue_release(struct cli *c, const struct args *a, struct err *e)
-{
-	return act_on_words(c, a, "release", e);
-}
-
-int
-cmd_queue_delete(struct cli *c, const struct args *a, struct err *e)
-{
-	bool yes = args_has(a, "yes");
-
-	if (!yes && cli_confirm(c, &yes, e, "Delete %zu messages for good?", a->n - 1) == -1)
-		return -1;
-	if (!yes)
-		return err_set(e, RC_CANCELLED, "nothing was deleted");
-	return act_on_words(c, a, "delete", e);
-}
-
-/* All messages of a destination, by the ids they have at one moment. */
-static int
-retry_destination(struct cli *c, const struct server *sv, const char *destination, struct err *e)
-{
-	struct queue_view v = { .taken_at = 0 };
-	struct poll_arg p = { sv->id, QUEUE_BY_DESTINATION, destination, 10000, &v };
-	const char **ids = NULL;
-	size_t i;
-	int rc = cli_job(c, sv->id, poll_start, &p, e);
-
-	if (rc == 0) {
-		ids = calloc(v.taken.n + 1, sizeof(*ids));
-		for (i = 0; ids != NULL && i < v.taken.n; i++)
-			ids[i] = v.taken.v[i].id;
-		rc = act(c, sv, "retry", ids, ids ? v.taken.n : 0, e);
-	}
-	free(ids);
-	queue_view_release(&v);
-	return rc;
-}
-
-int
-cmd_queue_retry(struct cli *c, const struct args *a, struct err *e)
-{
-	struct server sv = { .id = 0 };
-	int rc;
-
-	if (args_has(a, "destination") == (a->n > 1))
-		return err_set(e, RC_USAGE, "say which messages: their ids, or --destination DOMAIN");
-	if (a->n > 1)
-		return act_on_words(c, a, "retry", e);
-	rc = cli_server(c, a->words[0], &sv, e);
-	if (rc == 0)
-		rc = retry_destination(c, &sv, args_get(a, "destination"), e);
 	server_release(&sv);
 	return rc;
 }

@@ -60,8 +60,12 @@ static const struct option queue_options[] = {
 static const struct option messages_options[] = {
 	{ "destination", "DOMAIN", "only messages for it", false },
 	{ "limit", "N", "at most so many (100)", false }, { NULL, NULL, NULL, false } };
-static const struct option retry_options[] = {
-	{ "destination", "DOMAIN", "all messages that wait for it", false }, { NULL, NULL, NULL, false } };
+#define GROUP_OPTIONS { "destination", "DOMAIN", "all messages for it, as they are at this moment", false }, \
+	{ "reason", "TEXT", "all that wait for this reason, as `queue --group reason` calls it", false }, \
+	{ "sender", "DOMAIN", "all from it", false }
+static const struct option group_options[] = { GROUP_OPTIONS, { NULL, NULL, NULL, false } };
+static const struct option delete_options[] = { GROUP_OPTIONS, { "yes", NULL, "do not ask", false },
+	{ "count", "N", "do not ask, but only if it are exactly so many", false }, { NULL, NULL, NULL, false } };
 static const struct option classify_options[] = {
 	{ "system", "NAME", "postfix, exim, opensmtpd, sendmail; guessed otherwise", false }, { NULL, NULL, NULL, false } };
 static const struct option probe_options[] = {
@@ -216,10 +220,10 @@ const struct cli_command commands[] = {
 	  "wanted, --leave lets it be until it changes again,\na push puts it back. FIELD is as listed (outbound.tls, "
 	  "smtp/outbound.tls), or all.", 0, 1000, STORE, drift_options, NULL, cmd_drift },
 	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
-	{ "queue hold", "SERVER ID...", "keep messages back", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_hold },
-	{ "queue release", "SERVER ID...", "let held messages go", NULL, 2, 1000, CHANGE, NULL, NULL, cmd_queue_release },
-	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 1000, CHANGE, retry_options, NULL, cmd_queue_retry },
-	{ "queue delete", "SERVER ID...", "delete messages for good", NULL, 2, 1000, CHANGE, yes_options, NULL, cmd_queue_delete },
+	{ "queue hold", "SERVER [ID...]", "keep messages back", NULL, 1, 100000, CHANGE, group_options, NULL, cmd_queue_hold },
+	{ "queue release", "SERVER [ID...]", "let held messages go", NULL, 1, 100000, CHANGE, group_options, NULL, cmd_queue_release },
+	{ "queue retry", "SERVER [ID...]", "try now", NULL, 1, 100000, CHANGE, group_options, NULL, cmd_queue_retry },
+	{ "queue delete", "SERVER [ID...]", "delete messages for good", NULL, 1, 100000, CHANGE, delete_options, NULL, cmd_queue_delete },
 	{ "queue", "[SERVER]...", "what waits, grouped, and why", NULL, 0, 1000, 0, queue_options, NULL, cmd_queue },
 	{ "classify", "[FILE]", "failure classes of log lines or delay reasons", NULL, 0, 1, 0, classify_options, NULL, cmd_classify },
 	{ "diagnose", "SERVER DESTINATION", "why mail for a destination waits, and whose side it is", NULL, 2, 2, STORE, NULL, NULL,

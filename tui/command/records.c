@@ -454,6 +454,29 @@ proofs_json(const struct push_report *r)
 
 /* --- queues and probes --- */
 
+static json_t *
+states_json(const struct queue_group *g)
+{
+	json_t *o = json_object();
+	size_t i;
+
+	for (i = 0; i < QUEUE_STATES; i++)
+		json_object_set_new(o, queue_state_names[i], json_integer(g->states[i]));
+	return o;
+}
+
+/* How many messages are younger than that, and not in an earlier one. */
+static json_t *
+ages_json(const struct queue_group *g)
+{
+	json_t *o = json_object();
+	size_t i;
+
+	for (i = 0; i < QUEUE_AGES; i++)
+		json_object_set_new(o, queue_ages[i].name, json_integer(g->ages[i]));
+	return o;
+}
+
 json_t *
 groups_json(const struct queue_groups *g)
 {
@@ -469,6 +492,9 @@ groups_json(const struct queue_groups *g)
 		json_object_set_new(o, "messages", json_integer(q->messages));
 		json_object_set_new(o, "recipients", json_integer(q->recipients));
 		json_object_set_new(o, "bytes", json_integer(q->bytes));
+		json_object_set_new(o, "states", states_json(q));
+		json_object_set_new(o, "ages", ages_json(q));
+		json_object_set_new(o, "next_retry", q->next_retry > 0 ? json_when(q->next_retry) : json_null());
 		json_object_set_new(o, "oldest_seconds", json_integer(age > 0 ? age : 0));
 		json_object_set_new(o, "class", q->failure ? json_text(q->failure->name) : json_null());
 		json_object_set_new(o, "tls", json_boolean(q->failure && q->failure->tls));

@@ -440,7 +440,7 @@ static const struct action queue_actions[] = {
 	{ 'v', "view messages", "messages", "Samples of the messages in this group.",
 	  "mxseal queue messages SERVER --destination D", queue_act_view, on_destination, 0 },
 	{ 'A', "act on messages", "act ...", "Retries, holds, releases or deletes the messages of the group, "
-	  "after a question with their number.", "mxseal queue retry|hold|release|delete SERVER ID...", queue_act_on, on_destination,
+	  "after a question with their number.", "mxseal queue retry|hold|release|delete SERVER ID...", queue_act_open, on_destination,
 	  ACTION_CHANGES },
 	{ 'f', "freeze", "freeze", "Stops refreshing, so that the list stands still.", NULL, act_freeze, NULL, 0 },
 	{ 'r', "read again", "refresh", "Reads the queues now.", "mxseal queue [SERVER]", queue_refresh, NULL, ACTION_QUIET },

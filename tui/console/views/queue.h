@@ -39,6 +39,6 @@ void diagnosis_draw(struct view *v, struct area a);        /* the lower pane */
 
 /* --- queue_act.c --- */
 void queue_act_view(struct view *v);
-void queue_act_on(struct view *v);
+void queue_act_open(struct view *v);
 
 #endif

@@ -190,7 +190,7 @@ verb_chosen(struct app *a, struct view *v, size_t index, const char *verb)
 }
 
 void
-queue_act_on(struct view *v)
+queue_act_open(struct view *v)
 {
 	struct choice_list l = { NULL, 0 };
 	struct queue_group *g = queue_selected(v);
