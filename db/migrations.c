@@ -254,6 +254,10 @@ const struct migration migration_table[] = {
 	"CREATE INDEX acme_order_authority ON acme_order (authority);\n"
 	"CREATE INDEX acme_order_request ON acme_order (request);\n"
 },
+{ 9, "traffic that waits, and the newest TLS of a peer",
+	"ALTER TABLE traffic ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE traffic ADD COLUMN newest TEXT;\n"
+},
 { 0, NULL, NULL }
 };
 

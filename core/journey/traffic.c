@@ -148,6 +148,8 @@ add_up(const struct traffic_list *l, const char *protocol, struct sum *s)
 		/* of a peer that was seen below the floor, it is not known how many of its messages were */
 		int64_t bad = protocol == NULL ? t->clear : too_old(t->oldest, protocol) ? t->messages - t->clear : 0;
 
+		if (t->messages == 0)            /* nothing got there, or came */
+			continue;
 		s->messages += t->messages;
 		s->peers++;
 		if (bad == 0)
