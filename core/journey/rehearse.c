@@ -51,6 +51,16 @@ rehearsal_release(struct rehearsal *r)
 }
 
 static void
+texts_free(char **v)
+{
+	size_t i;
+
+	for (i = 0; v[i] != NULL; i++)
+		free(v[i]);
+	free(v);
+}
+
+static void
 rehearsing_free(void *data)
 {
 	struct rehearsing *x = data;
@@ -58,7 +68,7 @@ rehearsing_free(void *data)
 	maillog_free(x->log);
 	looks_release(&x->looks);
 	rehearsal_release(&x->r);
-	words_free(x->logs);
+	texts_free(x->logs);
 	free(x);
 }
 
@@ -202,7 +212,7 @@ ways_of(struct rehearsing *x, struct host *h, const struct server *sv, const siz
 		ways_look(&x->looks, true, ways, h, sv, ctx);
 	if (rc == 0 && job_cancelled(ctx))
 		rc = err_set(e, RC_CANCELLED, "cancelled");
-	words_free(addresses);
+	texts_free(addresses);
 	free(asks);
 	return rc;
 }
