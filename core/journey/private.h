@@ -67,6 +67,10 @@ void looks_release(struct looks *l);
 /* Fills the fates of all ways; without look only what can be said without. */
 void ways_look(struct looks *l, bool look, struct mail_way_list *ways, struct host *h, const struct server *sv, struct job_ctx *ctx);
 
+/* --- traffic.c --- */
+struct maillog_figures;
+int traffic_keep(struct journey *j, int64_t server, int days, const struct maillog_figures *figures, struct err *e);
+
 /* --- route_fate.c --- */
 /* What becomes of mail at this next hop, by what a look at it saw. Fills fate and forecast. */
 void hop_forecast(struct way_hop *hop, const struct probe_report *seen);

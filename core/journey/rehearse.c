@@ -29,6 +29,7 @@ struct rehearsing {
 	size_t level;                    /* in out_levels; inbound in protocols, 0: require */
 	char **logs;
 	struct maillog *log;
+	struct maillog_figures figures;
 	struct rehearsal r, *out;
 	struct looks looks;
 };
@@ -66,6 +67,7 @@ rehearsing_free(void *data)
 	struct rehearsing *x = data;
 
 	maillog_free(x->log);
+	maillog_figures_release(&x->figures);
 	looks_release(&x->looks);
 	rehearsal_release(&x->r);
 	texts_free(x->logs);
@@ -309,7 +311,6 @@ rehearse_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 {
 	struct rehearsing *x = hj->data;
 	const struct mailsys *m = system_of(&hj->server);
-	struct maillog_figures f;
 	size_t i;
 	int rc = 0;
 
@@ -322,9 +323,8 @@ rehearse_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 		rc = maillog_file(x->log, x->logs[i], e);
 	if (rc == -1)
 		return -1;
-	maillog_figures(x->log, &f);
-	take_peers(x, &f);
-	maillog_figures_release(&f);
+	maillog_figures(x->log, &x->figures);
+	take_peers(x, &x->figures);
 	return x->inbound ? 0 : look_at_destinations(x, h, &hj->server, ctx, e);
 }
 
@@ -349,10 +349,10 @@ keep_sentence(struct journey *j, int64_t server, const struct rehearsal *r)
 			bad++;
 			messages += r->v[i].messages;
 		}
-	str_addf(&s, "A rehearsal of %s over the log of %d days: of %lld %s %lld would fail%s", r->level, r->days, (long long)r->peers,
+	str_addf(&s, "Rehearsed at %s, log of %d days: of %lld %s %lld would fail%s", r->level, r->days, (long long)r->peers,
 	    r->inbound ? "clients" : "destinations", (long long)bad, bad ? "" : ".");
 	if (bad > 0) {
-		str_addf(&s, ", %lld messages:", (long long)messages);
+		str_addf(&s, ", %lld message%s:", (long long)messages, messages == 1 ? "" : "s");
 		for (i = 0, bad = 0; i < r->n && bad < NAMED; i++)
 			if (r->v[i].outcome == REHEARSED_FAILS)
 				str_addf(&s, "%s %s (%lld)", bad++ ? "," : "", clean(r->v[i].peer), (long long)r->v[i].messages);
@@ -363,18 +363,20 @@ keep_sentence(struct journey *j, int64_t server, const struct rehearsal *r)
 	free(fact);
 }
 
-void
+int64_t
 rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out)
 {
 	char *fact = fact_name(server, level), *text = NULL, ago[16], *rest;
-	long long at;
+	int64_t at = 0;
 
-	if (store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL && (at = strtoll(text, &rest, 10)) > 0 && *rest == ' ') {
+	if (store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL && (at = strtoll(text, &rest, 10)) > 0 && *rest == ' ' &&
+	    out != NULL) {
 		when_ago(ago, when_now() - at);
 		str_addf(out, "%s (%s ago)", rest + 1, ago);
 	}
 	free(text);
 	free(fact);
+	return at;
 }
 
 static int
@@ -382,10 +384,11 @@ rehearse_finish(struct host_job *hj, int rc, struct err *e)
 {
 	struct rehearsing *x = hj->data;
 
-	(void)e;
+	if (rc == 0 && x->logs[0] == NULL) {     /* it is about this host only then */
+		keep_sentence(hj->journey, hj->server.id, &x->r);
+		rc = traffic_keep(hj->journey, hj->server.id, x->r.days, &x->figures, e);
+	}
 	if (rc == 0) {
-		if (x->logs[0] == NULL)          /* it is about this host only then */
-			keep_sentence(hj->journey, hj->server.id, &x->r);
 		*x->out = x->r;
 		memset(&x->r, 0, sizeof(x->r));
 	}

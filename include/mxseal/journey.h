@@ -343,8 +343,8 @@ int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *a
 /* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. RC_NOTFOUND: there
  * is nothing to except. */
 int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, struct str *said, struct err *e);
-/* What the last rehearsal of this level came to, appended as a sentence; nothing when there was none. */
-void rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
+/* When the last rehearsal of this level was, 0: never; out (may be NULL) gets what it came to as a sentence. */
+int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
