@@ -180,6 +180,32 @@ wait_for(struct flow *f, const char *url, struct acme_authorization *a, struct e
 	return rc;
 }
 
+/* Beside those that an earlier proof left there: they are to be taken away as well. */
+static void
+token_note(struct acme_order *o, const char *token)
+{
+	char *all;
+
+	acme_token_gone(o, token);               /* each stands there once */
+	all = o->token != NULL ? xasprintf("%s %s", o->token, token) : xstrdup(token);
+	free(o->token);
+	o->token = all;
+}
+
+void
+acme_token_gone(struct acme_order *o, const char *token)
+{
+	char **w = words_split(o->token, " ", NULL);
+	struct str left = STR_INIT;
+
+	for (size_t i = 0; w[i] != NULL; i++)
+		if (strcmp(w[i], token) != 0)
+			str_addf(&left, "%s%s", left.len > 0 ? " " : "", w[i]);
+	xset(&o->token, left.len > 0 ? left.s : NULL);
+	words_free(w);
+	str_release(&left);
+}
+
 /* Puts the proof up, says so, waits for the verdict; takes it away whatever came of it. */
 static int
 prove(struct flow *f, const char *url, struct acme_authorization *a, struct err *e)
@@ -199,7 +225,7 @@ prove(struct flow *f, const char *url, struct acme_authorization *a, struct err 
 	p.token = token;
 	p.answer = digest.len ? digest.s : answer.s;
 	if (rc == 0) {
-		xset(&f->o->token, token);
+		token_note(f->o, token);
 		rc = f->w->save(f->w->arg, e);
 	}
 	if (rc == 0) {

@@ -356,6 +356,7 @@ parse_time(const char *text, int64_t *out)
 int
 acme_parse_window(const char *mem, size_t len, int64_t *from, int64_t *until, struct err *e)
 {
+	int64_t start, end;
 	const json_t *w;
 	json_t *o;
 	int rc = -1;
@@ -363,9 +364,11 @@ acme_parse_window(const char *mem, size_t len, int64_t *from, int64_t *until, st
 	if (read_object(mem, len, "the renewal window", &o, e) == -1)
 		return -1;
 	w = json_object_get(o, "suggestedWindow");
-	if (parse_time(text_of(w, "start"), from) == 0 && parse_time(text_of(w, "end"), until) == 0 && *from > 0 && *from < *until)
+	if (parse_time(text_of(w, "start"), &start) == 0 && parse_time(text_of(w, "end"), &end) == 0 && start > 0 && start < end) {
+		*from = start;           /* one that is refused leaves what was known */
+		*until = end;
 		rc = 0;
-	else
+	} else
 		err_set(e, RC_PARSE, "the renewal window has no start before its end");
 	json_decref(o);
 	return rc;

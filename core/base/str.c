@@ -24,11 +24,13 @@ str_init(struct str *b, size_t ceiling)
 	b->ceiling = ceiling;
 }
 
-/* Makes room for len more bytes; false when that is over the ceiling. */
+/* Makes room for len more bytes; false when that is over the ceiling. It may be a secret that grows: what it leaves behind is
+ * wiped, which realloc would not do. */
 static bool
 str_room(struct str *b, size_t len)
 {
 	size_t ceiling = b->ceiling ? b->ceiling : STR_CEILING, cap;
+	char *roomy;
 
 	if (len > ceiling || b->len > ceiling - len) {
 		b->over = true;
@@ -39,8 +41,13 @@ str_room(struct str *b, size_t len)
 	cap = b->cap ? b->cap : 64;
 	while (cap < b->len + len + 1)
 		cap *= 2;
-	b->s = xrealloc(b->cap ? b->s : NULL, cap, 1);
-	b->s[b->len] = '\0';
+	roomy = xrealloc(NULL, cap, 1);
+	memcpy(roomy, b->s, b->len + 1);
+	if (b->cap) {
+		secret_wipe(b->s, b->cap);
+		free(b->s);
+	}
+	b->s = roomy;
 	b->cap = cap;
 	return true;
 }
@@ -160,28 +167,25 @@ io_error(struct err *e, const char *what, const char *path)
 int
 str_read_file(struct str *out, const char *path, size_t max, struct err *e)
 {
-	char buf[65536];
+	char buf[65536];                 /* wiped: it may be a key that is read */
 	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (fd == -1)
 		return io_error(e, "open", path);
-	while ((n = read(fd, buf, sizeof(buf))) != 0) {
+	while (rc == 0 && (n = read(fd, buf, sizeof(buf))) != 0) {
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1) {
-			io_error(e, "read", path);
-			close(fd);
-			return -1;
-		}
-		if (out->len + (size_t)n > max) {
-			close(fd);
-			return err_set(e, RC_LIMIT, "%s is larger than %zu bytes: that is not what it should be", clean(path), max);
-		}
-		str_addn(out, buf, (size_t)n);
+		if (n == -1)
+			rc = io_error(e, "read", path);
+		else if (out->len + (size_t)n > max)
+			rc = err_set(e, RC_LIMIT, "%s is larger than %zu bytes: that is not what it should be", clean(path), max);
+		else
+			str_addn(out, buf, (size_t)n);
 	}
+	secret_wipe(buf, sizeof(buf));
 	close(fd);
-	return 0;
+	return rc;
 }
 
 static int

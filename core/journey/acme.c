@@ -90,8 +90,15 @@ static int
 save_here(void *arg, struct err *e)
 {
 	struct order *o = arg;
+	int64_t request = o->r->id, request_rev = o->r->rev, order = o->row.id, order_rev = o->row.rev;
 
-	return store_tx(o->j->store, save_body, o, e);
+	if (store_tx(o->j->store, save_body, o, e) == 0)
+		return 0;
+	o->r->id = request;                      /* nothing of it is in the store */
+	o->r->rev = request_rev;
+	o->row.id = order;
+	o->row.rev = order_rev;
+	return -1;
 }
 
 static int
@@ -165,23 +172,24 @@ unprove(void *arg, const struct acme_proof *p)
 		rc = detail != NULL ? on_host(o, "challenge_drop", detail, p->token, NULL, NULL, &e)
 		    : on_host(o, "challenge_hush", NULL, NULL, NULL, NULL, &e);
 	if (rc == 0)
-		xset(&o->row.token, NULL);
+		acme_token_gone(&o->row, p->token);
 	else
 		log_line("%s: the proof for %s could not be taken away: %s", o->hj->server.name, clean(p->domain), clean(e.text));
 }
 
-/* A proof that a console which was killed left in the web root. */
+/* Proofs in the web root that a console which was killed left there, or that could not be taken away. */
 static void
 drop_left(struct order *o)
 {
 	const char *detail;
+	bool files = strcmp(acme_challenge_kind(o->a.challenge, &detail), "http-01") == 0 && detail != NULL;
+	char **w = words_split(o->row.token, " ", NULL);
 	struct err e;
 
-	if (o->row.token == NULL)
-		return;
-	if (strcmp(acme_challenge_kind(o->a.challenge, &detail), "http-01") != 0 || detail == NULL ||
-	    on_host(o, "challenge_drop", detail, o->row.token, NULL, NULL, &e) == 0)
-		xset(&o->row.token, NULL);
+	for (size_t i = 0; w[i] != NULL; i++)
+		if (!files || on_host(o, "challenge_drop", detail, w[i], NULL, NULL, &e) == 0)
+			acme_token_gone(&o->row, w[i]);
+	words_free(w);
 }
 
 int
@@ -288,7 +296,7 @@ join_done(void *arg, int rc, const struct err *e)
 	if (rc == 0)
 		rc = store_authority_save(g->j->store, &g->a, &own);
 	if (note_activity(g->j, NULL, "authority-add", rc, &own, text) == -1 && rc == 0)
-		rc = err_set(&own, RC_DB, "the authority was added, but the activity could not be written");
+		rc = err_wrap(&own, "the authority was added, but the activity could not be written");
 	if (rc == 0)
 		*g->id = g->a.id;
 	free(text);
@@ -399,8 +407,13 @@ asking_done(void *arg, int rc, const struct err *e)
 	struct asking *g = arg;
 	struct err own = e != NULL ? *e : (struct err){ .code = RC_OK };
 
-	if (rc == 0)
-		rc = store_acme_order_save(g->j->store, &g->row, &own);
+	struct err unsaved;
+
+	/* one that does not answer says when to ask again as well, if not when to renew */
+	if (store_acme_order_save(g->j->store, &g->row, &unsaved) == -1 && rc == 0) {
+		own = unsaved;
+		rc = -1;
+	}
 	g->done(g->arg, rc, &own);
 }
 
@@ -410,13 +423,15 @@ certificate_window_ask(struct journey *j, int64_t certificate, journey_done_fn *
 	struct job job = { .title = "renewal window", .work = asking_work, .done = asking_done, .drop = asking_free };
 	struct asking *g = xcalloc(1, sizeof(*g));
 	struct certificate c = { .id = 0 };
-	int64_t id = 0;
+	int64_t id = store_certificate_get(j->store, certificate, &c, e);
+	int known = 0;
 
 	job.arg = g;
-	if (store_certificate_get(j->store, certificate, &c, e) == -1)
+	if (id == 0 && c.request != 0 && c.authority != 0)
+		known = store_acme_order_of(j->store, c.request, &g->row, e);
+	if (known == -1 || (known == 1 && store_authority_get(j->store, c.authority, &g->a, e) == -1))
 		id = -1;
-	else if (c.request != 0 && c.authority != 0 && store_acme_order_of(j->store, c.request, &g->row, e) == 1 &&
-	    g->row.ask_again <= when_now() && store_authority_get(j->store, c.authority, &g->a, e) == 0 && g->a.directory != NULL) {
+	else if (known == 1 && g->row.ask_again <= when_now() && g->a.directory != NULL) {
 		g->j = j;
 		g->pem = xstrdup(c.pem);
 		g->done = done;

@@ -7,6 +7,19 @@
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
 
+/* It signs here: one whose key is an account's elsewhere cannot. */
+static int
+is_own(const struct authority *a, struct err *e)
+{
+	return text_eq(a->kind, "own") ? 0 : err_set(e, RC_INVALID, "%s is no authority of our own", clean(a->name));
+}
+
+int
+own_authority_get(struct journey *j, int64_t id, struct authority *out, struct err *e)
+{
+	return store_authority_get(j->store, id, out, e) == -1 ? -1 : is_own(out, e);
+}
+
 int
 authority_add_own(struct journey *j, const struct authority_wish *wish, const char *parent, int64_t *id, struct err *e)
 {
@@ -22,7 +35,7 @@ authority_add_own(struct journey *j, const struct authority_wish *wish, const ch
 	if (subject_field_check("cn", w.cn, e) == -1)
 		goto out;
 	if (!text_empty(parent)) {
-		if (store_authority_by_name(j->store, parent, &above, e) == -1)
+		if (store_authority_by_name(j->store, parent, &above, e) == -1 || is_own(&above, e) == -1)
 			goto out;
 		w.parent = &above;
 	}
@@ -89,12 +102,8 @@ authority_renew_own(struct journey *j, int64_t authority, int days, struct err *
 	char date[16];
 	int rc = -1;
 
-	if (store_authority_get(j->store, authority, &a, e) == -1 || store_authorities(j->store, &l, e) == -1)
+	if (own_authority_get(j, authority, &a, e) == -1 || store_authorities(j->store, &l, e) == -1)
 		goto out;
-	if (text_empty(a.sealed_key)) {
-		err_set(e, RC_INVALID, "%s is no authority of our own: it cannot be renewed here", clean(a.name));
-		goto out;
-	}
 	above = above_of(&l, &a);
 	authority_limits(&a, &permits, &root);
 	if (above == NULL && !root) {
@@ -130,7 +139,7 @@ authority_sign(struct journey *j, int64_t authority, const char *csr_pem, struct
 	struct str text = STR_INIT;
 	int rc = -1;
 
-	if (store_authority_get(j->store, authority, &a, e) == -1)
+	if (own_authority_get(j, authority, &a, e) == -1)
 		goto out;
 	if (!journey_has_passphrase(j)) {
 		err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", a.name);
@@ -158,9 +167,9 @@ authority_ready(struct journey *j, const char *name, struct err *e)
 	struct authority a = { .id = 0 };
 	int rc = store_authority_by_name(j->store, name, &a, e);
 
-	if (rc == 0 && !text_eq(a.kind, "own"))
-		rc = err_set(e, RC_INVALID, "%s is no authority of our own", clean(a.name));
-	else if (rc == 0 && !journey_has_passphrase(j))
+	if (rc == 0)
+		rc = is_own(&a, e);
+	if (rc == 0 && !journey_has_passphrase(j))
 		rc = err_set(e, RC_PASSPHRASE, "the key of %s is sealed: its passphrase is needed", clean(a.name));
 	else if (rc == 0 && (rc = authority_opens(&a, &j->passphrase, when_now(), e)) == -1)
 		passphrase_wrong(j, e);

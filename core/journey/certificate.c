@@ -188,6 +188,12 @@ process_body(struct store *st, void *arg, struct err *e)
 	if (store_certificate_by_sha256(st, p->c->sha256, &old, NULL) == 0) {
 		p->c->id = old.id;               /* the same answer once more */
 		p->c->rev = old.rev;
+		if (!text_empty(old.sealed_key)) {       /* imported since: the only copy of its key may be this one */
+			xset(&p->c->sealed_key, old.sealed_key);
+			xset(&p->c->key_path, old.key_path);
+			p->c->key_server = old.key_server;
+			p->c->created_at = old.created_at;
+		}
 	}
 	if (store_certificate_save(st, p->c, e) == -1)
 		goto out;

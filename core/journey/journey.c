@@ -103,13 +103,16 @@ journey_has_passphrase(const struct journey *j)
 }
 
 int
-note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text)
+note_activity(struct journey *j, const char *server, const char *verb, int rc, struct err *e, const char *text)
 {
 	struct err own;
 
 	log_line("%s %s %s: %s", server ? server : "-", verb, rc == 0 ? "ok" : err_name(e->code), rc == 0 ? text : e->text);
-	return store_activity_add(j->store, server, verb, rc == 0 ? "ok" : err_name(e->code), &own, "%s",
-	    rc == 0 ? text : e->text);
+	if (store_activity_add(j->store, server, verb, rc == 0 ? "ok" : err_name(e->code), &own, "%s", rc == 0 ? text : e->text) == 0)
+		return 0;
+	if (rc == 0 && e != NULL)
+		*e = own;                        /* what failed before is the worse news */
+	return -1;
 }
 
 /* --- jobs on a host --- */

@@ -29,7 +29,7 @@ authority_policy(struct journey *j, int64_t authority, const char *policy, struc
 		err_set(e, RC_INVALID, "\"%s\" is no policy", clean(policy));
 		return err_hint(e, "always: sign at once; ask: wait until somebody approves");
 	}
-	if (store_authority_get(j->store, authority, &a, e) == 0) {
+	if (own_authority_get(j, authority, &a, e) == 0) {
 		xset(&a.policy, policy);
 		text = xasprintf("%s: %s", a.name, policy);
 		rc = store_authority_save(j->store, &a, e);
@@ -45,7 +45,7 @@ bool
 authority_asks(struct journey *j, const char *name)
 {
 	struct authority a = { .id = 0 };
-	bool asks = store_authority_by_name(j->store, name, &a, NULL) == 0 && text_eq(a.policy, "ask");
+	bool asks = store_authority_by_name(j->store, name, &a, NULL) == 0 && text_eq(a.kind, "own") && text_eq(a.policy, "ask");
 
 	authority_release(&a);
 	return asks;
@@ -79,7 +79,7 @@ authority_submit(struct journey *j, int64_t authority, int64_t request, const vo
 	struct str text = STR_INIT;
 	int rc = -1;
 
-	if (store_authority_get(j->store, authority, &a, e) == -1 || csr_read(mem, len, &r, e) == -1)
+	if (own_authority_get(j, authority, &a, e) == -1 || csr_read(mem, len, &r, e) == -1)
 		goto out;
 	s.who = xstrdup(store_who(j->store));
 	str_addf(&text, "%s%s%s", r.subject.cn ? r.subject.cn : "", r.subject.o ? ", " : "", r.subject.o ? r.subject.o : "");
@@ -119,7 +119,7 @@ authority_submit_file(struct journey *j, int64_t authority, const char *path, in
 static int
 pending_one(struct journey *j, int64_t id, struct submission *s, struct authority *a, struct err *e)
 {
-	if (store_submission_get(j->store, id, s, e) == -1 || store_authority_get(j->store, s->authority, a, e) == -1)
+	if (store_submission_get(j->store, id, s, e) == -1 || own_authority_get(j, s->authority, a, e) == -1)
 		return -1;
 	if (text_eq(s->state, "pending"))
 		return 0;
@@ -148,6 +148,7 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	struct issued row = { .id = 0 };
 	struct request r = { .id = 0 };
 	struct str text = STR_INIT;
+	struct err own;
 	int64_t certificate = 0;
 	int rc = -1;
 
@@ -164,12 +165,13 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	if (store_tx(j->store, issue_body, &(struct decision){ j, &s, &row }, e) == -1)
 		goto out;
 	str_addf(&text, "submission #%lld: %s issued %s, serial %s", (long long)s.id, a.name, row.subject, row.serial);
-	if (note_activity(j, NULL, "authority-issue", 0, e, text.s) == -1)
-		goto out;
+	rc = 0;                                  /* it is issued: what fails from here on does not take that back */
 	str_addf(summary, "%s issued %s, serial %s.\n", a.name, row.subject, row.serial);
-	rc = 0;
-	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending"))
-		rc = certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, e);
+	if (note_activity(j, NULL, "authority-issue", 0, &own, text.s) == -1)
+		str_addf(summary, "! the activity could not be written: %s\n", own.text);
+	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending") &&
+	    certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, &own) == -1)
+		str_addf(summary, "! it is not assigned: %s\n", own.text);
 out:
 	submission_release(&s);
 	authority_release(&a);
@@ -222,7 +224,7 @@ authority_revoke(struct journey *j, int64_t authority, const char *serial, const
 		err_hint(e, "%s", words.s);
 		goto out;
 	}
-	if (store_authority_get(j->store, authority, &a, e) == -1 ||
+	if (own_authority_get(j, authority, &a, e) == -1 ||
 	    store_issued_by_serial(j->store, authority, serial, &row, e) == -1 ||
 	    store_issued_revoke(j->store, row.id, when_now(), why->name, e) == -1)
 		goto out;
@@ -244,7 +246,7 @@ authority_make_crl(struct journey *j, int64_t authority, int days, struct str *p
 	size_t i;
 	int rc = -1;
 
-	if (store_authority_get(j->store, authority, &a, e) == -1 || store_issued(j->store, authority, &l, e) == -1 ||
+	if (own_authority_get(j, authority, &a, e) == -1 || store_issued(j->store, authority, &l, e) == -1 ||
 	    needs_passphrase(j, &a, e) == -1)
 		goto out;
 	if (authority_crl(&a, &j->passphrase, &l, a.crl_number + 1, days, when_now(), pem, e) == -1) {

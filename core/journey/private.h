@@ -159,6 +159,8 @@ int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e)
 char *vserver_full_name(struct journey *j, int64_t id);
 
 /* --- authority.c --- */
+/* For what only an authority of our own does. RC_INVALID: it is an ACME one. */
+int own_authority_get(struct journey *j, int64_t id, struct authority *out, struct err *e);
 /* Could it sign now? Asked before a key is made on the host for a request that nobody would sign. RC_PASSPHRASE: ask. */
 int authority_ready(struct journey *j, const char *name, struct err *e);
 
@@ -208,7 +210,8 @@ char *file_troubles_fact(int64_t server);
 char *mx_names_fact(int64_t server);
 char *by_sni_fact(int64_t server);                  /* set: the certificate served depends on the name asked for */
 
-/* Writes a row of activity; a failure to write it is itself an error. */
-int note_activity(struct journey *j, const char *server, const char *verb, int rc, const struct err *e, const char *text);
+/* Writes a row of activity: text, or the error that e is when rc is -1. A failure to write it is itself an error, which e says
+ * unless it says one already. */
+int note_activity(struct journey *j, const char *server, const char *verb, int rc, struct err *e, const char *text);
 
 #endif

@@ -183,7 +183,7 @@ make_done(struct journey *j, struct make *m, const char *server, int rc, struct 
 		rc = make_send(j, m, &a, &text, e);
 	}
 	if (note_activity(j, server, m->verb, rc, e, rc == 0 ? text.s : "") == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "the request was made, but the activity could not be written");
+		rc = err_wrap(e, "the request was made, but the activity could not be written");
 	if (rc == 0)
 		str_addn(m->result, text.s, text.len);
 	if (rc == 0 && m->r.authority == 0)

@@ -415,7 +415,7 @@ push_finish(struct host_job *hj, int rc, struct err *e)
 	str_reset(&text);
 	str_addf(&text, "generation %lld %s", (long long)p->report.generation, p->record.result);
 	if (note_activity(j, hj->server.name, "push", rc, e, text.s) == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "the push is %s, but the activity could not be written", p->record.result);
+		rc = err_wrap(e, "the push is %s, but the activity could not be written", p->record.result);
 	if (p->report_out != NULL) {
 		*p->report_out = p->report;
 		memset(&p->report, 0, sizeof(p->report));
@@ -496,7 +496,7 @@ after_finish(struct host_job *hj, int rc, struct err *e, const char *verb, const
 		(void)looked_store(hj->journey, hj->server.id, &p->looked, NULL);
 	snprintf(text, sizeof(text), "generation %lld", (long long)p->report.generation);
 	if (note_activity(hj->journey, hj->server.name, verb, rc, e, text) == -1 && rc == 0)
-		rc = err_set(e, RC_DB, "done, but the activity could not be written");
+		rc = err_wrap(e, "done, but the activity could not be written");
 	if (p->report_out != NULL) {
 		*p->report_out = p->report;
 		memset(&p->report, 0, sizeof(p->report));

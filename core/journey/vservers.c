@@ -354,34 +354,39 @@ vserver_run(struct journey *j, int64_t vserver, const char *run, struct str *sai
 	struct vserver vs = { .id = 0 };
 	struct server sv = { .id = 0 };
 	struct str text = STR_INIT;
+	bool stays;
 	int rc = -1;
 
 	if (store_vserver_get(j->store, vserver, &vs, e) == -1 || store_server_get(j->store, vs.server, &sv, e) == -1)
 		goto out;
-	if (vs.port == 0) {
-		err_set(e, RC_INVALID, "%s/%s listens nowhere, so there is nothing to start, stop or pause", sv.name, clean(vs.name));
-		goto out;
-	}
-	if (text_eq(vs.ours, "removed") && strcmp(run, "started") != 0) {
+	stays = text_eq(vs.ours, "removed");
+	if (stays && strcmp(run, "started") != 0) {
 		err_set(e, RC_INVALID, "%s/%s is to be removed by the next push", sv.name, clean(vs.name));
 		err_hint(e, "mxseal vs start %s/%s keeps it", sv.name, vs.name);
 		goto out;
 	}
-	if (text_eq(vs.ours, "removed")) {
-		xset(&vs.ours, vs.listen_wanted != NULL ? "added" : NULL);
-		str_addf(said, "%s/%s stays.\n", sv.name, vs.name);
+	if (vs.port == 0 && !stays) {
+		err_set(e, RC_INVALID, "%s/%s listens nowhere, so there is nothing to start, stop or pause", sv.name, clean(vs.name));
+		goto out;
 	}
-	xset(&vs.run_wanted, run);
-	str_addf(&text, "%s/%s: %s", sv.name, vs.name, run);
+	if (stays)
+		xset(&vs.ours, vs.listen_wanted != NULL ? "added" : NULL);
+	if (vs.port != 0)
+		xset(&vs.run_wanted, run);
+	str_addf(&text, "%s/%s: %s", sv.name, vs.name, vs.port != 0 ? run : "stays");
 	if (store_edit_begin(j->store, e) == -1)
 		goto out;
 	rc = store_vserver_save(j->store, &vs, e);
 	if (rc == 0)
 		rc = note_activity(j, sv.name, "vs-run", 0, e, text.s);
 	rc = store_edit_end(j->store, rc, e, "%s", text.s);
-	if (rc == 0 && vs.present && text_eq(vs.run ? vs.run : "started", run))
+	if (rc == 0 && stays)
+		str_addf(said, "%s/%s stays.\n", sv.name, vs.name);
+	if (rc == -1 || vs.port == 0)
+		goto out;
+	if (vs.present && text_eq(vs.run ? vs.run : "started", run))
 		str_addf(said, "%s/%s is %s on the host already.\n", sv.name, vs.name, run);
-	else if (rc == 0)
+	else
 		str_addf(said, "%s/%s is to be %s. A push does it: then %s.\n", sv.name, vs.name, run, effect(run));
 out:
 	vserver_release(&vs);

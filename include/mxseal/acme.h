@@ -55,6 +55,8 @@ struct acme_ways {
 	int  (*prove)(void *arg, const struct acme_proof *p, struct err *e);
 	void (*unprove)(void *arg, const struct acme_proof *p);
 };
+/* Takes a token out of acme_order.token. */
+void acme_token_gone(struct acme_order *o, const char *token);
 /* The words that acme_order.state takes on the way, in order, ended by NULL. */
 extern const char *const acme_steps[];
 /* Carries an order through, from wherever it was left (o->url), or places it anew. kind: of the proofs. names: blank between,

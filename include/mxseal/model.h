@@ -169,7 +169,7 @@ struct acme_order {
 	int64_t id, rev, authority, request;
 	char *url;                /* of the order, NULL: none is known to be there */
 	char *state;              /* the step that was begun last: a word of acme_steps; "done" */
-	char *token;              /* of a proof that may still lie in the web root of the host, or NULL */
+	char *token;              /* of proofs that may still lie in the web root of the host, blank between, or NULL */
 	char *trouble;            /* why it failed, or NULL */
 	int64_t created_at, changed_at;
 	/* when the authority would like to see the certificate renewed (ARI, RFC 9773); 0: it never said */

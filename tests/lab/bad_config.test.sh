@@ -4,7 +4,7 @@
 # The trial run on the host leaves nothing: no process, no file, no queue entry, no complaint in the host's log, also when it is
 # killed. Prints a table of what stopped what.
 #   usage: bad_config.test.sh [good|bad|trace [PATTERN]]     only these, and only those whose name matches
-# The good ones are pushed to another host meanwhile.
+# The good ones are pushed to another host meanwhile, and what a trial run leaves is looked for there.
 # shellcheck source=tests/lab/test.sh
 . "$(dirname "$(readlink -f "$0")")/test.sh"
 part=${1:-all} pattern=${2:-.} host=mx1 self=$(readlink -f "$0")
@@ -160,9 +160,10 @@ set_vs() { local vs=$1; shift; quiet vs set "$vs" "$@" --yes; }
 own_certificate() { quiet cert request "$1" --cn "$host.lab.test" --authority ca; quiet vs set "$1" inbound.tls=offer; }
 again() { quiet server read "$host"; "$@"; }
 
+# what follows is at another host, where there is one
+elsewhere() { ! "$lab" exec mx2 true 2> /dev/null || host=mx2; }
 good_ones() {
-	host=mx2
-	"$lab" exec mx2 true 2> /dev/null || host=mx1
+	elsewhere
 	works
 	quiet authority add own ca --cn "Test CA"
 	good "lowest protocol" "" set_vs $host inbound.protocol-min=tls1.2 outbound.protocol-min=tls1.2
@@ -206,7 +207,7 @@ soon() { until_true 20 "$@" || "$@"; }
 # kill_it SECONDS console|host|trial: a push, and so long after its trial run began somebody is killed
 kill_it() {
 	local pid
-	"$lab" ctl "$program" --no-input --passphrase-fd 9 push mx1 --yes 9< "$work/passphrase" > /dev/null 2>&1 &
+	"$lab" ctl "$program" --no-input --passphrase-fd 9 push "$host" --yes 9< "$work/passphrase" > /dev/null 2>&1 &
 	pid=$!
 	until_true 60 on_host '[ -d /var/lib/mxseal-shadow.* ]' || fail "no trial run began"
 	sleep "$1"
@@ -217,23 +218,24 @@ kill_it() {
 	esac 2> /dev/null
 	wait "$pid" 2> /dev/null
 	until_true 30 on_host '! ls -d /var/lib/mxseal-shadow.*' || fail "the trial run stays"
-	until_true 30 status_is 0 status mx1 || fail "no status"
+	until_true 30 status_is 0 status "$host" || fail "no status"
 }
 
 no_trace() {
 	local old at
 	chapter "a trial run leaves nothing"
+	elsewhere
 	works
-	quiet vs set mx1 log.tls=summary
+	quiet vs set "$host" log.tls=summary
 	on_host ': > /var/log/mail.log'
 	old=$(everything)
-	mx plan mx1 --no-shadow > "$work/plan"
+	mx plan "$host" --no-shadow > "$work/plan"
 	prove "a plan without one says so" grep -q '^warning: no shadow' "$work/plan"
-	quiet push mx1 --yes
-	quiet undo mx1
+	quiet push "$host" --yes
+	quiet undo "$host"
 	prove "after a good push and its undo" soon quiet_after "$old"
 	on_host "$(of_submission smtpd_tls_chain_files=/etc/postfix/nothing.pem | sed 's|master.cf|/etc/postfix/&|')"
-	prove "a bad one is refused" status_is 4 push mx1 --yes
+	prove "a bad one is refused" status_is 4 push "$host" --yes
 	on_host "sed -i '/nothing.pem/d' /etc/postfix/master.cf"
 	prove "after a refused push" soon quiet_after "$old"
 	for at in 0.1 0.6 1.2; do
@@ -250,10 +252,10 @@ bad) bad_ones ;;
 good) good_ones ;;
 trace) no_trace ;;
 all)
-	"$self" good > "$work/good" 2>&1 &
+	{ "$self" good && "$self" trace; } > "$work/good" 2>&1 &
 	good=$!
-	("$self" bad && "$self" trace) || { kill "$good" 2> /dev/null; fail "bad configurations"; }
-	wait "$good" || { cat "$work/good"; fail "good changes"; }
+	"$self" bad || { kill "$good" 2> /dev/null; fail "bad configurations"; }
+	wait "$good" || { cat "$work/good"; fail "good changes, or what a trial run leaves"; }
 	sed -n '/^good change/,$p' "$work/good"
 	;;
 esac

@@ -42,10 +42,11 @@ prove "the plan says what stands in the file that is not shown" grep -q 'not sho
 prove "it says that no mail can reach the loser" grep -q 'connector loser: no mail can reach it' "$work/plan"
 
 chapter "one push"
-(while [ ! -e "$work/pushed" ]; do grep -la 'Mark[e]r-7f3a' /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null; sleep 0.1; done) > "$work/seen" &
+echo "${marker% *}" > "$work/marks"
+prove "the watch sees what it looks for" watch_sees "$work/marks"
+watch_processes "$work/marks"
 mx push mx1 --yes > "$work/push" 2>&1 || { cat "$work/push"; fail "the push ended with a failure"; }
-touch "$work/pushed"
-wait
+end_watch
 prove "a second push changes nothing" [ "$(json 'select(.result) | .result' push mx1 --yes)" = unchanged ]
 
 chapter "what the destinations saw"
@@ -80,7 +81,7 @@ prove "ETRN is taken" grep -q '^250 Queuing started' "$work/etrn"
 prove "and brings the mail, inside TLS" until_true 30 with_tls relay.test "$who@branch.test"
 
 chapter "the password"
-prove "it was in no argument and no environment while pushed" [ ! -s "$work/seen" ]
+prove "it was in no argument and no environment while pushed" is "$(cat "$work/seen")" ""
 prove "it is in no text of ours, and not in the store" bash -c "! grep -rqF 'Marker-7f3a' '$here' '$work/plan' '$work/push' '$work/added'"
 prove "on the host one file has it" is "$("$lab" exec mx1 grep -rlF Marker-7f3a /etc /var /root /tmp /home /usr/local 2> /dev/null)" \
 	"$("$lab" exec mx1 postconf -h smtp_sasl_password_maps | sed 's/texthash://')"

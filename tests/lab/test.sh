@@ -11,7 +11,8 @@ touch "$here/known_hosts"
 sed "s|UserKnownHostsFile .*|UserKnownHostsFile $here/known_hosts|" "$("$MXSEAL_LAB" dir)/ssh_config.ctl" > "$MXSEAL_SSH_CONFIG"
 # shellcheck source=tests/lab/prove.sh
 . "$(dirname "${BASH_SOURCE[0]}")/prove.sh"
-trap 'rm -rf "$work" "$here"' EXIT
+watcher=
+trap 'end_watch; rm -rf "$work" "$here"' EXIT
 
 # a host as built, known, trusted and read
 known_host() { # HOST
@@ -31,6 +32,34 @@ status_is() { # STATUS WORD...: the command ends with it and says one sentence
 	sed 's/^/  | /' "$work/err"
 	[ "$status" = "$wanted" ] || { echo "status $status, not $wanted"; return 1; }
 }
+# watch_processes PATTERN_FILE: until end_watch, arguments and environments that have one of its lines are named in $work/seen.
+# The patterns are in a file, so that what looks for them does not have them.
+watch_processes() {
+	: > "$work/seen"
+	# shellcheck disable=SC2094 # read again and again
+	while :; do
+		grep -laF -f "$1" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2> /dev/null
+		sleep 0.1
+	done > "$work/seen" &
+	watcher=$!
+}
+end_watch() {
+	[ -n "$watcher" ] || return 0
+	kill "$watcher" 2> /dev/null
+	wait "$watcher" 2> /dev/null
+	watcher=
+}
+# a watch that would see nothing proves nothing: a process with the first pattern in its environment is seen
+watch_sees() { # PATTERN_FILE
+	watch_processes "$1"
+	MARKED=$(head -n 1 "$1") sleep 2 &
+	until_true 5 test -s "$work/seen"
+	local seen=$?
+	kill $! 2> /dev/null
+	wait $! 2> /dev/null
+	end_watch
+	return $seen
+}
 own_ca_certificate() { # HOST: requested at an own authority and assigned, not pushed
 	quiet authority add own ca --cn "Test CA"
 	mx authority certificate ca > "$work/ca.pem" || fail "no certificate of the authority"
@@ -38,7 +67,8 @@ own_ca_certificate() { # HOST: requested at an own authority and assigned, not p
 }
 
 # --- what the destinations saw
-export who=user$$                    # they remember
+who=user$$-$(date +%s)                # they remember
+export who
 mail_from() { # SENDER RECIPIENT
 	# shellcheck disable=SC2016 # expanded in the host
 	"$lab" exec mx1 sh -c 'printf "Subject: lab\n\nHello.\n" | sendmail -f "$1" "$2"' - "$1" "$2"
@@ -51,6 +81,7 @@ took() {
 arrived() { [ "$(took "$1" "$2")" != null ]; }
 with_tls() { [[ $(took "$1" "$2" .tls.version) == TLSv1.* ]]; }
 nowhere() { # RECIPIENT: no destination took it
-	[ "$("$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg r "C: RCPT TO:<$1>" \
-		'[.[] | select(.mails > 0 and any(.dialog[]; startswith($r)))] | length')" = 0 ]
+	local took
+	took=$("$lab" exec dest cat /var/log/destd.jsonl | jq -rs --arg r "C: RCPT TO:<$1>" \
+		'[.[] | select(.mails > 0 and any(.dialog[]; startswith($r)))] | length') && is "$took" 0
 }

@@ -1,5 +1,6 @@
 # script_host.sh - sourced by the tests of core/host/host_script.sh: a fake host under $BASE/root, questions to the script, and
-# what must hold afterwards. MXSEAL_HOST_SCRIPT: another script than ours; MXSEAL_SHELLS: fewer shells than dash, bash, busybox.
+# what must hold afterwards. MXSEAL_HOST_SCRIPT: another script than ours; MXSEAL_SHELLS: fewer shells than dash, bash, busybox;
+# MXSEAL_ENOUGH: the end after so many failures.
 # shellcheck shell=bash disable=SC2016  # single quotes: expanded by the shells they are given to
 set -u
 
@@ -11,7 +12,11 @@ passed=0 failed=0
 trap 'rm -rf "$BASE"' EXIT
 
 say() { printf '%s\n' "$*"; }
-fail() { say "FAIL ($SHELL_NAME, $TEST): $*"; failed=$((failed + 1)); ok=; }
+fail() {
+	say "FAIL ($SHELL_NAME, $TEST): $*"
+	failed=$((failed + 1)) ok=
+	[ "$failed" != "${MXSEAL_ENOUGH:-}" ] || { stop_timers; exit 1; }
+}
 
 # --- a fake host
 

@@ -181,6 +181,60 @@ gets_a_certificate(void **state)
 	}
 }
 
+/* A window that is refused leaves what was known: it is what says when to renew. */
+static void
+windows(void **state)
+{
+	static const struct { const char *text; bool good; } rows[] = {
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\",\"end\":\"2026-12-03T00:00:00.5Z\"}}", true },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-03T00:00:00Z\",\"end\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"1969-12-03T00:00:00Z\",\"end\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\"}}", false },
+		{ "{\"suggestedWindow\":{\"start\":\"2026-12-01T00:00:00Z\",\"end\":\"soon\"}}", false },
+		{ "{}", false }, { "no JSON", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t from = 7, until = 8;
+		struct err e;
+		int rc = acme_parse_window(rows[i].text, strlen(rows[i].text), &from, &until, &e);
+
+		assert_int_equal(rc, rows[i].good ? 0 : -1);
+		assert_int_equal(from, rows[i].good ? 1796083200 : 7);
+		assert_int_equal(until, rows[i].good ? 1796256000 : 8);
+	}
+}
+
+/* The token of a proof that could not be taken away is not forgotten for that of the next one. */
+static void
+tokens_that_are_left(void **state)
+{
+	struct acme_server s;
+	struct world w;
+	struct err e;
+	char *file = fresh_state();
+
+	(void)state;
+	acme_server_start(&s, "", file, 0, 0);
+	world_open(&w);
+	w.o.token = xstrdup("first second");
+	if (obtain(&s, &w, &calm, &e) == -1)
+		fail_msg("%s", e.text);
+	assert_true(text_starts(w.o.token, "first second "));
+	acme_token_gone(&w.o, "second");
+	assert_true(text_starts(w.o.token, "first "));
+	acme_token_gone(&w.o, strrchr(w.o.token, ' ') + 1);
+	assert_string_equal(w.o.token, "first");
+	acme_token_gone(&w.o, "firs");
+	assert_string_equal(w.o.token, "first");
+	acme_token_gone(&w.o, "first");
+	assert_null(w.o.token);
+	world_close(&w);
+	acme_server_stop(&s);
+	free(file);
+}
+
 /* At each request the client is killed; what it had saved is enough for the next one. */
 static void
 killed_at_each_request(void **state)
@@ -330,6 +384,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gets_a_certificate),
+		cmocka_unit_test(windows),
+		cmocka_unit_test(tokens_that_are_left),
 		cmocka_unit_test(killed_at_each_request),
 		cmocka_unit_test(hostile_authorities),
 	};

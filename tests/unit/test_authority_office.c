@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,6 +253,163 @@ revoked_ones_are_refused_by_who_asks(void **state)
 	str_release(&said);
 }
 
+/* A request of the wizard for a virtual server of a host, with this key; asked: the names that were wished for. */
+static int64_t
+wished(EVP_PKEY *key, const char *cn, const char *asked, struct request *r)
+{
+	struct server s = { .queue_messages = -1 };
+	struct vserver v = { .port = 25, .is_default = true };
+	char spki[65], *san = xasprintf("DNS:%s", cn);
+	X509_REQ *req = pki_request(key, cn, san);
+	struct str pem = STR_INIT;
+	struct err e;
+
+	pki_request_pem(req, &pem);
+	pki_spki(key, spki);
+	s.name = xstrdup(cn);
+	s.target = xstrdup("root@192.0.2.1");
+	assert_int_equal(store_server_save(journey_store(j), &s, &e), 0);
+	v.server = s.id;
+	v.name = xstrdup("smtp");
+	assert_int_equal(store_vserver_save(journey_store(j), &v, &e), 0);
+	*r = (struct request){ .vserver = v.id, .key_server = s.id, .authority = house, .created_at = 1 };
+	r->name = xstrdup(cn);
+	r->subject.cn = xstrdup(cn);
+	r->subject.san = xstrdup(asked);
+	r->key_path = xstrdup("/var/lib/mxseal/keys/made-there.key");
+	r->spki_sha256 = xstrdup(spki);
+	r->pem = xstrdup(pem.s);
+	r->state = xstrdup("pending");
+	assert_int_equal(store_request_save(journey_store(j), r, &e), 0);
+	X509_REQ_free(req);
+	str_release(&pem);
+	server_release(&s);
+	vserver_release(&v);
+	free(san);
+	return r->id;
+}
+
+/* A certificate that was imported since with its key: the answer to its request does not take the key away again. */
+static void
+an_answer_again_keeps_the_sealed_key(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct str pem = STR_INIT, said = STR_INIT;
+	struct certificate c = { .id = 0 };
+	struct request r;
+	struct err e = { 0 };
+	int64_t id = 0, again = 0;
+
+	(void)state;
+	wished(key, "imported.bank.test", "imported.bank.test", &r);
+	assert_int_equal(authority_sign(j, house, r.pem, &pem, &e), 0);
+	assert_int_equal(certificate_process(j, r.vserver, r.id, pem.s, pem.len, true, &said, &id, &e), 0);
+	assert_int_equal(store_certificate_get(journey_store(j), id, &c, &e), 0);
+	assert_null(c.sealed_key);
+	xset(&c.sealed_key, "sealed");
+	xset(&c.key_path, "/var/lib/mxseal/keys/imported.key");
+	c.key_server = 0;
+	c.created_at = 1700000000;
+	assert_int_equal(store_certificate_save(journey_store(j), &c, &e), 0);
+	certificate_release(&c);
+	assert_int_equal(certificate_process(j, r.vserver, r.id, pem.s, pem.len, true, &said, &again, &e), 0);
+	assert_int_equal(again, id);
+	assert_int_equal(store_certificate_get(journey_store(j), id, &c, &e), 0);
+	assert_string_equal(c.sealed_key, "sealed");
+	assert_string_equal(c.key_path, "/var/lib/mxseal/keys/imported.key");
+	assert_int_equal(c.key_server, 0);
+	assert_int_equal(c.created_at, 1700000000);
+	certificate_release(&c);
+	request_release(&r);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&said);
+}
+
+/* What is issued is issued: one that cannot be assigned is given out all the same, and it is said why it was not. */
+static void
+issued_but_not_assigned(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct str pem = STR_INIT, said = STR_INIT;
+	struct submission s = { .id = 0 };
+	struct request r;
+	struct err e = { 0 };
+	int64_t id = 0;
+	X509 *x;
+
+	(void)state;
+	wished(key, "short.bank.test", "short.bank.test also.bank.test", &r);   /* the request that is sent has one name only */
+	assert_int_equal(authority_submit(j, house, r.id, r.pem, strlen(r.pem), &id, &e), 0);
+	if (authority_approve(j, id, &pem, &said, &e) == -1)
+		fail_msg("%s", e.text);
+	x = certificate_in(pem.s);
+	assert_non_null(strstr(said.s, "CN=short.bank.test"));
+	assert_non_null(strstr(said.s, "! it is not assigned: "));
+	assert_int_equal(store_submission_get(journey_store(j), id, &s, &e), 0);
+	assert_string_equal(s.state, "issued");
+	X509_free(x);
+	submission_release(&s);
+	request_release(&r);
+	EVP_PKEY_free(key);
+	str_release(&pem);
+	str_release(&said);
+}
+
+/* Verbs that cannot write their activity say why. */
+static void
+without_its_activity_it_fails(void **state)
+{
+	char *path = xasprintf("%s/store.db", dir);
+	struct err e = { 0 };
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER full BEFORE INSERT ON activity BEGIN SELECT RAISE(ABORT, 'no room'); END", NULL,
+	    NULL, NULL), SQLITE_OK);
+	assert_int_equal(authority_policy(j, house, "always", &e), -1);
+	assert_int_equal(e.code, RC_DB);
+	assert_non_null(strstr(e.text, "no room"));
+	assert_int_equal(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	free(path);
+}
+
+/* What an own authority does, an ACME one is not asked to do. */
+static void
+not_at_an_acme_authority(void **state)
+{
+	struct authority a = { .created_at = 1 };
+	struct authority_wish below = { .name = "below", .cn = "Below CA", .days = 365 };
+	struct str pem = STR_INIT;
+	struct err e = { 0 };
+	int64_t id = 0;
+	size_t n;
+
+	(void)state;
+	a.name = xstrdup("public");
+	a.kind = xstrdup("acme");
+	a.subject = xstrdup("ACME, https://ca.test/");
+	a.directory = xstrdup("https://ca.test/");
+	a.policy = xstrdup("ask");
+	a.sealed_key = xstrdup("sealed");
+	assert_int_equal(store_authority_save(journey_store(j), &a, &e), 0);
+	assert_false(authority_asks(j, "public"));
+#define REFUSED(call) (assert_int_equal(call, -1), assert_int_equal(e.code, RC_INVALID), \
+	assert_string_equal(e.text, "public is no authority of our own"), e = (struct err){ 0 })
+	REFUSED(authority_policy(j, a.id, "ask", &e));
+	REFUSED(authority_submit(j, a.id, 0, "x", 1, &id, &e));
+	REFUSED(authority_revoke(j, a.id, "00ff", "superseded", &e));
+	REFUSED(authority_make_crl(j, a.id, 30, &pem, &n, &e));
+	REFUSED(authority_renew_own(j, a.id, 365, &e));
+	REFUSED(authority_sign(j, a.id, "x", &pem, &e));
+	REFUSED(authority_add_own(j, &below, "public", &id, &e));
+	assert_int_equal(pem.len, 0);
+	authority_release(&a);
+	str_release(&pem);
+}
+
 static void
 what_is_no_request(void **state)
 {
@@ -276,6 +434,10 @@ main(void)
 		cmocka_unit_test(denied),
 		cmocka_unit_test(without_a_passphrase_it_asks),
 		cmocka_unit_test(revoked_ones_are_refused_by_who_asks),
+		cmocka_unit_test(an_answer_again_keeps_the_sealed_key),
+		cmocka_unit_test(issued_but_not_assigned),
+		cmocka_unit_test(without_its_activity_it_fails),
+		cmocka_unit_test(not_at_an_acme_authority),
 		cmocka_unit_test(what_is_no_request),
 	};
 

@@ -194,6 +194,12 @@ what_is_pending(void **state)
 	assert_int_equal(run(w, side, "paused"), RC_INVALID);
 	assert_int_equal(run(w, side, "started"), RC_OK);        /* it stays after all */
 	pending_is(w, "mx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, NULL), RC_OK);
+	pending_is(w, "mx1/notls: removed\nmx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, "stopped"), RC_INVALID);
+	assert_int_equal(run(w, notls, "started"), RC_OK);       /* one that only sends stays as well */
+	pending_is(w, "mx1/side: started (on the host: stopped)\n");
+	assert_int_equal(run(w, notls, "started"), RC_INVALID);
 	assert_int_equal(run(w, w->smtp, NULL), RC_INVALID);     /* the default one */
 	vserver_ask(w->j, w->smtp, "stop", &question);
 	assert_string_equal(question.s, "All mail to mx1 stops with the push. Stop mx1/smtp?");

@@ -162,38 +162,64 @@ wish(struct wanted_host *w, const struct reading *r)
 	c->via = xstrdup("mx1");
 }
 
-/* Does this line, or the one whose logical line it continues, have to do with what was asked for? */
 static bool
-is_meant(const char *line)
+names(const char *line, const char *param)
 {
-	static const char *const others[] = { "smtp_tls_policy_maps", "transport_maps", "inline:", "hash:", "pcre:", "regexp:", "-o ", "smtp " };
+	size_t n = strlen(param);
 
-	for (const struct map_row *m = map_table; m->setting != NULL; m++)
-		for (int i = 0; i < MAP_PARAMS && m->param[i] != NULL; i++)
-			if (strstr(line, m->param[i]) != NULL)
-				return true;
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (strstr(line, others[i]) != NULL)
+	for (const char *at = line; (at = strstr(at, param)) != NULL; at++)
+		if ((at == line || strchr(" \t{,", at[-1]) != NULL) && at[n + strspn(at + n, " \t")] == '=')
 			return true;
 	return false;
 }
 
+/* Does this line set a parameter that was asked for? */
+static bool
+is_meant(const char *line)
+{
+	for (size_t w = 0; w < sizeof(wishes) / sizeof(wishes[0]); w++) {
+		const struct map_row *m = map_find(wishes[w][0]);
+
+		for (int i = 0; i < MAP_PARAMS && m->param[i] != NULL; i++)
+			if (names(line, m->param[i]))
+				return true;
+	}
+	return names(line, "smtp_tls_policy_maps") || names(line, "transport_maps");
+}
+
+static char *
+next_line(const char **at)
+{
+	size_t n = strcspn(*at, "\n");
+	char *line = **at != '\0' ? xstrndup(*at, n) : NULL;
+
+	*at += n + ((*at)[n] != '\0');
+	return line;
+}
+
+/* Every line that is not meant, nor continues one that is, comes again, in the same order. */
 static void
 lines_kept(const char *dir, const char *before, const char *after)
 {
-	const char *at = after;
+	bool meant = false;
+	char *line, *other;
 
-	for (const char *line = before, *end; *line != '\0'; line = end + (*end != '\0')) {
-		char *text;
-		const char *found;
+	while ((line = next_line(&before)) != NULL) {
+		if ((*line != ' ' && *line != '\t' && *line != '#') || strncmp(line + strspn(line, " \t"), "-o", 2) == 0)
+			meant = false;
+		meant = meant || is_meant(line);
+		while (!meant) {
+			bool same;
 
-		end = line + strcspn(line, "\n");
-		text = xstrndup(line, (size_t)(end - line));
-		found = is_meant(text) || *text == '\0' ? NULL : strstr(at, text);
-		if (found == NULL && !is_meant(text) && *text != '\0')
-			fail_msg("%s: the line \"%s\" is gone, or has moved", dir, text);
-		at = found != NULL ? found : at;
-		free(text);
+			other = next_line(&after);
+			if (other == NULL)
+				fail_msg("%s: the line \"%s\" is gone, or has moved", dir, line);
+			same = strcmp(line, other) == 0;
+			free(other);
+			if (same)
+				break;
+		}
+		free(line);
 	}
 }
 
