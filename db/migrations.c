@@ -274,6 +274,10 @@ const struct migration migration_table[] = {
 		"SELECT 'server', '', 3600, server, at - at % 3600, max(messages), max(messages), min(oldest) "
 		"FROM queue_point GROUP BY server, at - at % 3600;\n"
 },
+{ 9, "traffic that waits, and the newest TLS of a peer",
+	"ALTER TABLE traffic ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE traffic ADD COLUMN newest TEXT;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -14,8 +14,8 @@ set_body(struct store *st, void *arg, struct err *e)
 	for (i = 0; i < x->l->n; i++) {
 		const struct traffic *t = &x->l->v[i];
 
-		if (db_run(st, ST_TRAFFIC_ADD, NULL, e, "ittiiti", x->server, t->direction, t->peer, t->messages, t->clear, t->oldest,
-		    t->last_at) < 0)
+		if (db_run(st, ST_TRAFFIC_ADD, NULL, e, "ittiiitti", x->server, t->direction, t->peer, t->messages, t->clear,
+		    t->waiting, t->oldest, t->newest, t->last_at) < 0)
 			return -1;
 	}
 	return 0;
@@ -37,7 +37,9 @@ store_traffic(struct store *st, int64_t server, const char *direction, struct tr
 		{ "peer", COL_TEXT, offsetof(struct traffic, peer), NULL, 0 },
 		{ "messages", COL_INT64, offsetof(struct traffic, messages), NULL, 0 },
 		{ "clear", COL_INT64, offsetof(struct traffic, clear), NULL, 0 },
+		{ "waiting", COL_INT64, offsetof(struct traffic, waiting), NULL, 0 },
 		{ "oldest", COL_TEXT, offsetof(struct traffic, oldest), NULL, 0 },
+		{ "newest", COL_TEXT, offsetof(struct traffic, newest), NULL, 0 },
 		{ "last_at", COL_INT64, offsetof(struct traffic, last_at), NULL, 0 },
 		{ NULL, COL_TEXT, 0, NULL, 0 }
 	};

@@ -188,9 +188,10 @@ const char *const statement_table[ST_COUNT] = {
 		"AND at >= ? ORDER BY at",
 	[ST_QUEUE_CELLS_PRUNE] = "DELETE FROM queue_cell WHERE span = ? AND at < ?",
 
-	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, oldest, last_at FROM traffic WHERE server = ?1 AND direction = ?2 "
-		"ORDER BY clear DESC, messages DESC, peer",
-	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, messages, clear, oldest, last_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, waiting, oldest, newest, last_at FROM traffic "
+		"WHERE server = ?1 AND direction = ?2 ORDER BY clear DESC, messages DESC, peer",
+	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, messages, clear, waiting, oldest, newest, last_at) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_TRAFFIC_CLEAR] = "DELETE FROM traffic WHERE server = ?",
 
 	[ST_DRAFT_SET] = "INSERT INTO draft (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text",

@@ -78,7 +78,7 @@ static const size_t found_rule_texts[] = {
 };
 
 static const size_t traffic_texts[] = {
-	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, oldest), END
+	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, oldest), TEXT(traffic, newest), END
 };
 
 static const size_t wanted_edit_texts[] = { TEXT(wanted_edit, who), TEXT(wanted_edit, text), END };

@@ -160,6 +160,7 @@ channel_close(struct stream *s, struct stream_end *end)
 	struct link *k = c->k;
 	int rc = -1, tries;
 
+	k->channels--;
 	if (!k->lost)
 		LINK_DO(k, when_monotonic_ms() + (c->eof ? k->h->timeout_ms : 500), rc, libssh2_channel_close(c->c), NULL);
 	if (link_is_lost(k, rc))
@@ -188,6 +189,7 @@ channel_stream(struct link *k, LIBSSH2_CHANNEL *ch, bool is_command)
 	c->k = k;
 	c->c = ch;
 	c->is_command = is_command;
+	k->channels++;
 	return &c->s;
 }
 
@@ -215,6 +217,22 @@ link_is_free(struct link *k)
 	return !k->lost;
 }
 
+/* The connection that has waited longest for an address that does not answer is given up, if nothing else goes over it; never
+ * the first one. */
+static bool
+give_up_one(struct ssh *s)
+{
+	size_t i;
+
+	for (i = 1; i < s->n; i++)
+		if (s->v[i]->channels == 0) {
+			link_close(s->v[i]);
+			memmove(&s->v[i], &s->v[i + 1], (--s->n - i) * sizeof(s->v[0]));
+			return true;
+		}
+	return false;
+}
+
 /* A connection for a new channel: the first that is free, or one more. The opening of a tunnel to a dead address may hold
  * a connection for two minutes, and the other work on this host must not wait for that. */
 static struct link *
@@ -232,7 +250,7 @@ link_for_channel(struct host *h, struct err *e)
 		err_set(e, RC_NET, "connection to %s lost", h->name);
 		return NULL;
 	}
-	if (s->n == LINKS_MAX) {
+	if (s->n == LINKS_MAX && !give_up_one(s)) {
 		err_set(e, RC_TIMEOUT, "%s still waits for %d addresses that do not answer", h->name, LINKS_MAX);
 		return NULL;
 	}

@@ -35,6 +35,7 @@ struct link {
 	bool logged_in;
 	bool lost;
 	struct opening opening;
+	int channels;                 /* streams that are open on it */
 	unsigned char first[FIRST_MAX];
 	size_t first_len;
 	char *why;                    /* what libssh2 cannot do here, or NULL */

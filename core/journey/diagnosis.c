@@ -244,7 +244,7 @@ way_of_destination(struct host *h, const struct mailsys *m, const struct queue_m
 	char *anybody = xasprintf("anybody@%s", destination);
 	const char *recipient = waiting->n > 0 && waiting->v[0].recipient && strchr(waiting->v[0].recipient, '@')
 	    ? waiting->v[0].recipient : anybody;
-	struct way_ask ask = { recipient, waiting->n > 0 ? waiting->v[0].sender : NULL, false };
+	struct way_ask ask = { recipient, waiting->n > 0 ? waiting->v[0].sender : NULL, false, NULL };
 	struct err ignored;
 	const struct way_end *found = NULL;
 	size_t i;

@@ -63,6 +63,17 @@ int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 int ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
         struct mail_way_list *out, struct dead_rule_list *dead, struct err *e);
 
+/* What was seen of next hops, each looked at once. */
+struct look { char *target; int port; bool wrapper; char *roots; struct probe_report report; };
+struct looks { struct look *v; size_t n; };
+void looks_release(struct looks *l);
+/* Fills the fates of all ways; without look only what can be said without. */
+void ways_look(struct looks *l, bool look, struct mail_way_list *ways, struct host *h, const struct server *sv, struct job_ctx *ctx);
+
+/* --- traffic.c --- */
+struct maillog_figures;
+int traffic_keep(struct journey *j, int64_t server, int days, const struct maillog_figures *figures, struct err *e);
+
 /* --- route_fate.c --- */
 /* What becomes of mail at this next hop, by what a look at it saw. Fills fate and forecast. */
 void hop_forecast(struct way_hop *hop, const struct probe_report *seen);

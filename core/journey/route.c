@@ -80,14 +80,12 @@ ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, s
 
 /* --- looks --- */
 
-struct seen { char *target; int port; bool wrapper; const char *roots; struct probe_report report; };
-
 struct routing {
 	struct way_ask *asks; size_t n;
 	bool look, want_dead;
 	struct mail_way_list ways, *out;
 	struct dead_rule_list dead, *dead_out;
-	struct seen *seen; size_t n_seen;
+	struct looks looks;
 };
 
 static void
@@ -100,29 +98,39 @@ routing_free(void *data)
 		free((char *)(uintptr_t)r->asks[i].address);
 		free((char *)(uintptr_t)r->asks[i].sender);
 	}
-	for (i = 0; i < r->n_seen; i++) {
-		free(r->seen[i].target);
-		probe_report_release(&r->seen[i].report);
-	}
+	looks_release(&r->looks);
 	free(r->asks);
-	free(r->seen);
 	mail_way_list_release(&r->ways);
 	dead_rule_list_release(&r->dead);
 	free(r);
 }
 
+void
+looks_release(struct looks *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->v[i].target);
+		free(l->v[i].roots);
+		probe_report_release(&l->v[i].report);
+	}
+	free(l->v);
+	*l = (struct looks){ NULL, 0 };
+}
+
 /* The same next hop is looked at once. */
 static const struct probe_report *
-look_at_hop(struct routing *r, struct host *h, const struct server *sv, const struct way_hop *hop, struct job_ctx *ctx)
+look_at_hop(struct looks *l, struct host *h, const struct server *sv, const struct way_hop *hop, struct job_ctx *ctx)
 {
 	char *target = hop->mx ? xstrdup(hop->host) : xasprintf("[%s]", hop->host);
 	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = hop->wrapper, .roots = hop->roots };
-	struct seen *s;
+	struct look *s;
 	struct err failed = { .code = RC_OK };
 	size_t i;
 
-	for (i = 0; i < r->n_seen; i++) {
-		s = &r->seen[i];
+	for (i = 0; i < l->n; i++) {
+		s = &l->v[i];
 		if (strcasecmp(s->target, target) == 0 && s->port == hop->port && s->wrapper == hop->wrapper
 		    && text_eq(s->roots, hop->roots)) {
 			free(target);
@@ -130,9 +138,9 @@ look_at_hop(struct routing *r, struct host *h, const struct server *sv, const st
 		}
 	}
 	job_say(ctx, "looking at %s from %s", clean(hop->dest), sv->name);
-	ARRAY_GROW(r->seen, r->n_seen);
-	s = &r->seen[r->n_seen++];
-	*s = (struct seen){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .roots = hop->roots };
+	ARRAY_GROW(l->v, l->n);
+	s = &l->v[l->n++];
+	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .roots = xstrdup(hop->roots) };
 	if (probe_from_host(h, sv, target, hop->port, hop->mx, &o, ctx, &s->report, &failed) == -1) {
 		probe_report_release(&s->report);
 		s->report = (struct probe_report){ .target = xstrdup(target), .verdict = xstrdup(failed.text),
@@ -141,19 +149,19 @@ look_at_hop(struct routing *r, struct host *h, const struct server *sv, const st
 	return &s->report;
 }
 
-static void
-look_at_ways(struct routing *r, struct host *h, const struct server *sv, struct job_ctx *ctx)
+void
+ways_look(struct looks *l, bool look, struct mail_way_list *ways, struct host *h, const struct server *sv, struct job_ctx *ctx)
 {
 	size_t i, k, n;
 
-	for (i = 0; i < r->ways.n; i++)
-		for (k = 0; k < r->ways.v[i].ends.n; k++) {
-			struct way_end *end = &r->ways.v[i].ends.v[k];
+	for (i = 0; i < ways->n; i++)
+		for (k = 0; k < ways->v[i].ends.n; k++) {
+			struct way_end *end = &ways->v[i].ends.v[k];
 
 			for (n = 0; n < end->hops.n && !job_cancelled(ctx); n++) {
 				struct way_hop *hop = &end->hops.v[n];
 
-				hop_forecast(hop, hop->trouble || hop->dane || !r->look ? NULL : look_at_hop(r, h, sv, hop, ctx));
+				hop_forecast(hop, hop->trouble || hop->dane || !look ? NULL : look_at_hop(l, h, sv, hop, ctx));
 				if (hop->fate == FATE_TLS || hop->fate == FATE_CLEAR)
 					break;                       /* no mail goes further */
 			}
@@ -172,7 +180,7 @@ route_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err 
 	job_say(ctx, "asking %s", hj->server.name);
 	if (ways_find(h, m, r->asks, r->n, ctx, &r->ways, r->want_dead ? &r->dead : NULL, e) == -1)
 		return -1;
-	look_at_ways(r, h, &hj->server, ctx);
+	ways_look(&r->looks, r->look, &r->ways, h, &hj->server, ctx);
 	return job_cancelled(ctx) ? err_set(e, RC_CANCELLED, "cancelled") : 0;
 }
 
@@ -267,7 +275,7 @@ mail_route(struct journey *j, int64_t server, const struct way_ask *asks, size_t
 	r = xcalloc(1, sizeof(*r));
 	r->asks = xcalloc(n + 1, sizeof(*r->asks));
 	for (r->n = n, i = 0; i < n; i++)
-		r->asks[i] = (struct way_ask){ xstrdup(asks[i].address), xstrdup(asks[i].sender), look };
+		r->asks[i] = (struct way_ask){ xstrdup(asks[i].address), xstrdup(asks[i].sender), look, NULL };
 	r->look = look;
 	r->want_dead = dead != NULL;
 	r->out = out;

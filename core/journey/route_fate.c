@@ -136,7 +136,10 @@ judge_certificate(struct way_hop *hop, const struct probe_host *p)
 	enum way_fate fate;
 
 	if (certificate_counts(hop->level)) {
-		if (!hop->trusts)
+		if (strcasecmp(p->protocol, "TLSv1") == 0 || strcasecmp(p->protocol, "TLSv1.1") == 0)
+			settle(hop, FATE_WAITS, xasprintf("waits: %s proves itself with SHA-1 only, as %s has it, and OpenSSL 3 takes no such proof",
+			    p->host, p->protocol));
+		else if (!hop->trusts)
 			settle(hop, FATE_WAITS, xstrdup("waits: the client knows no authority, so no certificate can be verified"));
 		else if (!p->trusted)
 			settle(hop, FATE_WAITS, xasprintf("waits: the certificate of %s is of no authority that is known", p->host));

@@ -10,6 +10,7 @@
 #include "mxseal/xalloc.h"
 
 #define PEERS_NAMED 3        /* so many are named in a sentence */
+#define REHEARSED_GOOD (24 * 3600)
 
 struct reading_log { int days; struct maillog *log; struct maillog_figures figures; };
 
@@ -55,16 +56,17 @@ fact_name(int64_t server)
 	return xasprintf("traffic:%lld", (long long)server);
 }
 
+struct keeping { int64_t server; int days; const struct maillog_figures *figures; };
+
 /* The figures, and beside them when and of how many days, whether the log was cut, and whether it tells of TLS at all. */
 static int
 store_body(struct store *st, void *arg, struct err *e)
 {
-	struct host_job *hj = arg;
-	struct reading_log *r = hj->data;
-	char *fact = fact_name(hj->server.id);
-	char *text = xasprintf("%lld %d %lld %d %d", (long long)when_now(), r->days, (long long)r->figures.first_at, r->figures.cut,
-	    r->figures.tls_seen);
-	int rc = store_traffic_set(st, hj->server.id, &r->figures.traffic, e);
+	const struct keeping *k = arg;
+	char *fact = fact_name(k->server);
+	char *text = xasprintf("%lld %d %lld %d %d", (long long)when_now(), k->days, (long long)k->figures->first_at, k->figures->cut,
+	    k->figures->tls_seen);
+	int rc = store_traffic_set(st, k->server, &k->figures->traffic, e);
 
 	if (rc == 0)
 		rc = store_fact_set(st, fact, text, e);
@@ -73,10 +75,20 @@ store_body(struct store *st, void *arg, struct err *e)
 	return rc;
 }
 
+int
+traffic_keep(struct journey *j, int64_t server, int days, const struct maillog_figures *figures, struct err *e)
+{
+	struct keeping k = { server, days, figures };
+
+	return store_tx(j->store, store_body, &k, e);
+}
+
 static int
 read_finish(struct host_job *hj, int rc, struct err *e)
 {
-	return rc == 0 ? store_tx(hj->journey->store, store_body, hj, e) : rc;
+	struct reading_log *r = hj->data;
+
+	return rc == 0 ? traffic_keep(hj->journey, hj->server.id, r->days, &r->figures, e) : rc;
 }
 
 int64_t
@@ -148,6 +160,8 @@ add_up(const struct traffic_list *l, const char *protocol, struct sum *s)
 		/* of a peer that was seen below the floor, it is not known how many of its messages were */
 		int64_t bad = protocol == NULL ? t->clear : too_old(t->oldest, protocol) ? t->messages - t->clear : 0;
 
+		if (t->messages == 0)            /* nothing got there, or came */
+			continue;
 		s->messages += t->messages;
 		s->peers++;
 		if (bad == 0)
@@ -185,6 +199,10 @@ traffic_sentence(struct journey *j, const struct server *sv, const char *setting
 	struct traffic_taken t;
 	struct sum s = { .names = STR_INIT };
 
+	if (strcmp(setting, "outbound.tls") == 0 && rehearsal_sentence(j, sv->id, value, NULL) > when_now() - REHEARSED_GOOD) {
+		rehearsal_sentence(j, sv->id, value, out);       /* that says more: what would fail, not what left without TLS */
+		return;
+	}
 	if (!traffic_taken(j, sv->id, &t)) {
 		str_addf(out, "There are no figures yet on who would be shut out: mxseal traffic %s reads the host's mail log.", sv->name);
 		return;

@@ -15,6 +15,7 @@
 #define BUCKETS 8192
 #define NAME_MAX_LEN 255
 #define DAY 86400
+#define PAIRS_MAX (4u * 1024 * 1024)     /* messages by domain that are told apart; of more, retries count again */
 
 /* What a process is at. smtp(8) names the queue id only when it has delivered, so the first delivery after the line about
  * TLS is the one it belongs to. */
@@ -24,9 +25,12 @@ struct session {
 	int tls;                         /* rank of its version, -1 none */
 	char relay[NAME_MAX_LEN + 60];   /* smtp: whom the TLS line was about */
 	char id[32];                     /* smtp: the delivery that used it */
-	char counted[NAME_MAX_LEN + 40]; /* smtp: "ID domain" that was counted last */
 };
-struct peer { struct peer *next; bool in; char *name; int64_t messages, clear, last_at; int oldest; };
+struct peer { struct peer *next; bool in; char *name; int64_t messages, clear, waiting, last_at; int oldest, newest; };
+
+/* A message to a domain, by the hash of "ID domain", and what became of it as far as is known; newer files are read first. */
+enum fate { FATE_OPEN, FATE_DONE };
+struct pair { uint64_t key; enum fate fate; };
 
 struct maillog {
 	int64_t now, since;              /* epoch */
@@ -38,6 +42,8 @@ struct maillog {
 	size_t bytes, n_sessions, n_peers;
 	struct session *sessions[BUCKETS];
 	struct peer *peers[BUCKETS];
+	struct pair *pairs;
+	size_t n_pairs, max_pairs;
 	int64_t first_at, last_at;
 	bool tls_seen;
 };
@@ -239,7 +245,7 @@ peer_of(struct maillog *m, bool in, const char *name)
 	p = xcalloc(1, sizeof(*p));
 	p->in = in;
 	p->name = xstrdup(name);
-	p->oldest = -1;
+	p->oldest = p->newest = -1;
 	p->next = m->peers[hash(name)];
 	m->peers[hash(name)] = p;
 	m->n_peers++;
@@ -247,21 +253,69 @@ peer_of(struct maillog *m, bool in, const char *name)
 }
 
 static void
-count(struct maillog *m, bool in, const char *name, int tls, int64_t at)
+count_time(struct maillog *m, struct peer *p, int64_t at)
 {
-	struct peer *p = peer_of(m, in, name);
-
-	p->messages++;
-	if (tls < 0)
-		p->clear++;
-	else if (p->oldest < 0 || tls < p->oldest)
-		p->oldest = tls;
 	if (at > p->last_at)
 		p->last_at = at;
 	if (m->first_at == 0 || at < m->first_at)
 		m->first_at = at;
 	if (at > m->last_at)
 		m->last_at = at;
+}
+
+static void
+count(struct maillog *m, struct peer *p, int tls, int64_t at)
+{
+	p->messages++;
+	if (tls < 0)
+		p->clear++;
+	else if (p->oldest < 0 || tls < p->oldest)
+		p->oldest = tls;
+	if (tls > p->newest)
+		p->newest = tls;
+	count_time(m, p, at);
+}
+
+static struct pair *
+pair_place(struct pair *v, size_t max, uint64_t key)
+{
+	size_t i;
+
+	for (i = (size_t)key & (max - 1); v[i].key != 0 && v[i].key != key; i = (i + 1) & (max - 1))
+		;
+	return &v[i];
+}
+
+/* The place of a message to a domain; fresh: it was not seen before. NULL: there are too many. */
+static struct pair *
+pair_of(struct maillog *m, const char *id, const char *domain, bool *fresh)
+{
+	uint64_t key = UINT64_C(14695981039346656037);
+	struct pair *p, *wider;
+	size_t i;
+
+	for (; *id; id++)
+		key = (key ^ (unsigned char)*id) * UINT64_C(1099511628211);
+	for (key *= UINT64_C(1099511628211); *domain; domain++)
+		key = (key ^ (unsigned char)*domain) * UINT64_C(1099511628211);
+	key += key == 0;
+	if (m->n_pairs * 2 >= m->max_pairs) {
+		if (m->n_pairs >= PAIRS_MAX)
+			return NULL;
+		wider = xcalloc(m->max_pairs ? m->max_pairs * 2 : 1024, sizeof(*wider));
+		for (i = 0; i < m->max_pairs; i++)
+			if (m->pairs[i].key)
+				*pair_place(wider, m->max_pairs * 2, m->pairs[i].key) = m->pairs[i];
+		free(m->pairs);
+		m->pairs = wider;
+		m->max_pairs = m->max_pairs ? m->max_pairs * 2 : 1024;
+	}
+	p = pair_place(m->pairs, m->max_pairs, key);
+	if ((*fresh = p->key == 0)) {
+		p->key = key;
+		m->n_pairs++;
+	}
+	return p;
 }
 
 /* --- lines --- */
@@ -356,7 +410,7 @@ smtpd_line(struct maillog *m, const char *key, const char *text, int64_t at)
 		session_of(m, key)->tls = version_in(p);
 		m->tls_seen = true;
 	} else if ((p = queue_id(text, id)) && text_starts(p, "client=") && client_name(p + strlen("client="), name))
-		count(m, true, name, session_of(m, key)->tls, at);
+		count(m, peer_of(m, true, name), session_of(m, key)->tls, at);
 }
 
 static void
@@ -371,28 +425,59 @@ smtp_tls(struct maillog *m, const char *key, const char *peer)
 	m->tls_seen = true;
 }
 
+/* "to=<x@domain>, ...": the domain of the recipient. */
+static bool
+recipient_domain(const char *text, char out[NAME_MAX_LEN + 1])
+{
+	const char *to = text + strlen("to=<"), *at_sign = to + strcspn(to, ">");
+
+	while (at_sign > to && *at_sign != '@')
+		at_sign--;
+	return *at_sign == '@' && copy_name(at_sign + 1, strcspn(at_sign + 1, ">"), out);
+}
+
+/* One recipient of a message: several of the same domain are one, and so are all attempts. */
 static void
 smtp_sent(struct maillog *m, const char *key, const char *id, const char *text, int64_t at)
 {
 	struct session *s = session_of(m, key);
-	const char *to = text + strlen("to=<"), *at_sign = to + strcspn(to, ">"), *relay = strstr(text, " relay=");
-	char name[NAME_MAX_LEN + 1], counted[sizeof(s->counted)];
-	bool ours;
+	const char *relay = strstr(text, " relay=");
+	char name[NAME_MAX_LEN + 1];
+	struct peer *peer;
+	struct pair *pair;
+	bool ours, fresh = true;
 
-	while (at_sign > to && *at_sign != '@')
-		at_sign--;
-	if (*at_sign != '@' || relay == NULL || !copy_name(at_sign + 1, strcspn(at_sign + 1, ">"), name))
+	if (relay == NULL || !recipient_domain(text, name))
 		return;
 	relay += strlen(" relay=");
-	snprintf(counted, sizeof(counted), "%s %s", id, name);
-	if (strcmp(s->counted, counted) == 0)        /* one more recipient of the same message */
+	pair = pair_of(m, id, name, &fresh);
+	if (!fresh && pair->fate == FATE_DONE)
 		return;
-	snprintf(s->counted, sizeof(s->counted), "%s", counted);
+	peer = peer_of(m, false, name);
+	if (!fresh && peer->waiting > 0)
+		peer->waiting--;
+	if (pair != NULL)
+		pair->fate = FATE_DONE;
 	ours = s->relay[0] && strncmp(relay, s->relay, strlen(s->relay)) == 0 && relay[strlen(s->relay)] == ','
 	    && (s->id[0] == '\0' || strcmp(s->id, id) == 0);
 	if (ours)
 		snprintf(s->id, sizeof(s->id), "%s", id);
-	count(m, false, name, ours ? s->tls : -1, at);
+	count(m, peer, ours ? s->tls : -1, at);
+}
+
+/* It was tried and did not get there. */
+static void
+smtp_not_sent(struct maillog *m, const char *id, const char *text, int64_t at)
+{
+	char name[NAME_MAX_LEN + 1];
+	struct peer *peer;
+	bool fresh = true;
+
+	if (!recipient_domain(text, name) || pair_of(m, id, name, &fresh) == NULL || !fresh)
+		return;
+	peer = peer_of(m, false, name);
+	peer->waiting++;
+	count_time(m, peer, at);
 }
 
 static void
@@ -405,6 +490,8 @@ smtp_line(struct maillog *m, const char *key, const char *text, int64_t at)
 		smtp_tls(m, key, p);
 	else if ((p = queue_id(text, id)) && text_starts(p, "to=<") && strstr(p, " status=sent "))
 		smtp_sent(m, key, id, p, at);
+	else if (p && text_starts(p, "to=<") && (strstr(p, " status=deferred ") || strstr(p, " status=bounced ")))
+		smtp_not_sent(m, id, p, at);
 }
 
 /* "STAMP HOST postfix/smtpd[123]: text" */
@@ -434,7 +521,7 @@ one_line(struct maillog *m, const char *line)
 		return;
 	if (text_starts(slash, "/smtpd["))
 		smtpd_line(m, key, text, at);
-	else if (text_starts(slash, "/smtp["))
+	else if (text_starts(slash, "/smtp[") || text_starts(slash, "/error[") || text_starts(slash, "/retry["))
 		smtp_line(m, key, text, at);
 }
 
@@ -482,7 +569,7 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 	memset(out, 0, sizeof(*out));
 	out->first_at = m->first_at;
 	out->last_at = m->last_at;
-	out->cut = m->bytes > MAILLOG_MAX;
+	out->cut = m->bytes > MAILLOG_MAX || m->n_pairs >= PAIRS_MAX;
 	out->tls_seen = m->tls_seen;
 	for (i = 0; i < BUCKETS; i++)
 		for (p = m->peers[i]; p; p = p->next) {
@@ -492,7 +579,9 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 			t->peer = xstrdup(p->name);
 			t->messages = p->messages;
 			t->clear = p->clear;
+			t->waiting = p->waiting;
 			t->oldest = p->oldest >= 0 ? xstrdup(versions[p->oldest]) : NULL;
+			t->newest = p->newest >= 0 ? xstrdup(versions[p->newest]) : NULL;
 			t->last_at = p->last_at;
 		}
 	if (out->traffic.n > 1)
@@ -515,6 +604,7 @@ maillog_free(struct maillog *m)
 	if (m == NULL)
 		return;
 	sessions_forget(m);
+	free(m->pairs);
 	for (i = 0; i < BUCKETS; i++)
 		while ((p = m->peers[i])) {
 			m->peers[i] = p->next;

@@ -29,5 +29,6 @@ of_journal() { journalctl -q --no-pager -o short-iso SYSLOG_FACILITY=2 "--since=
 
 if [ -n "$log" ]; then of_files; else of_journal; fi | tr -d '\000' |
 	grep -E -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|[A-Z][a-z]+ TLS connection established from )' \
-		-e '/smtp\[[0-9]+\]: ([A-Z][a-z]+ TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=sent )' | head -c 67108865
+		-e '/smtp\[[0-9]+\]: ([A-Z][a-z]+ TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=(sent|deferred|bounced) )' \
+		-e '/(error|retry)\[[0-9]+\]: [0-9A-Za-z]+: to=<.* status=deferred ' | head -c 67108865
 exit 0

@@ -239,7 +239,7 @@ address_is_sane(const char *what, const char *address, struct err *e)
 int
 postfix_way(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e)
 {
-	struct way_work w = { .s = s, .next = next, .out = out, .look = ask->look };
+	struct way_work w = { .s = s, .next = next, .out = out, .look = ask->look, .level = ask->level };
 	int rc;
 
 	memset(out, 0, sizeof(*out));

@@ -17,6 +17,7 @@ struct way_work {
 	struct view v;
 	const struct sections *s;        /* so far */
 	struct command_list *next;       /* NULL: nothing more can be asked */
+	const char *level;               /* asked for in place of smtp_tls_security_level; NULL: not */
 	bool look;                       /* at the other side, where only a look tells */
 	size_t lookups;
 	bool wait;                       /* something is missing */

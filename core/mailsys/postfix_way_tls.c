@@ -72,7 +72,7 @@ is_host_name(const char *dest)
 
 /* --- parameters of a client: smtp_ or lmtp_ --- */
 
-struct client { const struct view *v; const struct master_service *service; const char *prefix; };
+struct client { const struct view *v; const struct master_service *service; const char *prefix; const char *level; };
 
 static char *
 client_value(const struct client *c, const char *name)
@@ -101,6 +101,11 @@ client_level(const struct client *c, char **by)
 	bool override = master_cf_option(c->service, strcmp(c->prefix, "smtp") == 0 ? "smtp_tls_security_level"
 	    : "lmtp_tls_security_level") != NULL;
 
+	if (c->level != NULL && !override && strcmp(c->prefix, "smtp") == 0) {
+		free(level);
+		*by = xstrdup("as asked");
+		return xstrdup(c->level);
+	}
 	*by = xasprintf("%s_tls_security_level%s%s", c->prefix, override ? " of the service " : "",
 	    override ? c->service->name : "");
 	if (*level)
@@ -370,6 +375,8 @@ hop_judge(const struct client *c, struct way_hop *hop)
 {
 	char *dns = client_value(c, "dns_support_level");
 
+	if (c->level != NULL && text_starts(c->level, "dane"))
+		xset(&dns, "dnssec");            /* that comes with the level */
 	hop->wrapper = client_yes(c, "tls_wrappermode");
 	if (hop->level && text_starts(hop->level, "dane") && strcasecmp(dns, "dnssec") != 0) {
 		if (strcasecmp(hop->level, "dane") == 0) {
@@ -494,7 +501,7 @@ enum answer
 way_hops(struct way_work *w, struct way_end *end)
 {
 	const struct master_service *s = client_service(&w->v, end->transport);
-	struct client c = { &w->v, s, "smtp" };
+	struct client c = { &w->v, s, "smtp", w->level };
 	char *fallback;
 	enum answer a, b;
 

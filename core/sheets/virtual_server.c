@@ -17,6 +17,7 @@ properties_free(void *data)
 	vserver_release(&p->vs);
 	server_release(&p->server);
 	wanted_list_release(&p->wanted);
+	rehearsal_release(&p->rehearsed);
 	free(p);
 }
 
@@ -332,16 +333,34 @@ ask(const struct form *f, struct str *question)
 #define FIGURES_GOOD (24 * 3600)     /* the log is not read again within this time */
 #define FIGURES_DAYS 7
 
+/* A stricter level for all mail of the default virtual server is rehearsed: each destination is looked at from the host. */
+static bool
+worth_rehearsing(const struct form *f)
+{
+	const char *level = form_get(f, "outbound.tls");
+	size_t i = 0;
+
+	(void)form_field(f, "outbound.tls", &i);
+	return of(f)->vs.is_default && strcmp(level, f->was[i]) != 0 && stricter(f, "outbound.tls", level) &&
+	    rehearsal_sentence(f->journey, of(f)->vs.server, level, NULL) < when_now() - FIGURES_GOOD;
+}
+
 /* Figures are read when somebody has chosen what needs them. */
 static int64_t
 look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
+	struct rehearse_ask rehearsing = { .level = form_get(f, "outbound.tls"), .days = FIGURES_DAYS };
 	struct traffic_taken t;
 	struct str question = STR_INIT;
 	bool needed = ask(f, &question);
+	struct properties *p = f->data;
 
 	(void)page;
 	str_release(&question);
+	if (worth_rehearsing(f)) {
+		rehearsal_release(&p->rehearsed);
+		return rehearse(f->journey, p->vs.server, &rehearsing, &p->rehearsed, done, arg, NULL);
+	}
 	if (!needed || (traffic_taken(f->journey, of(f)->vs.server, &t) && when_now() - t.at < FIGURES_GOOD))
 		return 0;
 	return traffic_read(f->journey, of(f)->vs.server, FIGURES_DAYS, done, arg, NULL);

@@ -327,6 +327,40 @@ int64_t mail_route(struct journey *j, int64_t server, const struct way_ask *asks
 char **route_repair(struct journey *j, const struct server *sv, const struct dead_rule *d, struct err *e);
 void route_repair_free(char **preset);
 
+/* --- core/journey/rehearse.c: what would become of mail if more were required of the other side --- */
+struct rehearsed {
+	char *peer;                      /* domain that takes mail, client that brings it */
+	int64_t messages;                /* in the days looked at */
+	enum { REHEARSED_PASSES, REHEARSED_FAILS, REHEARSED_UNSURE } outcome;
+	char *why;                       /* sentence's half */
+	char *now;                       /* what becomes of its mail as it is now: way_fate_name(); NULL: not looked at */
+	char *works;                     /* of one that fails: the strongest level at which its mail is delivered, NULL none */
+	char *hop;                       /* the next hop where that is not the domain itself, NULL */
+};
+struct rehearsal {
+	bool inbound;
+	char *level;                     /* "encrypt"; inbound "require", "tls1.2" */
+	int days;
+	int64_t first_at;                /* oldest line that counted, 0 none */
+	bool cut, tls_seen;              /* as in maillog_figures */
+	int64_t messages, peers;         /* all that the log tells of */
+	int64_t unseen, unseen_messages; /* of these beyond the ceiling: not looked at */
+	struct rehearsed *v; size_t n;   /* most messages first */
+};
+void rehearsal_release(struct rehearsal *r);
+/* logs: files here, packed by gzip or not, in place of the host's own log. */
+struct rehearse_ask { bool inbound; const char *level; int days; const char *const *logs; size_t n_logs; };
+#define REHEARSE_PEERS_MAX 500
+/* Reads the log, then outbound finds the way of mail to each destination as if level were that of the default virtual server,
+ * and looks at its next hop from the host. RC_USAGE for a level that there is not. All of ask is copied. Job id. */
+int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, struct rehearsal *out, journey_done_fn *done,
+        void *arg, struct err *e);
+/* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. RC_NOTFOUND: there
+ * is nothing to except. */
+int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, struct str *said, struct err *e);
+/* When the last rehearsal of this level was, 0: never; out (may be NULL) gets what it came to as a sentence. */
+int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
+
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
 struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request, authority; char *next; /* "renew", "push" ... */ };

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "mxseal/failure.h"
+#include "mxseal/err.h"
 #include "mxseal/model.h"
 
 #define MAILLOG_MAX (64u * 1024 * 1024)      /* bytes that are read; the host stops there */
@@ -21,6 +22,8 @@ struct maillog *maillog_new(int64_t now, int days);
 void maillog_free(struct maillog *m);
 /* Pieces of a log, cut anywhere. */
 void maillog_feed(struct maillog *m, const char *mem, size_t len);
+/* A file of this machine, packed by gzip or not, MAILLOG_MAX of it. RC_NOTFOUND: it cannot be read. RC_PARSE: it is damaged. */
+int  maillog_file(struct maillog *m, const char *path, struct err *e);
 
 struct maillog_figures {
 	struct traffic_list traffic;         /* most messages without TLS first */

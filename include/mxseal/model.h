@@ -245,7 +245,8 @@ struct traffic {
 	char *direction, *peer;
 	int64_t messages;         /* deliveries */
 	int64_t clear;            /* of these without TLS */
-	char *oldest;             /* oldest TLS version seen: "TLSv1.2", or NULL */
+	int64_t waiting;          /* messages beside them that were tried and not delivered yet, or returned */
+	char *oldest, *newest;    /* TLS versions seen: "TLSv1.2", or NULL */
 	int64_t last_at;
 };
 RECORD(traffic);

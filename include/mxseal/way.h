@@ -9,8 +9,9 @@
 #include "mxseal/model.h"
 
 /* What is asked: the way of mail for address from sender ("": the null sender of bounces; NULL: nobody in particular). look:
- * the host may be asked to look at the other side itself, where nothing else can tell (DANE). */
-struct way_ask { const char *address, *sender; bool look; };
+ * the host may be asked to look at the other side itself, where nothing else can tell (DANE). level: as if that were the level
+ * where no rule says otherwise; NULL: as it is. */
+struct way_ask { const char *address, *sender; bool look; const char *level; };
 
 /* One step of the chain: a sentence, and what was looked up where, when it was a table that said so. */
 struct way_step { char *text, *map, *key, *row; };

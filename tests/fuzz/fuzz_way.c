@@ -65,7 +65,7 @@ answer(struct sections *s, const struct command *c, struct part p, int status)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct way_ask asks[] = { { "user+ext@sub.bank.test", "boss@lab.test", true }, { "root", "", false } };
+	static const struct way_ask asks[] = { { "user+ext@sub.bank.test", "boss@lab.test", true, "secure" }, { "root", "", false, NULL } };
 	struct part parts[PARTS_MAX];
 	struct sections s = { NULL, 0 };
 	size_t n = cut((const char *)data, size, parts), given = 0, i;

@@ -17,10 +17,10 @@
 
 #define NOW INT64_C(1795727361)      /* Thu Nov 26 21:09:21 UTC 2026 */
 #define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
-	"in 198.51.100.11 1 1 -; out notls.test 1 1 -; out refused.test 1 1 -"
+	"in 198.51.100.11 1 1 -; out notls.test 1 1 -; out refused.test 1 1 -; out tls10.test 0 0 - +1"
 #define CLOCK "-- now 1795727361 2026 11 26 21 09 21\n"
 
-/* "in mx.a.test 2 1 TLSv1.2; out b.test 1 0 -": peer, messages, of them in clear, oldest. */
+/* "in mx.a.test 2 1 TLSv1.2; out b.test 1 0 - +2": peer, messages, of them in clear, oldest, beside them not delivered. */
 static char *
 figures(const char *text, int days, size_t piece)
 {
@@ -34,9 +34,12 @@ figures(const char *text, int days, size_t piece)
 		maillog_feed(m, text + i, n);
 	}
 	maillog_figures(m, &f);
-	for (i = 0; i < f.traffic.n; i++)
+	for (i = 0; i < f.traffic.n; i++) {
 		str_addf(&out, "%s%s %s %lld %lld %s", i ? "; " : "", f.traffic.v[i].direction, f.traffic.v[i].peer,
 		    (long long)f.traffic.v[i].messages, (long long)f.traffic.v[i].clear, f.traffic.v[i].oldest ? f.traffic.v[i].oldest : "-");
+		if (f.traffic.v[i].waiting)
+			str_addf(&out, " +%lld", (long long)f.traffic.v[i].waiting);
+	}
 	maillog_figures_release(&f);
 	maillog_free(m);
 	return str_take(&out);
@@ -74,7 +77,15 @@ static const struct { const char *what, *log, *figures; int days; } cases[] = {
 	  "delay=0.1, delays=0/0/0.1/0, dsn=2.0.0, status=sent (250 Ok)\n"
 	  "Nov 26 21:00:07 mx1 postfix/smtp[203]: 3A5C44: to=<x@e.test>, relay=none, delay=30, delays=0/0/30/0, dsn=4.4.1, "
 	  "status=deferred (connect to mx.e.test[192.0.2.7]:25: Connection timed out)\n",
-	  "out b.test 2 1 TLSv1.3; out c.test 1 1 -", 7 },
+	  "out b.test 2 1 TLSv1.3; out c.test 1 1 -; out e.test 0 0 - +1", 7 },
+	{ "one message tried again and again is one, whatever came first in the files, and one returned counts too", CLOCK
+	  "Nov 26 21:00:05 mx1 postfix/smtp[201]: 3A5C41: to=<x@late.test>, relay=mx.late.test[192.0.2.9]:25, status=sent (250 Ok)\n"
+	  "Nov 26 20:00:05 mx1 postfix/smtp[201]: 3A5C41: to=<x@late.test>, relay=none, status=deferred (connect to x: timed out)\n"
+	  "Nov 26 21:00:06 mx1 postfix/smtp[202]: 3A5C42: to=<x@then.test>, relay=none, status=deferred (TLS is required)\n"
+	  "Nov 26 21:00:07 mx1 postfix/error[203]: 3A5C42: to=<y@then.test>, relay=none, status=deferred (delivery temporarily suspended: x)\n"
+	  "Nov 26 21:00:08 mx1 postfix/smtp[202]: 3A5C42: to=<x@then.test>, relay=mx.then.test[192.0.2.8]:25, status=sent (250 Ok)\n"
+	  "Nov 26 21:00:09 mx1 postfix/smtp[202]: 3A5C43: to=<x@no.test>, relay=mx.no.test[192.0.2.7]:25, status=bounced (550 no)\n",
+	  "out late.test 1 1 -; out then.test 1 1 -; out no.test 0 0 - +1", 7 },
 	{ "a connection that is used again", CLOCK
 	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: Verified TLS connection reused to mx.b.test[2001:db8::1]:25: TLSv1.2 with cipher X (1/1)\n"
 	  "Nov 26 21:00:01 mx1 postfix/smtp[201]: 3A5C41: to=<x@b.test>, relay=mx.b.test[2001:db8::1]:25, conn_use=2, delay=0.1, "

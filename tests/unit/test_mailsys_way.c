@@ -20,34 +20,38 @@
 
 /* What is asked, and each recipient as "address class transport:next_hop level key fate". */
 static const struct { struct way_ask ask; const char *ends; } ways[] = {
-	{ { "a@good.test", NULL, false }, "a@good.test default smtp:good.test encrypt good.test unknown\n" },
-	{ { "a@mx.good.test", NULL, false }, "a@mx.good.test default smtp:mx.good.test verify .good.test unknown\n" },
-	{ { "a@notls.test", NULL, false }, "a@notls.test default smtp:notls.test encrypt notls.test unknown\n" },
-	{ { "a@mx.notls.test", NULL, false }, "a@mx.notls.test default smtp:[mx.notls.test] may - unknown\n" },
-	{ { "a@gate.test", NULL, false }, "a@gate.test default smtp:[mx.good.test]:25 may - unknown\n" },
-	{ { "special+ext@gate.test", NULL, false }, "special+ext@gate.test default smtp:[mx.notls.test] may - unknown\n" },
-	{ { "list-x@good.test", NULL, false }, "list-x@good.test default smtp:[mx.notls.test] may - unknown\n" },
-	{ { "a@pix.test", NULL, false }, "a@pix.test default smtp:[mx.pix.test] may - unknown\n" },
-	{ { "a@strict.test", NULL, false }, "a@strict.test default strict:[mx.good.test] verify - unknown\n" },
-	{ { "a@two.test", NULL, false }, "a@two.test default smtp:[mx.refused.test], [mx.reqtls.test] may - unknown\n" },
-	{ { "a@gone.test", NULL, false }, "a@gone.test default error:5.7.1 no more mail - - bounces\n" },
-	{ { "a@later.test", NULL, false }, "a@later.test default retry:4.3.0 later - - waits\n" },
-	{ { "a@hole.test", NULL, false }, "a@hole.test default discard:hole.test - - discarded\n" },
-	{ { "a@relay.test", NULL, false }, "a@relay.test relay relay:[mx.good.test] encrypt [mx.good.test] unknown\n" },
-	{ { "a@box.test", NULL, false }, "a@box.test virtual-mailbox smtp:[mx.good.test] encrypt [mx.good.test] unknown\n" },
-	{ { "user+x@mx1.lab.test", NULL, false }, "user+x@mx1.lab.test local local:mx1.lab.test - - local\n" },
-	{ { "nobody-here", NULL, false }, "nobody-here@mx1.lab.test local local:mx1.lab.test - - bounces\n" },
-	{ { "root@localhost", NULL, false }, "root@localhost local local:mx1.lab.test - - local\n"
+	{ { "a@good.test", NULL, false, NULL }, "a@good.test default smtp:good.test encrypt good.test unknown\n" },
+	{ { "a@mx.good.test", NULL, false, NULL }, "a@mx.good.test default smtp:mx.good.test verify .good.test unknown\n" },
+	/* as if another level were in force: rules of their own and a service's own option stay */
+	{ { "a@mx.notls.test", NULL, false, "encrypt" }, "a@mx.notls.test default smtp:[mx.notls.test] encrypt - unknown\n" },
+	{ { "a@good.test", NULL, false, "none" }, "a@good.test default smtp:good.test encrypt good.test unknown\n" },
+	{ { "a@strict.test", NULL, false, "may" }, "a@strict.test default strict:[mx.good.test] verify - unknown\n" },
+	{ { "a@notls.test", NULL, false, NULL }, "a@notls.test default smtp:notls.test encrypt notls.test unknown\n" },
+	{ { "a@mx.notls.test", NULL, false, NULL }, "a@mx.notls.test default smtp:[mx.notls.test] may - unknown\n" },
+	{ { "a@gate.test", NULL, false, NULL }, "a@gate.test default smtp:[mx.good.test]:25 may - unknown\n" },
+	{ { "special+ext@gate.test", NULL, false, NULL }, "special+ext@gate.test default smtp:[mx.notls.test] may - unknown\n" },
+	{ { "list-x@good.test", NULL, false, NULL }, "list-x@good.test default smtp:[mx.notls.test] may - unknown\n" },
+	{ { "a@pix.test", NULL, false, NULL }, "a@pix.test default smtp:[mx.pix.test] may - unknown\n" },
+	{ { "a@strict.test", NULL, false, NULL }, "a@strict.test default strict:[mx.good.test] verify - unknown\n" },
+	{ { "a@two.test", NULL, false, NULL }, "a@two.test default smtp:[mx.refused.test], [mx.reqtls.test] may - unknown\n" },
+	{ { "a@gone.test", NULL, false, NULL }, "a@gone.test default error:5.7.1 no more mail - - bounces\n" },
+	{ { "a@later.test", NULL, false, NULL }, "a@later.test default retry:4.3.0 later - - waits\n" },
+	{ { "a@hole.test", NULL, false, NULL }, "a@hole.test default discard:hole.test - - discarded\n" },
+	{ { "a@relay.test", NULL, false, NULL }, "a@relay.test relay relay:[mx.good.test] encrypt [mx.good.test] unknown\n" },
+	{ { "a@box.test", NULL, false, NULL }, "a@box.test virtual-mailbox smtp:[mx.good.test] encrypt [mx.good.test] unknown\n" },
+	{ { "user+x@mx1.lab.test", NULL, false, NULL }, "user+x@mx1.lab.test local local:mx1.lab.test - - local\n" },
+	{ { "nobody-here", NULL, false, NULL }, "nobody-here@mx1.lab.test local local:mx1.lab.test - - bounces\n" },
+	{ { "root@localhost", NULL, false, NULL }, "root@localhost local local:mx1.lab.test - - local\n"
 	  "user@mx1.lab.test local local:mx1.lab.test - - local\n" },
-	{ { "team@alias.test", NULL, false }, "one@good.test default smtp:good.test encrypt good.test unknown\n"
+	{ { "team@alias.test", NULL, false, NULL }, "one@good.test default smtp:good.test encrypt good.test unknown\n"
 	  "two@notls.test default smtp:notls.test encrypt notls.test unknown\n" },
-	{ { "chain+x@alias.test", NULL, false }, "end+x@expired.test default smtp:expired.test encrypt expired.test unknown\n" },
-	{ { "none@alias.test", NULL, false }, "none@alias.test virtual-alias error:5.1.1 User unknown in virtual alias table - - bounces\n" },
-	{ { "OLD@good.test", NULL, false }, "new@notls.test default smtp:notls.test encrypt notls.test unknown\n" },
-	{ { "a@else.test", NULL, false }, "a@else.test default smtp:[mx.good.test] encrypt [mx.good.test] unknown\n" },
-	{ { "a@else.test", "x@sales.lab.test", false }, "a@else.test default smtp:[mx.notls.test] may - unknown\n" },
-	{ { "a@else.test", "vip@lab.test", false }, "a@else.test default strict:[mx.good.test] verify - unknown\n" },
-	{ { "a@else.test", "", false }, "a@else.test default smtp:[mx.expired.test] may - unknown\n" },
+	{ { "chain+x@alias.test", NULL, false, NULL }, "end+x@expired.test default smtp:expired.test encrypt expired.test unknown\n" },
+	{ { "none@alias.test", NULL, false, NULL }, "none@alias.test virtual-alias error:5.1.1 User unknown in virtual alias table - - bounces\n" },
+	{ { "OLD@good.test", NULL, false, NULL }, "new@notls.test default smtp:notls.test encrypt notls.test unknown\n" },
+	{ { "a@else.test", NULL, false, NULL }, "a@else.test default smtp:[mx.good.test] encrypt [mx.good.test] unknown\n" },
+	{ { "a@else.test", "x@sales.lab.test", false, NULL }, "a@else.test default smtp:[mx.notls.test] may - unknown\n" },
+	{ { "a@else.test", "vip@lab.test", false, NULL }, "a@else.test default strict:[mx.good.test] verify - unknown\n" },
+	{ { "a@else.test", "", false, NULL }, "a@else.test default smtp:[mx.expired.test] may - unknown\n" },
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -94,7 +98,7 @@ as_recorded(void **state)
 static void
 says_each_step(void **state)
 {
-	struct way_ask ask = { "chain+x@alias.test", NULL, false };
+	struct way_ask ask = { "chain+x@alias.test", NULL, false, NULL };
 	struct command_list next = { NULL, 0 };
 	struct sections s;
 	struct mail_way w;
@@ -122,7 +126,7 @@ bad_questions(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct way_ask ask = { bad[i], NULL, false };
+		struct way_ask ask = { bad[i], NULL, false, NULL };
 		struct command_list next = { NULL, 0 };
 		struct mail_way w;
 		struct err e;
@@ -136,7 +140,7 @@ bad_questions(void **state)
 static void
 broken_tables(void **state)
 {
-	struct way_ask ask = { "a@good.test", NULL, false };
+	struct way_ask ask = { "a@good.test", NULL, false, NULL };
 	struct command_list next = { NULL, 0 };
 	struct sections s;
 	struct mail_way w;

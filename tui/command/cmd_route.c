@@ -210,7 +210,7 @@ static void
 add_address(struct route_arg *r, const char *address, const char *sender)
 {
 	ARRAY_GROW(r->asks, r->n);
-	r->asks[r->n++] = (struct way_ask){ xstrdup(address), sender && strcmp(sender, "<>") == 0 ? xstrdup("") : xstrdup(sender), r->look };
+	r->asks[r->n++] = (struct way_ask){ xstrdup(address), sender && strcmp(sender, "<>") == 0 ? xstrdup("") : xstrdup(sender), r->look, NULL };
 }
 
 static void

@@ -43,6 +43,8 @@ const char *args_get(const struct args *a, const char *name);       /* last valu
 bool args_has(const struct args *a, const char *name);
 void args_join(const struct args *a, const char *name, struct str *out);   /* all values, blank between */
 
+const char **args_values(const struct args *a, const char *name, size_t *n);  /* free() it; the values are the arguments' own */
+
 enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */ };
 
 struct cli_command {

@@ -96,6 +96,13 @@ static const struct option history_options[] = {
 static const struct option traffic_options[] = {
 	{ "days", "N", "so many days back (7)", false },
 	{ "all", NULL, "every peer, not only the first", false }, { NULL, NULL, NULL, false } };
+static const struct option rehearse_options[] = {
+	{ "outbound", "LEVEL", "as if the default virtual server sent at this level", false },
+	{ "inbound", "WHAT", "require: as if TLS were required of senders; tls1.2: at least that version", false },
+	{ "log", "FILE", "read this file here, packed by gzip or not, in place of the host's log", true },
+	{ "days", "N", "so many days back (7)", false },
+	{ "take", NULL, "keep the exceptions: connectors for those that need a lower level", false },
+	{ "all", NULL, "name those that pass as well", false }, { NULL, NULL, NULL, false } };
 static const struct option found_options[] = { { "found", NULL, "the administrator's own rules instead, as last read", false },
 	{ NULL, NULL, NULL, false } };
 static const struct option take_options[] = { { "name", "NAME", "what to call the connector (the key)", false }, { NULL, NULL, NULL, false } };
@@ -188,6 +195,10 @@ const struct cli_command commands[] = {
 	{ "vs pause", "VS", "answer everybody with 421; a push does it", NULL, 1, 1, STORE, yes_options, NULL, cmd_vs_pause },
 	{ "traffic", "SERVER", "who brought and took mail without TLS, from the host's log", NULL, 1, 1, STORE, traffic_options, NULL,
 	  cmd_traffic },
+	{ "rehearse", "SERVER", "whose mail would fail if more were required: from the log, and by looking", "Outbound, each destination in the "
+	  "log is looked at from the host, and what would\nbecome of its mail is foretold; for those that fail, the strongest level that\nworks "
+	  "is found. Inbound, clients are judged by what they did. Nothing on the host is changed.", 1, 1, STORE,
+	  rehearse_options, NULL, cmd_rehearse },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },
 	{ "connector take", "SERVER KEY", "take a rule of the administrator's own over into a connector", "KEY is as connector list --found shows "

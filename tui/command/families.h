@@ -24,7 +24,7 @@ cmd_fn cmd_server_add, cmd_server_set, cmd_server_trust, cmd_server_list, cmd_se
 cmd_fn cmd_cert_request, cmd_cert_request_text, cmd_cert_requests, cmd_cert_process, cmd_cert_drop, cmd_cert_restore, cmd_cert_list, cmd_cert_show,
     cmd_cert_served, cmd_cert_assign, cmd_cert_remove, cmd_cert_import, cmd_cert_renew, cmd_cert_resume, cmd_cert_export;
 cmd_fn cmd_authority_add, cmd_authority_add_acme, cmd_authority_renew, cmd_authority_list, cmd_authority_show, cmd_authority_certificate;
-cmd_fn cmd_traffic;
+cmd_fn cmd_traffic, cmd_rehearse;
 cmd_fn cmd_authority_policy, cmd_authority_submit, cmd_authority_pending, cmd_authority_approve, cmd_authority_deny,
     cmd_authority_revoke, cmd_authority_crl;
 cmd_fn cmd_vs_list, cmd_vs_show, cmd_vs_set, cmd_vs_unset, cmd_vs_add, cmd_vs_remove, cmd_vs_start, cmd_vs_stop, cmd_vs_pause;

@@ -34,6 +34,18 @@ args_join(const struct args *a, const char *name, struct str *out)
 			str_addf(out, "%s%s", out->len ? " " : "", a->v[i].value);
 }
 
+const char **
+args_values(const struct args *a, const char *name, size_t *n)
+{
+	const char **values = xcalloc(a->n_v + 1, sizeof(*values));
+	size_t i;
+
+	for (i = *n = 0; i < a->n_v; i++)
+		if (strcmp(a->v[i].name, name) == 0)
+			values[(*n)++] = a->v[i].value;
+	return values;
+}
+
 void
 args_release(struct args *a)
 {

@@ -42,7 +42,7 @@ route_start(struct task *t, struct err *e)
 
 	if (v == NULL)
 		return err_set(e, RC_CANCELLED, "the view was closed");
-	struct way_ask ask = { data_of(v)->address, data_of(v)->sender, true };
+	struct way_ask ask = { data_of(v)->address, data_of(v)->sender, true, NULL };
 	return mail_route(t->app->j, t->server, &ask, 1, true, &a->ways, &a->dead, task_done, t, e);
 }
 
