@@ -117,7 +117,9 @@ vs_client(const struct view *v, const char *vs, bool is_default)
 const struct master_service *
 vs_service(const struct view *v, const struct wanted_vs *vs)
 {
-	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
+	bool ours = vs->ours && !text_empty(vs->listen);
+	const struct master_service *s = vs->is_default ? view_default_service(v)
+	    : ours ? NULL : master_cf_find(&v->master, vs->name, "inet");
 	size_t i;
 
 	for (i = 0; s == NULL && !vs->is_default && i < v->master.n; i++) {
