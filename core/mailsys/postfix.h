@@ -193,6 +193,8 @@ struct map_files {
 	struct str etrn;                 /* domains that may be asked for */
 	struct client_policy *clients;   /* policy of the client services of virtual servers */
 	size_t n_clients;
+	char **logins;                   /* client services that passwords are sent by */
+	size_t n_logins;
 	bool needs_ca, needs_dnssec, needs_digest;
 };
 void map_files_release(struct map_files *m);
