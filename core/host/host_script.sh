@@ -1508,15 +1508,17 @@ proof() {
 	[ ${#proof} -le 512 ] || refuse 16 "a proof of more than 512 letters"
 }
 
-# We go to the folder first and look where we are: who owns a web root must not lead us elsewhere by a link.
+# We go to the folder first and look at each step where we are: who owns a web root must not lead us elsewhere by a link, nor
+# have anything made there.
 challenge_go() {
 	cd -P "$root$1" || return
-	cg_base=$(pwd -P)
+	cg_at=$(pwd -P)
 	for cg_sub in .well-known acme-challenge; do
-		[ -d "$cg_sub" ] || { mkdir "$cg_sub" && chmod 755 "$cg_sub"; } || return
+		[ -d "$cg_sub" ] || (umask 022 && mkdir "$cg_sub") || return
 		cd -P "$cg_sub" || return
+		cg_at=${cg_at%/}/$cg_sub
+		[ "$(pwd -P)" = "$cg_at" ] || { echo "a link leads out of it" >&2; return 1; }
 	done
-	[ "$(pwd -P)" = "${cg_base%/}/.well-known/acme-challenge" ] || { echo "a link leads out of it" >&2; false; }
 }
 
 challenge_write() {

@@ -45,6 +45,8 @@ read_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	m->traffic(r->days, &commands);
 	rc = host_stream(h, (const char *const *)commands.v[0].argv, feed, r->log, &status, e);
 	command_list_release(&commands);
+	if (rc == 0 && status != 0)              /* the former figures stay */
+		rc = err_set(e, RC_REMOTE, "the mail log of %s could not be read (sh ended with status %d)", hj->server.name, status);
 	if (rc == 0)
 		maillog_figures(r->log, &r->figures);
 	return rc;

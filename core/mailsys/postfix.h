@@ -117,7 +117,8 @@ char *access_put(const char *list, const char *path);                   /* in fr
 
 /* --- postfix_files.c: files on the host that the configuration names --- */
 
-enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP, FILE_PATTERNS };
+/* FILE_NAMES: a map whose values are private keys once it is compiled; only the names in front of its rows are read. */
+enum file_kind { FILE_CERT, FILE_KEY, FILE_MAP, FILE_PATTERNS, FILE_NAMES };
 struct file { enum file_kind kind; char *path; };
 struct file_list { struct file *v; size_t n; };
 /* All that a second look should read; the same list for the same configuration, so that section "cert.3" is file 3. Of
@@ -192,6 +193,8 @@ struct map_files {
 	struct str etrn;                 /* domains that may be asked for */
 	struct client_policy *clients;   /* policy of the client services of virtual servers */
 	size_t n_clients;
+	char **logins;                   /* client services that passwords are sent by */
+	size_t n_logins;
 	bool needs_ca, needs_dnssec, needs_digest;
 };
 void map_files_release(struct map_files *m);
@@ -246,7 +249,7 @@ char *service_name(const char *listen);
 /* Does it greet with 421 as this text stands? */
 bool service_paused(const struct master_service *s);
 /* The client that a virtual server sends with: its own, else the default one; NULL: none. */
-const struct master_service *vs_client(const struct view *v, const char *vs);
+const struct master_service *vs_client(const struct view *v, const char *vs, bool is_default);
 /* Is this service a client of a virtual server's own that we added? Its virtual server, given away; NULL: no. */
 char *client_of(const struct view *v, const struct master_service *s);
 /* Adds what is wanted and not there: listeners, client services. v is started. */

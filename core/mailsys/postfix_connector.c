@@ -11,19 +11,15 @@
 
 #define ETRN_MARK "# Written by mxseal: mail that waits for ETRN leaves by this service.\n"
 
-/* A parameter in main.cf; where the client's own service says otherwise for itself, there too. */
+/* What a client has for itself in master.cf stands over main.cf. It is the administrator's, and overwritten it would never come
+ * back: it is refused, with what it would do. */
 static int
-put_param(struct view *v, const char *param, const char *value, struct plan *p, struct err *e)
+none_of_its_own(const struct master_service *client, const char *param, const char *why, struct err *e)
 {
-	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
-	const char *own = client ? master_cf_option(client, param) : NULL;
-
-	if (strcasecmp(view_raw(v, NULL, param, NULL), value) != 0 && main_cf_set(&v->main, param, value, e) != 0)
-		return -1;
-	if (own == NULL || strcasecmp(own, value) == 0)
+	if (client == NULL || master_cf_option(client, param) == NULL)
 		return 0;
-	plan_warn(p, "master.cf sets %s for the service %s %s itself: changed there as well", param, CLIENT_SERVICE, "unix");
-	return master_cf_set(&v->master, CLIENT_SERVICE, "unix", param, value, e);
+	err_set(e, RC_CHECK, "master.cf gives the service %s its own %s: %s", clean(client->name), param, why);
+	return err_hint(e, "move that setting from master.cf to main.cf on the host, and read it again");
 }
 
 /* --- logging in --- */
@@ -52,29 +48,47 @@ look_at_library(const struct reading *have, struct plan *p)
 		    "to before they are installed (Debian: libsasl2-modules, Red Hat: cyrus-sasl-plain)");
 }
 
-/* A password goes by PLAIN or LOGIN, and these only inside TLS: the options for sessions without it stay as they are. */
-static int
-put_login(struct view *v, const struct reading *have, struct plan *p, struct err *e)
+/* May this client send a password as it is, inside TLS? */
+static bool
+sends_plain(const struct view *v, const struct master_service *client)
 {
-	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
 	char *options = view_value(v, client, "smtp_sasl_tls_security_options");
+	bool yes = !names_word(options, "noplaintext") && strchr(options, '$') == NULL;
+
+	free(options);
+	return yes;
+}
+
+/* A password goes by PLAIN or LOGIN, and these only inside TLS: the options for sessions without it stay as they are. Each
+ * client that logs in must be able to; what one of them lacks, main.cf gets. */
+static int
+put_client(struct view *v, const struct master_service *client, struct err *e)
+{
+	int rc = none_of_its_own(client, "smtp_sasl_password_maps", "no password of a connector would be looked up", e);
+
+	if (rc == 0 && !view_yes(v, client, "smtp_sasl_auth_enable")
+	    && (rc = none_of_its_own(client, "smtp_sasl_auth_enable", "it would not log in anywhere", e)) == 0)
+		rc = main_cf_set(&v->main, "smtp_sasl_auth_enable", "yes", e);
+	if (rc == 0 && !sends_plain(v, client)
+	    && (rc = none_of_its_own(client, "smtp_sasl_tls_security_options", "it would send no password", e)) == 0)
+		rc = main_cf_set(&v->main, "smtp_sasl_tls_security_options", "noanonymous", e);
+	return rc;
+}
+
+static int
+put_login(struct view *v, const struct reading *have, const struct map_files *m, struct plan *p, struct err *e)
+{
 	char *maps = view_value(v, NULL, "smtp_sasl_password_maps");
-	size_t len;
+	size_t len, i;
 	long ours = list_find(maps, "texthash:" OURS_DIR, "/sasl_passwd", &len);
 	int rc = 0;
 
-	if (client && master_cf_option(client, "smtp_sasl_password_maps"))
-		rc = err_set(e, RC_CHECK, "master.cf gives the service smtp its own smtp_sasl_password_maps: no password of a connector "
-		    "would be looked up");
 	if (*maps && (ours != 0 || maps[len]))
 		plan_warn(p, "the host's own smtp_sasl_password_maps are asked too: a row there under the name of the smart host alone "
 		    "comes before the connector's");
-	if (rc == 0 && !view_yes(v, client, "smtp_sasl_auth_enable"))
-		rc = put_param(v, "smtp_sasl_auth_enable", "yes", p, e);
-	if (rc == 0 && (names_word(options, "noplaintext") || strchr(options, '$')))
-		rc = put_param(v, "smtp_sasl_tls_security_options", "noanonymous", p, e);
+	for (i = 0; i < m->n_logins && rc == 0; i++)
+		rc = put_client(v, master_cf_find(&v->master, m->logins[i], "unix"), e);
 	look_at_library(have, p);
-	free(options);
 	free(maps);
 	return rc;
 }
@@ -241,10 +255,7 @@ tables_are_asked(const struct view *v, const struct map_files *m, struct err *e)
 {
 	const struct master_service *client = master_cf_find(&v->master, CLIENT_SERVICE, "unix");
 
-	if (m->policy.len == 0 || client == NULL || master_cf_option(client, "smtp_tls_policy_maps") == NULL)
-		return 0;
-	err_set(e, RC_CHECK, "master.cf gives the service smtp its own smtp_tls_policy_maps: the security of connectors would be dead there");
-	return err_hint(e, "move that setting from master.cf to main.cf on the host, and read it again");
+	return m->policy.len == 0 ? 0 : none_of_its_own(client, "smtp_tls_policy_maps", "the security of connectors would be dead there", e);
 }
 
 int
@@ -254,7 +265,7 @@ connector_params(struct view *v, const struct reading *have, const struct map_fi
 		return -1;
 	if (m->passwords.len == 0)
 		drop_login(v);
-	else if (put_login(v, have, p, e) != 0)
+	else if (put_login(v, have, m, p, e) != 0)
 		return -1;
 	if (!m->needs_digest)
 		main_cf_remove_ours(&v->main, "smtp_tls_fingerprint_digest");

@@ -493,7 +493,7 @@ static void
 judge(const struct net *n, const struct found_rule *r, const struct written_list *l, struct verdict *d)
 {
 	memset(d, 0, sizeof(*d));
-	if (*r->key == '\0')                            /* of a table that cannot be listed */
+	if (*r->key == '\0' || map_is_pattern(r->source))     /* of a table that cannot be listed; not a key but what matches keys */
 		return;
 	if (strcmp(r->kind, "policy") == 0)
 		judge_policy(n, r, l, d);

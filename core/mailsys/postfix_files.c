@@ -103,7 +103,7 @@ static const char *const map_types[] = { "texthash:", "hash:", "btree:", "lmdb:"
 static const char *const pattern_types[] = { "pcre:", "regexp:", "cidr:", NULL };
 
 static void
-add_maps(const struct view *v, const char *param, struct file_list *out)
+add_maps(const struct view *v, const char *param, enum file_kind kind, struct file_list *out)
 {
 	char *list = view_value(v, NULL, param);
 	char **words = words_split(list, ", \t\r\n", NULL);
@@ -114,7 +114,7 @@ add_maps(const struct view *v, const char *param, struct file_list *out)
 
 		for (k = 0; map_types[k]; k++)
 			if (text_starts(word, map_types[k]))
-				file_add(out, FILE_MAP, word + strlen(map_types[k]));
+				file_add(out, kind, word + strlen(map_types[k]));
 		for (k = 0; pattern_types[k]; k++)
 			if (text_starts(word, pattern_types[k]))
 				file_add(out, FILE_PATTERNS, word + strlen(pattern_types[k]));
@@ -146,11 +146,11 @@ files_named(const struct view *v, struct file_list *out)
 			add_service(v, &v->master.v[i], out);
 			add_clients(v, &v->master.v[i], out);
 		}
-	add_maps(v, "transport_maps", out);
-	add_maps(v, "smtp_tls_policy_maps", out);
-	add_maps(v, "sender_dependent_relayhost_maps", out);
-	add_maps(v, "sender_dependent_default_transport_maps", out);
-	add_maps(v, "tls_server_sni_maps", out);
+	add_maps(v, "transport_maps", FILE_MAP, out);
+	add_maps(v, "smtp_tls_policy_maps", FILE_MAP, out);
+	add_maps(v, "sender_dependent_relayhost_maps", FILE_MAP, out);
+	add_maps(v, "sender_dependent_default_transport_maps", FILE_MAP, out);
+	add_maps(v, "tls_server_sni_maps", FILE_NAMES, out);
 }
 
 /* --- the second look --- */
@@ -159,10 +159,18 @@ files_named(const struct view *v, struct file_list *out)
 static const char only_certificates[] =
     "/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/{ /PRIVATE KEY/q; p; }";
 
+#define MOST " | head -c 1048576; exit 0; "
+/* What postmap lists of the compiled file, which stands beside where the source would be. */
+#define COMPILED(only) "for t in lmdb cdb hash; do case $t in hash) f=$1.db;; *) f=$1.$t;; esac; " \
+    "if [ -e \"$f\" ]; then { postmap -s \"$t:$1\" || [ $t != hash ] || postmap -s \"btree:$1\"; } 2>/dev/null" only MOST "fi; done; exit 1"
+/* Names with a dot in front of a row: so nothing of a key in base64, wherever it stands, is one. */
+#define NAMES "sed -n 's/^\\([A-Za-z0-9_-]*\\.[A-Za-z0-9._-]*\\)[[:blank:]].*/\\1/p'"
+
 /* The rows of a map of which only the compiled file is there. */
-static const char list_compiled[] = "[ -e \"$1\" ] && exit 1; for t in lmdb cdb hash; do case $t in hash) f=$1.db;; *) f=$1.$t;; esac; "
-    "if [ -e \"$f\" ]; then { postmap -s \"$t:$1\" || [ $t != hash ] || postmap -s \"btree:$1\"; } 2>/dev/null | head -c 1048576; exit 0; fi; "
-    "done; exit 1";
+static const char list_compiled[] = "[ -e \"$1\" ] && exit 1; " COMPILED("");
+
+/* The names of a map whose compiled file holds private keys (postmap -F): what stands behind them never leaves the host. */
+static const char list_names[] = "if [ -e \"$1\" ]; then " NAMES " <\"$1\"" MOST "fi; " COMPILED(" | " NAMES);
 
 int
 files_more(const struct sections *s, struct command_list *cmds, struct err *e)
@@ -200,6 +208,10 @@ files_more(const struct sections *s, struct command_list *cmds, struct err *e)
 			command_add(cmds, name, "head", "-c", "1048576", "--", path, (char *)NULL);
 			snprintf(name, sizeof(name), "maplist.%zu", i);
 			command_add(cmds, name, "sh", "-c", list_compiled, "sh", path, (char *)NULL);
+			break;
+		case FILE_NAMES:
+			snprintf(name, sizeof(name), "map.%zu", i);
+			command_add(cmds, name, "sh", "-c", list_names, "sh", path, (char *)NULL);
 			break;
 		case FILE_PATTERNS:
 			snprintf(name, sizeof(name), "map.%zu", i);

@@ -89,21 +89,37 @@ client_of(const struct view *v, const struct master_service *s)
 	return master_cf_owner(&v->master, s);
 }
 
-const struct master_service *
-vs_client(const struct view *v, const char *vs)
+/* Is this service, named as the client of a virtual server's own, really that? By our comment, and when somebody took that
+ * away by the name in the log. */
+static bool
+is_client_of(const struct view *v, const struct master_service *s, const char *vs)
 {
-	char *name = wanted_client_name(vs);
-	const struct master_service *s = master_cf_find(&v->master, name, "unix");
+	char *owner = master_cf_owner(&v->master, s), *log = xasprintf("postfix/%s", s->name);
+	bool yes = strcmp(s->command, "smtp") == 0 && (owner ? strcmp(owner, vs) == 0 : text_eq(master_cf_option(s, "syslog_name"), log));
 
-	free(name);
-	return s && strcmp(s->command, "smtp") == 0 ? s : master_cf_find(&v->master, CLIENT_SERVICE, "unix");
+	free(owner);
+	free(log);
+	return yes;
 }
 
-/* By its own name, by our comment, and when somebody took that away by where it listens. */
+const struct master_service *
+vs_client(const struct view *v, const char *vs, bool is_default)
+{
+	char *name = wanted_client_name(vs);
+	const struct master_service *s = is_default ? NULL : master_cf_find(&v->master, name, "unix");
+
+	free(name);
+	return s && is_client_of(v, s, vs) ? s : master_cf_find(&v->master, CLIENT_SERVICE, "unix");
+}
+
+/* One that we added by our comment, and when somebody took that away by where it listens: a service of the same name is
+ * another one. Else by its own name. */
 const struct master_service *
 vs_service(const struct view *v, const struct wanted_vs *vs)
 {
-	const struct master_service *s = vs->is_default ? view_default_service(v) : master_cf_find(&v->master, vs->name, "inet");
+	bool ours = vs->ours && !text_empty(vs->listen);
+	const struct master_service *s = vs->is_default ? view_default_service(v)
+	    : ours ? NULL : master_cf_find(&v->master, vs->name, "inet");
 	size_t i;
 
 	for (i = 0; s == NULL && !vs->is_default && i < v->master.n; i++) {
@@ -208,18 +224,10 @@ static int
 find_client(struct view *v, const struct wanted_vs *vs, struct err *e)
 {
 	const struct master_service *s = master_cf_find(&v->master, vs->client, "unix");
-	char *owner, *log;
-	bool ours;
 
 	if (s == NULL)
 		return add_client(v, vs, e);
-	owner = master_cf_owner(&v->master, s);
-	log = xasprintf("postfix/%s", vs->client);
-	ours = strcmp(s->command, "smtp") == 0
-	    && (owner ? strcmp(owner, vs->name) == 0 : text_eq(master_cf_option(s, "syslog_name"), log));
-	free(owner);
-	free(log);
-	if (ours)
+	if (is_client_of(v, s, vs->name))
 		return 0;
 	err_set(e, RC_CONFLICT, "master.cf has a service \"%s unix\" that is not of %s", clean(vs->client), clean(vs->name));
 	return err_hint(e, "give the virtual server another name");

@@ -168,31 +168,41 @@ access_table(const char *only, const char *except, struct str *out)
 	str_add(out, "0.0.0.0/0 REJECT\n::/0 REJECT\n");
 }
 
+/* Whatever is written there, only a table that reads as we would write it says who may connect: a line that somebody put in
+ * by hand may mean something else. */
 char *
 access_ours(const char *setting, const char *table)
 {
-	bool wants_only = strcmp(setting, "inbound.clients.only") == 0;
+	struct str only = STR_INIT, except = STR_INIT, again = STR_INIT;
 	const char *line, *end;
-	struct str out = STR_INIT;
-	size_t len, word;
+	bool ours = table && (*table == '\0' || text_starts(table, TABLE_MARK));
+	char *out = NULL;
 
-	if (table == NULL || (*table && !text_starts(table, TABLE_MARK)))
+	if (!ours)
 		return NULL;
 	for (line = *table ? table + strlen(TABLE_MARK) : table; *line; line = *end ? end + 1 : end) {
-		bool only;
+		size_t word = strcspn(line, " \n");
+		bool permits;
+		struct str *to;
 
 		end = line + strcspn(line, "\n");
-		len = (size_t)(end - line);
-		word = strcspn(line, " \n");
-		only = len - word == strlen(" DUNNO") && strncmp(line + word, " DUNNO", len - word) == 0;
-		if (only && !wants_only)
-			break;                   /* behind these stands the REJECT for everybody */
-		if (only == wants_only && word < len)
-			str_addf(&out, "%s%.*s", out.len ? " " : "", (int)word, line);
+		ours = ours && strspn(line, "0123456789abcdefABCDEF.:/") == word;
+		permits = text_starts(line + word, " DUNNO");
+		to = permits ? &only : &except;
+		if (permits || only.len == 0)           /* behind those stands the REJECT for everybody */
+			str_addf(to, "%s%.*s", to->len ? " " : "", (int)word, line);
 	}
-	if (out.len == 0)
-		str_add(&out, "none");
-	return str_take(&out);
+	if (only.len == 0)
+		str_add(&only, "none");
+	if (except.len == 0)
+		str_add(&except, "none");
+	access_table(only.s, except.s, &again);
+	if (ours && (*table == '\0' || strcmp(again.s, table) == 0))
+		out = str_take(strcmp(setting, "inbound.clients.only") == 0 ? &only : &except);
+	str_release(&only);
+	str_release(&except);
+	str_release(&again);
+	return out;
 }
 
 /* Our pair of words in a list: where it begins, where its table does and where it ends. */

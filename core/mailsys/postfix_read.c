@@ -287,7 +287,7 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 	}
 	vs->listen = str_take(&listen);
 	at.wrapper = vs->implicit_tls;
-	at.client = vs_client(v, vs->name);
+	at.client = vs_client(v, vs->name, is_default);
 	for (r = map_table; r->setting; r++) {
 		struct found_value *f = found_value_list_add(&vs->found);
 

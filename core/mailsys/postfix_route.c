@@ -130,7 +130,7 @@ policy_of(const struct connector *c)
 	for (i = 0; w[i]; i++) {
 		str_add(&out, i == 0 ? " match=" : fingerprints ? "|" : ":");
 		if (!fingerprints)
-			str_add(&out, w[i]);
+			match_name(w[i], &out);
 		for (k = 0; fingerprints && fingerprint_parse(w[i], hex) && hex[k]; k++)
 			str_addf(&out, "%s%c", k > 0 && k % 2 == 0 ? ":" : "", hex[k] >= 'a' ? hex[k] - ('a' - 'A') : hex[k]);
 	}
@@ -241,10 +241,15 @@ senders_add(struct routing *r, struct way *way, long cost)
 	size_t i;
 
 	for (i = 0; w[i]; i++) {
+		struct str key = STR_INIT;
+
 		for (p = w[i]; *p; p++)
 			if (*p >= 'A' && *p <= 'Z')
 				*p += 'a' - 'A';
-		row_add(&r->senders, (struct row){ .key = xstrdup(w[i]), .way = way, .cost = cost }, w[i], r->plan);
+		p = strrchr(w[i], '@') + 1;              /* senders have one, and a domain: sender_parse */
+		str_addn(&key, w[i], (size_t)(p - w[i]));
+		(void)name_to_ascii(p, &key, NULL);
+		row_add(&r->senders, (struct row){ .key = str_take(&key), .way = way, .cost = cost }, w[i], r->plan);
 	}
 	if (i == 0)
 		row_add(&r->senders, (struct row){ .key = xstrdup(""), .way = way, .cost = cost }, "*", r->plan);
@@ -316,7 +321,7 @@ policy_add(struct policies *l, const char *key, const struct way *way, struct er
 			return 0;
 		err_set(e, RC_INVALID, "the connectors %s and %s send to the next hop %s by the same virtual server, one with \"%.60s\" and "
 		    "one with \"%.60s\": Postfix keeps one rule for a next hop", clean(old->c->name), clean(way->c->name), clean(key),
-		    clean(old->policy), clean(way->policy));
+		    clean(old->policy ? old->policy : "no security of its own"), clean(way->policy ? way->policy : "no security of its own"));
 		return err_hint(e, "give both the same outbound security, or one of them another virtual server as bridgehead");
 	}
 	ARRAY_GROW(l->v, l->n);
@@ -353,11 +358,10 @@ secure_row(struct routing *r, const struct row *row, struct err *e)
 	size_t i;
 
 	way->used = true;
-	if (way->n_hops == 0)
-		return way->policy ? policy_add(&r->policies, row->key, way, e) : 0;
+	if (way->n_hops == 0)                    /* without a policy too: it must not get that of another connector unasked */
+		return policy_add(&r->policies, row->key, way, e);
 	for (i = 0; i < way->n_hops; i++)
-		if ((way->policy && policy_add(&r->policies, way->hops[i], way, e) != 0)
-		    || (way->password && login_add(&r->logins, way->hops[i], way, e) != 0))
+		if (policy_add(&r->policies, way->hops[i], way, e) != 0 || (way->password && login_add(&r->logins, way->hops[i], way, e) != 0))
 			return -1;
 	return 0;
 }
@@ -447,7 +451,8 @@ render_domains(struct routing *r, struct map_files *out, struct err *e)
 			plan_warn(r->plan, "connector %s: mail for %s stays on this host, so the rule has nothing to do", clean(name), row->key);
 			continue;
 		}
-		if (row->routed || covered_by_ours(r, row->key)) {
+		row->routed = row->routed || covered_by_ours(r, row->key);
+		if (row->routed) {
 			add_route(&out->transport, row->key, service_of(row->way), row->way->next_hop);
 			their_rows_report(&r->transport, row->key, true, name, r->plan);
 			if (*row->key == '.')
@@ -515,6 +520,18 @@ client_text(struct map_files *out, const char *client)
 	return &out->clients[out->n_clients++].text;
 }
 
+static void
+login_client(struct map_files *out, const char *service)
+{
+	size_t i;
+
+	for (i = 0; i < out->n_logins; i++)
+		if (strcmp(out->logins[i], service) == 0)
+			return;
+	ARRAY_GROW(out->logins, out->n_logins);
+	out->logins[out->n_logins++] = xstrdup(service);
+}
+
 static int
 policy_order(const void *a, const void *b)
 {
@@ -533,8 +550,11 @@ render_policies(struct routing *r, struct map_files *out)
 			(void)client_text(out, r->ways[i].client);
 	for (i = 0; i < r->policies.n; i++) {
 		const struct policy *l = &r->policies.v[i];
-		struct str *text = l->way->client ? client_text(out, l->way->client) : &out->policy;
+		struct str *text;
 
+		if (l->way->policy == NULL)
+			continue;
+		text = l->way->client ? client_text(out, l->way->client) : &out->policy;
 		if (text->len == 0)
 			str_add(text, policy_head);
 		str_addf(text, "%s %s\n", l->key, l->way->policy);
@@ -547,6 +567,7 @@ render_policies(struct routing *r, struct map_files *out)
 	for (i = 0; i < r->logins.n; i++) {
 		const struct policy *l = &r->logins.v[i];
 
+		login_client(out, service_of(l->way));
 		if (i == 0)
 			str_add(&out->passwords, passwords_head);
 		str_addf(&out->passwords, "%s %s:", l->key, l->way->c->auth_user);
@@ -610,6 +631,9 @@ map_files_release(struct map_files *m)
 		str_release(&m->clients[i].text);
 	}
 	free(m->clients);
+	for (i = 0; i < m->n_logins; i++)
+		free(m->logins[i]);
+	free(m->logins);
 	str_release(&m->policy);
 	str_release(&m->transport);
 	str_release(&m->senders);

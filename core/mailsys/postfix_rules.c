@@ -1,7 +1,7 @@
 /* The administrator's own rules that say where mail goes and how: rows of the maps that transport_maps, relayhost,
  * smtp_tls_policy_maps, sender_dependent_*_maps and tls_server_sni_maps name, with where each stands. Of a map whose source is
  * text the source is read, else what postmap -s lists; patterns are shown as they are; what only a query can tell is said to be
- * so. Nothing of ours is among them. */
+ * so. Nothing of ours is among them. Of tls_server_sni_maps only the names are, for behind them stand private keys. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +12,14 @@
 #define MAP_ROWS 300            /* rows of one map, and "and N more" */
 #define ALL_ROWS 1500
 #define ROW_LEN 500             /* of a key or value */
+#define KEYS_KIND "sni"         /* a rule of it never has a value */
 
 static const struct { const char *param, *kind; bool sends, receives; } places[] = {
 	{ "transport_maps", "transport", false, false },
 	{ "smtp_tls_policy_maps", "policy", true, false },
 	{ "sender_dependent_relayhost_maps", "sender-relay", false, false },
 	{ "sender_dependent_default_transport_maps", "sender-transport", false, false },
-	{ "tls_server_sni_maps", "sni", false, true },
+	{ "tls_server_sni_maps", KEYS_KIND, false, true },
 };
 #define PLACES (sizeof(places) / sizeof(places[0]))
 
@@ -54,13 +55,24 @@ row(struct rules *r, const char *key, size_t key_len, const char *value, size_t 
 	f->kind = xstrdup(r->kind);
 	f->source = bounded(r->source, strlen(r->source));
 	f->key = bounded(key, key_len);
-	f->value = bounded(value, value_len);
+	f->value = strcmp(r->kind, KEYS_KIND) == 0 ? xstrdup("") : bounded(value, value_len);
 }
 
 static void
 row_text(struct rules *r, const char *key, const char *value)
 {
 	row(r, key, strlen(key), value, strlen(value));
+}
+
+/* Says something of the map itself, which is no value of it. */
+static void
+note(struct rules *r, const char *text)
+{
+	size_t n = r->out->n;
+
+	row_text(r, "", "");
+	if (r->out->n > n)
+		xset(&r->out->v[n].value, text);
 }
 
 /* Where the key of a pattern row ends: "/x y/i ", "!/x/", "if /x/", "endif". */
@@ -156,13 +168,14 @@ one_map(struct rules *r, char *map)
 	} else {
 		bool patterns = text_starts(plain, "pcre:") || text_starts(plain, "regexp:");
 
-		text = file_text(r->files, r->s, text_starts(plain, "cidr:") || patterns ? FILE_PATTERNS : FILE_MAP, name, "map");
-		if (text == NULL)
+		text = file_text(r->files, r->s, text_starts(plain, "cidr:") || patterns ? FILE_PATTERNS
+		    : strcmp(r->kind, KEYS_KIND) == 0 ? FILE_NAMES : FILE_MAP, name, "map");
+		if (text == NULL && strcmp(r->kind, KEYS_KIND) != 0)
 			text = file_text(r->files, r->s, FILE_MAP, name, "maplist");
 		if (text != NULL)
 			text_rows(r, text, patterns);
 		else if (r->out->n < ALL_ROWS)
-			row_text(r, "", "(asked row by row; its rows cannot be listed)");
+			note(r, "(asked row by row; its rows cannot be listed)");
 	}
 	if (r->more > 0) {
 		char *rest = xasprintf("(and %zu more)", r->more);
@@ -170,7 +183,7 @@ one_map(struct rules *r, char *map)
 		r->rows = 0;
 		if (r->out->n >= ALL_ROWS)
 			found_rule_release(&r->out->v[--r->out->n]);
-		row_text(r, "", rest);
+		note(r, rest);
 		free(rest);
 	}
 }

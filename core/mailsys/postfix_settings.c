@@ -19,6 +19,15 @@ wanted_client(const struct view *v, const struct wanted_vs *vs)
 
 /* --- one parameter --- */
 
+/* A permit behind a $name may never be asked for: what that stands for can end in a reject. */
+static bool
+permit_is_hidden(const struct map_row *row, const char *value, const char *list)
+{
+	const char *dollar = strchr(list, '$'), *permit = strstr(list, "permit_sasl_authenticated");
+
+	return row->kind == MAP_MAY_RELAY && strcmp(value, "yes") == 0 && dollar && permit && dollar < permit;
+}
+
 /* A list is edited as it is written, so that names in it stay names. What stands behind such a name is not edited here. */
 static int
 edit_as_written(struct render *r, const struct master_service *service, const struct map_row *row, int i, const char *value,
@@ -28,7 +37,7 @@ edit_as_written(struct render *r, const struct master_service *service, const st
 
 	free(*out);
 	*out = map_native(row, i, value, r->v.version, raw);
-	if (strstr(raw, "${") == NULL && strcmp(*out, raw) != 0)
+	if (strstr(raw, "${") == NULL && strcmp(*out, raw) != 0 && !permit_is_hidden(row, value, *out))
 		return 0;
 	free(*out);
 	*out = NULL;
@@ -182,19 +191,17 @@ wanted_of(const struct wanted_vs *vs, const char *setting)
 	return NULL;
 }
 
-/* What is wanted, else what our table says now, else "none". Given away. */
+/* What is wanted, else what our table says now; NULL where that is no table as we write it. Given away. */
 static char *
 clients_now(const struct wanted_vs *vs, const char *setting, const char *table)
 {
 	const char *value = wanted_of(vs, setting);
 	struct str normal = STR_INIT;
-	char *ours;
 
 	if (value && setting_check(setting_find(setting), value, &normal, NULL) == 0)
 		return str_take(&normal);
 	str_release(&normal);
-	ours = access_ours(setting, table);
-	return ours ? ours : xstrdup("none");
+	return access_ours(setting, table);
 }
 
 static int
@@ -209,6 +216,19 @@ set_access(struct render *r, const struct master_service *service, const char *p
 
 	free(list);
 	return rc;
+}
+
+/* A table of who may connect: as this plan writes it for the default virtual server, whose list others have too, else as it
+ * was read. NULL: it was not. */
+static const char *
+access_text(const struct render *r, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < r->n_files; i++)
+		if (strcmp(r->files[i].path, path) == 0)
+			return r->files[i].text.s;
+	return file_text(r->files_read, &r->have->sections, FILE_MAP, path, "map");
 }
 
 /* The table goes with the generation, so it is written anew also where nothing more is wanted of it. */
@@ -226,9 +246,19 @@ put_access(struct render *r, const struct wanted_vs *vs, struct err *e)
 		free(old);
 		return 0;
 	}
-	table = old ? file_text(r->files_read, &r->have->sections, FILE_MAP, old, "map") : NULL;
+	table = old ? access_text(r, old) : "";
 	only = clients_now(vs, "inbound.clients.only", table);
 	except = clients_now(vs, "inbound.clients.except", table);
+	if (only == NULL || except == NULL) {
+		/* taken for none, the next push would let everybody in */
+		err_set(e, RC_CHECK, "%s: who may connect stands in %s, which cannot be read or is not as mxseal wrote it", clean(vs->name),
+		    clean(old));
+		err_hint(e, "set both inbound.clients.only and inbound.clients.except as they are to be, or put the file back");
+		free(old);
+		free(only);
+		free(except);
+		return -1;
+	}
 	path = own_path(r, "clients", vs->name, "");
 	if (strcmp(only, "none") == 0 && strcmp(except, "none") == 0) {
 		free(path);
@@ -290,6 +320,18 @@ put_param(struct render *r, const struct wanted_vs *vs, const struct map_row *ro
 	return 0;
 }
 
+/* No fallback any more: local_recipient_maps, which was emptied for it, is what it was, where it was not written before. And
+ * where there was none, that list is the administrator's alone; true: there is nothing to write. */
+static bool
+fallback_is_none(struct render *r, const struct map_row *row)
+{
+	bool none = view_empty(&r->v, NULL, row->param[0]);
+
+	if (!none)
+		main_cf_remove_ours(&r->v.main, row->param[1]);
+	return none;
+}
+
 static int
 put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w, struct err *e)
 {
@@ -306,6 +348,10 @@ put_setting(struct render *r, const struct wanted_vs *vs, const struct wanted *w
 		return 0;                        /* wanted of the whole host: the default one has it, and its clients take it over */
 	if (setting_check(s, w->value, &value, e) != 0)
 		goto out;
+	if (row->kind == MAP_FALLBACK && vs->is_default && strcmp(value.s, "none") == 0 && fallback_is_none(r, row)) {
+		rc = 0;
+		goto out;
+	}
 	for (i = 0; i < MAP_PARAMS && row->param[i]; i++)
 		if (put_param(r, vs, row, i, value.s, e) != 0)
 			goto out;

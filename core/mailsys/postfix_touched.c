@@ -129,6 +129,8 @@ own_touched(const struct reading *have, const struct file_list *files, const str
 	const char *at, *text = file_text(files, &have->sections, FILE_MAP, f->path, "map");
 	char hex[65];
 
+	if (text == NULL)
+		text = file_text(files, &have->sections, FILE_PATTERNS, f->path, "map");
 	sha256_hex(f->text, strlen(f->text), hex);
 	str_addf(&line, "%s\t", f->path);
 	at = strstr(have->our_files.s, line.s);
@@ -157,8 +159,10 @@ postfix_touched(const struct reading *have, const struct own_text *own, size_t n
 		main_touched(have, main_cf, out);
 	if (master != NULL && *master != '\0')
 		master_touched(have, master, out);
-	if (view_load(&v, &have->sections, NULL) == 0)
+	if (view_load(&v, &have->sections, NULL) == 0) {
+		view_start(&v);                  /* the list that was read is of what runs when all is started */
 		files_named(&v, &files);
+	}
 	for (i = 0; i < n; i++)
 		own_touched(have, &files, &own[i], out);
 	file_list_release(&files);

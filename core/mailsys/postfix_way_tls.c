@@ -237,7 +237,7 @@ per_site_lookup(struct way_work *w, const char *list, struct way_hop *hop)
 {
 	static const struct { const char *word, *level; int rank; } known[] = {
 		{ "MAY", "may", 1 }, { "NONE", "none", 2 }, { "MUST_NOPEERMATCH", "encrypt", 3 }, { "MUST", "verify", 4 } };
-	const char *ask_for[] = { hop->dest, !hop->mx && strcasecmp(hop->host, hop->dest) != 0 ? hop->host : NULL };
+	const char *ask_for[] = { hop->dest, !hop->mx && hop->host && strcasecmp(hop->host, hop->dest) != 0 ? hop->host : NULL };
 	struct words maps;
 	enum answer a = ANSWER_FOUND;
 	int best = 0;

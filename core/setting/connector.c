@@ -178,6 +178,28 @@ match_is_fingerprints(const char *match)
 	return match && fingerprint_parse(match + strspn(match, " "), hex);
 }
 
+int
+match_name(const char *word, struct str *out)
+{
+	static const char *const rules[] = { "nexthop", "dot-nexthop", "hostname" };
+	struct str name = STR_INIT;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (strcmp(word, rules[i]) == 0) {
+			str_add(out, word);
+			return 0;
+		}
+	rc = name_to_ascii(word + (*word == '.'), &name, NULL);
+	if (rc == 0 && !is_domain(name.s))
+		rc = -1;
+	if (rc == 0)
+		str_addf(out, "%s%s", *word == '.' ? "." : "", name.s);
+	str_release(&name);
+	return rc;
+}
+
 static int
 match_check(const struct connector *c, struct err *e)
 {
@@ -196,9 +218,11 @@ match_check(const struct connector *c, struct err *e)
 			continue;
 		}
 		str_reset(&name);
-		if (strcmp(w[n], "nexthop") != 0 && strcmp(w[n], "dot-nexthop") != 0 && strcmp(w[n], "hostname") != 0
-		    && name_to_ascii(w[n] + (*w[n] == '.'), &name, e) != 0)
-			rc = err_wrap(e, "names to match");
+		if (match_name(w[n], &name) == 0)
+			continue;
+		rc = name_to_ascii(w[n] + (*w[n] == '.'), &name, e) != 0 ? err_wrap(e, "names to match")
+		    : err_set(e, RC_INVALID, "names to match: \"%s\" matches nothing: write a host name, or a domain with a dot in front for "
+		      "all below it", clean(w[n]));
 	}
 	if (rc == 0 && n > 0 && !text_eq(c->tls, "verify") && !text_eq(c->tls, "secure"))
 		rc = err_set(e, RC_INVALID, "names and fingerprints are matched at verify and secure only, not at %s", clean(c->tls));
@@ -224,6 +248,8 @@ sender_parse(const char *word, struct err *e)
 		return err_set(e, RC_INVALID, "\"%s\" is not the address of a sender", clean(word));
 	rc = strchr(at + 1, '*') ? err_set(e, RC_INVALID, "%s: write @ and the domain", clean(word))
 	    : name_to_ascii(at + 1, &name, e);
+	if (rc == 0 && !is_domain(name.s))
+		rc = err_set(e, RC_INVALID, "%s: behind the @ stands a domain, not an address", clean(word));
 	str_release(&name);
 	return rc;
 }

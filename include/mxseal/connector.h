@@ -38,6 +38,10 @@ bool fingerprint_parse(const char *word, char hex[65]);
 /* Are the words of match fingerprints? None at all are not. */
 bool match_is_fingerprints(const char *match);
 
+/* A name to match, as a mail system wants it: a host, ".domain" for all below it, or one of nexthop, dot-nexthop, hostname;
+ * in ASCII letters. Added to out. -1: it would match nothing ("*.x", an address, no name). */
+int  match_name(const char *word, struct str *out);
+
 /* "@sales.test" or "anna@bank.test": RC_INVALID with the sentence. */
 int  sender_parse(const char *word, struct err *e);
 

@@ -189,6 +189,11 @@ static const struct { struct want want; const char *must[7], *must_not[4]; } cas
 	{ { BASE, NULL, { "d|bank.test *.bank.test|secure|match=mx.bank.test .bank.test" } },
 	    { "\nbank.test secure match=mx.bank.test:.bank.test\n", "\n.bank.test secure match=mx.bank.test:.bank.test\n" },
 	    { "bank.test smtp:", "/transport" } },
+	/* names are written as Postfix compares them */
+	{ { BASE, NULL, { "d|bank.test|secure|match=B\303\274cher.test .caf\303\251.test nexthop MX.Bank.test" } },
+	    { "\nbank.test secure match=xn--bcher-kva.test:.xn--caf-dma.test:nexthop:mx.bank.test\n" }, { NULL } },
+	{ { BASE, NULL, { "s|*|encrypt|smart=[relay.test]|from=Anna@B\303\274cher.test" } },
+	    { "\n/^anna@xn--bcher-kva\\.test$/ smtp:[relay.test]\n" }, { NULL } },
 	/* a fingerprint is a level of its own, with the digest it is made with */
 	{ { BASE, NULL, { "f|bank.test|secure|smart=[relay.test]|match="
 	    "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" } },
@@ -323,6 +328,9 @@ static const struct { struct want want; const char *says; } refused[] = {
 	{ { BASE, NULL, { "a|one.test|encrypt|smart=[relay.test]", "b|two.test|none|smart=[relay.test]" } },
 	    "the connectors a and b send to the next hop [relay.test] by the same virtual server" },
 	{ { BASE, NULL, { "a|relay.test|encrypt", "b|two.test|none|smart=relay.test" } }, "the connectors a and b send to the next hop" },
+	{ { BASE, NULL, { "a|one.test|encrypt|smart=[relay.test]", "b|two.test||smart=[relay.test]" } },
+	    "one with \"encrypt\" and one with \"no security of its own\"" },
+	{ { BASE, NULL, { "a|one.test||smart=relay.test", "b|relay.test|encrypt" } }, "the connectors a and b send to the next hop" },
 	{ { BASE, "3.4.23\n", { "a|one.test|encrypt|smart=[x.test] [y.test]" } }, "several smart hosts need Postfix 3.5" },
 	{ { BASE, NULL, { "a|one.test|encrypt|smart=[MX1.lab.test]:26" } }, "is this host itself" },
 	{ { BASE, NULL, { "a|*|encrypt" } }, "by DNS is what a virtual server does by itself" },
@@ -337,6 +345,10 @@ static const struct { struct want want; const char *says; } refused[] = {
 	{ { BASE, NULL, { "a|one.test|encrypt|smart=[x.test]|user=u", "b|two.test|encrypt|smart=[x.test]|user=v" } },
 	    "log in to [x.test] as different users" },
 	{ { BASE, NULL, { "a|one.test|encrypt|match=x.test" } }, "at verify and secure only" },
+	{ { BASE, NULL, { "a|one.test|secure|match=*.x.test" } }, "\"*.x.test\" matches nothing" },
+	{ { BASE, NULL, { "a|one.test|secure|match=x.test 192.0.2.1" } }, "\"192.0.2.1\" matches nothing" },
+	{ { BASE, NULL, { "a|one.test|secure|match=.2001:db8::1" } }, "names to match" },
+	{ { BASE, NULL, { "a|*|encrypt|smart=[x.test]|from=a@192.0.2.1" } }, "behind the @ stands a domain" },
 	{ { BASE, NULL, { "a|one.test|secure|match=sha256:12" } }, "64 hexadecimal digits" },
 	{ { BASE, NULL, { "a|one.test|secure|match=x.test sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff" } },
 	    "cannot be matched at once" },
@@ -349,6 +361,8 @@ static const struct { struct want want; const char *says; } refused[] = {
 	{ { BASE, NULL, { "a|one.test|encrypt|smart=2001:db8::1" } }, "stands in brackets" },
 	{ { BASE, NULL, { "a|one.test|encrypt|smart=[x;reboot]" } }, "host name" },
 	{ { BASE "parent_domain_matches_subdomains = transport_maps\n", NULL, { "a|*.one.test|encrypt|smart=[x.test]" } },
+	    "would match nothing" },
+	{ { BASE "parent_domain_matches_subdomains = transport_maps\n", NULL, { "a|*.one.test|encrypt", "all|*|encrypt|smart=[x.test]" } },
 	    "would match nothing" },
 };
 
@@ -439,6 +453,55 @@ a_missing_library_is_said(void **state)
 	}
 }
 
+/* Each client service that a password is sent by must send it, and what the administrator has there for himself stays his. */
+static void
+logins_by_their_client(void **state)
+{
+	static const struct want by_default = { BASE, NULL, { "l|bank.test|encrypt|smart=[relay.test]|user=u" } };
+	static const struct want by_other = { BASE, NULL, { "l|bank.test|encrypt|smart=[relay.test]|user=u|via=mx1/other" } };
+	static const struct { const struct want *want; const char *option, *says; bool fine; } rows[] = {
+		{ &by_default, "smtp_sasl_auth_enable=yes", "sasl_passwd 0600", true },
+		{ &by_default, "smtp_sasl_auth_enable=no", "gives the service smtp its own smtp_sasl_auth_enable: it would not log in", false },
+		{ &by_default, "smtp_sasl_tls_security_options=noplaintext", "its own smtp_sasl_tls_security_options", false },
+		{ &by_default, "smtp_sasl_password_maps=hash:/x", "its own smtp_sasl_password_maps", false },
+		{ &by_other, "smtp_sasl_auth_enable=yes", "\nsmtp_sasl_auth_enable = yes\n", true },
+		{ &by_other, "smtp_sasl_auth_enable=no", "\nsmtp_sasl_auth_enable = yes\n", true },
+		{ &by_other, "smtp_sasl_password_maps=hash:/x", "\nsmtp_sasl_auth_enable = yes\n", true },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct wanted_host w;
+		struct sections s;
+		struct reading r;
+		struct plan p;
+		struct err e = { .code = RC_OK };
+		struct str text = STR_INIT, master = STR_INIT;
+		int rc;
+
+		str_addf(&master, "smtp inet n - y - - smtpd\nsmtp unix - - y - - smtp\n  -o %s\n", rows[i].option);
+		recording_load(GOLDEN "debian.rec", &s);
+		recording_set(&s, "main.cf", 0, BASE);
+		recording_set(&s, "master.cf", 0, master.s);
+		assert_int_equal(mailsys_postfix.read(&s, &r, NULL), 0);
+		want_make(&w, rows[i].want);
+		rc = mailsys_postfix.plan(&r, &w, &(struct plan_options){ false }, &p, &e);
+		dump(&p, &text);
+		if (rc != (rows[i].fine ? 0 : -1) || strstr(rows[i].fine ? text.s : e.text, rows[i].says) == NULL)
+			fail_msg("row %zu: %s\n%s", i, e.text, text.s);
+		if (!rows[i].fine)
+			assert_int_equal(e.code, RC_CHECK);
+		if (rows[i].fine && strstr(text.s, "master.cf ") != NULL)
+			assert_non_null(strstr(text.s, rows[i].option));
+		str_release(&master);
+		str_release(&text);
+		plan_release(&p);
+		reading_release(&r);
+		wanted_host_release(&w);
+	}
+}
+
 /* Room for a client service: its map is named when something leaves by it with a level, and is empty otherwise. */
 static void
 a_client_service_knows_its_map(void **state)
@@ -465,7 +528,7 @@ main(void)
 		cmocka_unit_test(connectors_become_rows), cmocka_unit_test(a_line_behind_ours_stays),
 		cmocka_unit_test(what_cannot_be_kept_is_refused),
 		cmocka_unit_test(a_plan_shows_no_password), cmocka_unit_test(a_missing_library_is_said),
-		cmocka_unit_test(a_client_service_knows_its_map),
+		cmocka_unit_test(a_client_service_knows_its_map), cmocka_unit_test(logins_by_their_client),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,32 @@ tables_both_ways(void **state)
 	assert_null(access_ours("inbound.clients.only", NULL));
 }
 
+/* Edited by hand it is not taken for ours: what is read wrongly would be written back so. */
+static void
+an_edited_table_is_not_ours(void **state)
+{
+	static const char *const by_hand[][2] = {                 /* what is there, and what somebody makes of it */
+		{ "# Written", "# Changed" }, { "10.0.0.9 REJECT", "10.0.0.9 OK" }, { "10.0.0.9 REJECT", "10.0.0.9 REJECT no thanks" },
+		{ "::/0 REJECT\n", "" }, { "10.0.0.0/8 DUNNO", "10.0.0.0/8 DUNNO\n10.0.0.5 REJECT" }, { "10.0.0.0/8", "#10.0.0.0/8" },
+	};
+	struct str text = STR_INIT, edited = STR_INIT;
+	size_t i;
+
+	(void)state;
+	access_table("10.0.0.0/8", "10.0.0.9", &text);
+	for (i = 0; i < sizeof(by_hand) / sizeof(by_hand[0]); i++) {
+		const char *at = strstr(text.s, by_hand[i][0]);
+
+		assert_non_null(at);
+		str_reset(&edited);
+		str_addf(&edited, "%.*s%s%s", (int)(at - text.s), text.s, by_hand[i][1], at + strlen(by_hand[i][0]));
+		if (access_ours("inbound.clients.only", edited.s) || access_ours("inbound.clients.except", edited.s))
+			fail_msg("taken for ours: %s", edited.s);
+	}
+	str_release(&text);
+	str_release(&edited);
+}
+
 static void
 the_table_stands_in_front(void **state)
 {
@@ -120,7 +146,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_our_element_comes_or_goes), cmocka_unit_test(a_word_of_a_list), cmocka_unit_test(tables_both_ways),
-		cmocka_unit_test(the_table_stands_in_front),
+		cmocka_unit_test(the_table_stands_in_front), cmocka_unit_test(an_edited_table_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

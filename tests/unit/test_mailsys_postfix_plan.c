@@ -771,6 +771,90 @@ listeners_are_judged(void **state)
 	contains(&bare, "debian", "main.cf", MAIN "smtpd_sasl_type = dovecot\n", "  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n");
 }
 
+static void
+refused(const struct want *w, const char *section, const char *text, const char *says)
+{
+	struct certificate certificates[4];
+	struct wanted_host want;
+	struct sections s;
+	struct reading r;
+	struct plan p;
+	struct err e = { .code = RC_OK };
+
+	load("debian", &s);
+	recording_set(&s, section, 0, text);
+	read_sections(&s, &r);
+	want_make(&want, certificates, &r, w);
+	assert_int_equal(mailsys_postfix.plan(&r, &want, &(struct plan_options){ false }, &p, &e), -1);
+	if (strstr(e.text, says) == NULL)
+		fail_msg("%s", e.text);
+	reading_release(&r);
+	want_free(&want, certificates);
+}
+
+/* What would let in who is kept out, or would be written and never asked for. */
+static void
+what_cannot_be_edited(void **state)
+{
+	static const struct want none = { { "smtp||||started|" }, { NULL }, { NULL } };
+	static const struct want only = { { "smtp/inbound.clients.only=192.0.2.0/24" }, { NULL }, { NULL } };
+	static const struct want both = { { "smtp/inbound.clients.only=192.0.2.0/24", "smtp/inbound.clients.except=none" }, { NULL }, { NULL } };
+	static const struct want relay = { { "smtp/inbound.relay.authenticated=yes" }, { NULL }, { NULL } };
+	static const char *const table = MAIN "smtpd_client_restrictions = check_client_access cidr:/etc/mxseal/3/clients-smtp\n";
+
+	(void)state;
+	refused(&none, "main.cf", table, "who may connect stands in /etc/mxseal/3/clients-smtp, which cannot be read");
+	refused(&only, "main.cf", table, "cannot be read");
+	contains(&both, "debian", "main.cf", table, "\n192.0.2.0/24 DUNNO\n0.0.0.0/0 REJECT\n");
+	refused(&relay, "main.cf", MAIN "mua = reject\nsmtpd_relay_restrictions = $mua, permit_mynetworks, defer_unauth_destination\n",
+	    "which is not edited here");
+	contains(&relay, "debian", "main.cf", MAIN "smtpd_relay_restrictions = permit_mynetworks, reject, $mua\n",
+	    "permit_mynetworks, permit_sasl_authenticated, reject, $mua\n");
+}
+
+/* The administrator's own list of local users is his, before a host for the unknown ones and without one. */
+static void
+local_users_stay(void **state)
+{
+	static const struct want to = { { "smtp/inbound.unknown-recipients=[other.test]" }, { NULL }, { NULL } };
+	static const struct want none = { { "smtp/inbound.unknown-recipients=none" }, { NULL }, { NULL } };
+	static const char *const all = MAIN "local_recipient_maps =\n";
+	struct sections s;
+	struct str master = STR_INIT;
+
+	(void)state;
+	load("debian", &s);
+	recording_set(&s, "main.cf", 0, all);
+	stage(&s, &none, &master);
+	assert_string_equal(section_text(&s, "main.cf"), all);
+	recording_set(&s, "main.cf", 0, MAIN);
+	stage(&s, &to, &master);
+	assert_non_null(strstr(section_text(&s, "main.cf"), "\nlocal_recipient_maps =\n"));
+	stage(&s, &none, &master);
+	assert_null(strstr(section_text(&s, "main.cf"), "local_recipient_maps"));
+	sections_release(&s);
+	str_release(&master);
+}
+
+/* A service of the administrator's that has the name of one of ours is not ours. */
+static void
+a_namesake_stays(void **state)
+{
+	static const struct want goes = { { "submission|removed|192.0.2.5:2525|smtp||" }, { NULL }, { NULL } };
+	static const char *const master = "smtp inet n - y - - smtpd\nsubmission inet n - y - - smtpd\n"
+	    "# Added by mxseal: virtual server submission\n192.0.2.5:2525 inet n - y - - smtpd\nsmtp unix - - y - - smtp\n";
+	struct sections s;
+	struct str now = STR_INIT;
+
+	(void)state;
+	load("debian", &s);
+	recording_set(&s, "master.cf", 0, master);
+	stage(&s, &goes, &now);
+	assert_string_equal(now.s, "smtp inet n - y - - smtpd\nsubmission inet n - y - - smtpd\nsmtp unix - - y - - smtp\n");
+	sections_release(&s);
+	str_release(&now);
+}
+
 /* Lines that Postfix would read without a word and not serve: refused, with the place where they stand. */
 static void
 what_would_not_serve(void **state)
@@ -809,6 +893,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_are_golden_and_idempotent), cmocka_unit_test(a_client_service_of_its_own), cmocka_unit_test(taken_away_nothing_is_left),
 		cmocka_unit_test(hostile_values_are_refused), cmocka_unit_test(our_own_checks), cmocka_unit_test(a_key_is_carried), cmocka_unit_test(single_rules),
+		cmocka_unit_test(what_cannot_be_edited), cmocka_unit_test(local_users_stay), cmocka_unit_test(a_namesake_stays),
 		cmocka_unit_test(what_would_not_serve), cmocka_unit_test(listeners_come_and_go), cmocka_unit_test(listeners_are_judged),
 	};
 

@@ -9,9 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "mxseal/certificate.h"
+#include "mxseal/host.h"
 #include "mxseal/mailsys.h"
+#include "mxseal/xalloc.h"
 #include "support/recording.h"
 
 #define GOLDEN TEST_SOURCE_DIR "/tests/golden/postfix/"
@@ -282,6 +286,156 @@ how_listeners_run(void **state)
 	reading_release(&r);
 }
 
+/* Whose client a service is: of the default virtual server only the host's own, of another one only what was added for it. */
+static void
+clients_are_not_guessed(void **state)
+{
+	static const char master[] = "smtp inet n - y - - smtpd\nsubmission inet n - y - - smtpd\nside inet n - y - - smtpd\n"
+	    "smtp unix - - y - - smtp\n  -o smtp_helo_name=host.test\nsmtp-out unix - - y - - smtp\n  -o smtp_helo_name=out.test\n"
+	    "submission-out unix - - y - - smtp\n  -o smtp_helo_name=sub.test\n"
+	    "# Added by mxseal: virtual server side\nside-out unix - - y - - smtp\n  -o smtp_helo_name=side.test\n";
+	struct sections s;
+	struct reading r;
+	struct err e;
+
+	(void)state;
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "master.cf", 0, master);
+	recording_set(&s, "main.cf", 0, "myhostname = mx1.lab.test\n");
+	assert_int_equal(mailsys_postfix.read(&s, &r, &e), 0);
+	assert_string_equal(found(vserver(&r, "smtp"), "outbound.helo-name")->value, "host.test");
+	assert_string_equal(found(vserver(&r, "submission"), "outbound.helo-name")->value, "host.test");
+	assert_string_equal(found(vserver(&r, "side"), "outbound.helo-name")->value, "side.test");
+	reading_release(&r);
+}
+
+static void
+put_file(const char *dir, const char *name, mode_t mode, const char *text)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	chmod(path, mode);
+	free(path);
+}
+
+/* What a command says here, with dir in front of the path. */
+static void
+run(const struct command *c, const char *dir, struct str *out)
+{
+	struct str path = STR_INIT, errors = STR_INIT;
+	char *old = xstrdup(getenv("PATH"));
+	int status;
+
+	str_addf(&path, "%s:%s", dir, old);
+	setenv("PATH", path.s, 1);
+	assert_int_equal(child_run((const char *const *)c->argv, out, &errors, &status, 10000, -1, NULL), 0);
+	setenv("PATH", old, 1);
+	free(old);
+	str_release(&path);
+	str_release(&errors);
+}
+
+/* Compiled, a table of certificates by name holds private keys: they do not leave the host, and no rule has them even so. */
+static void
+keys_behind_names_stay(void **state)
+{
+	static const char secret[] = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg==", odd[] = "MIIEvQIBADANBgkqhkiG9w0BAQ";
+	char dir[] = "/tmp/mxseal-sni-XXXXXX", *conf, *postmap;
+	static const char *const files[] = { "postmap", "sni.db", "text" };
+	struct command_list more = { NULL, 0 };
+	struct sections s;
+	struct reading r;
+	struct str said = STR_INIT;
+	size_t i;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	postmap = xasprintf("#!/bin/sh\nprintf 'mail.one.test\\t%s\\n.two.test\\t%s\\n'\n", secret, secret);
+	put_file(dir, files[0], 0755, postmap);
+	put_file(dir, files[1], 0600, secret);
+	put_file(dir, files[2], 0600, "# names\nthree.test /etc/three.pem\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n");
+	conf = xasprintf("tls_server_sni_maps = hash:%s/sni, texthash:%s/text\n", dir, dir);
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "main.cf", 0, conf);
+	assert_int_equal(mailsys_postfix.more(&s, &more, NULL), 0);
+	for (i = 0; i < more.n; i++)
+		if (strncmp(more.v[i].name, "map", 3) == 0) {
+			struct str one = STR_INIT;
+
+			run(&more.v[i], dir, &one);
+			str_add(&said, one.s);
+			recording_set(&s, more.v[i].name, 0, one.s);
+			str_release(&one);
+		}
+	assert_string_equal(said.s, "mail.one.test\n.two.test\nthree.test\n");
+	for (i = 0; i < more.n; i++)             /* and a host that says more than it is asked for */
+		if (strncmp(more.v[i].name, "map", 3) == 0) {
+			str_reset(&said);
+			str_addf(&said, "mail.one.test %s\n.two.test %s\n", secret, odd);
+			recording_set(&s, more.v[i].name, 0, said.s);
+		}
+	assert_int_equal(mailsys_postfix.read(&s, &r, NULL), 0);
+	assert_int_equal(r.rules.n, 4);
+	for (i = 0; i < r.rules.n; i++) {
+		assert_string_equal(r.rules.v[i].key, i % 2 ? ".two.test" : "mail.one.test");
+		assert_string_equal(r.rules.v[i].value, "");
+	}
+	reading_release(&r);
+	command_list_release(&more);
+	for (i = 0; i < 3; i++) {
+		char *path = xasprintf("%s/%s", dir, files[i]);
+
+		unlink(path);
+		free(path);
+	}
+	rmdir(dir);
+	free(conf);
+	free(postmap);
+	str_release(&said);
+}
+
+/* What was changed by hand in a file of ours is told with what it holds now, also beside a listener that is stopped. */
+static void
+what_it_holds_now(void **state)
+{
+	static const char *const maps = "transport_maps = texthash:/etc/mxseal/1/transport\n"
+	    "sender_dependent_default_transport_maps = regexp:/etc/mxseal/1/senders\n";
+	static const struct own_text own[] = { { "/etc/mxseal/1/transport", "a.test smtp:\n" },
+		{ "/etc/mxseal/1/senders", "/^/ smtp:[r.test]\n" } };
+	struct command_list more = { NULL, 0 };
+	struct touched_list touched = { NULL, 0 };
+	struct sections s;
+	struct reading r;
+	struct str ours = STR_INIT;
+	size_t i;
+
+	(void)state;
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "main.cf", 0, maps);
+	recording_set(&s, "master.cf", 0, "smtp inet n - y - - smtpd\n# stopped by mxseal: submission inet n - y - - smtpd\n"
+	    "# stopped by mxseal:   -o smtpd_tls_cert_file=/c.pem\nsmtp unix - - y - - smtp\n");
+	for (i = 0; i < 2; i++)
+		str_addf(&ours, "%064d  %s\n", 0, own[i].path);
+	recording_set(&s, "ours", 0, ours.s);
+	assert_int_equal(mailsys_postfix.more(&s, &more, NULL), 0);
+	for (i = 0; i < more.n; i++)
+		recording_set(&s, more.v[i].name, 0, strncmp(more.v[i].name, "map.", 4) == 0 ? "by hand\n" : "");
+	assert_int_equal(mailsys_postfix.read(&s, &r, NULL), 0);
+	mailsys_postfix.touched(&r, own, 2, &touched);
+	assert_int_equal(touched.n, 2);
+	for (i = 0; i < 2; i++)
+		if (strstr(touched.v[i].diff, "+by hand") == NULL)
+			fail_msg("%s", touched.v[i].diff);
+	touched_list_release(&touched);
+	command_list_release(&more);
+	reading_release(&r);
+	str_release(&ours);
+}
+
 /* Sections that are missing, empty, cut short or noise: read without harm, or refused with a sentence. */
 static void
 every_section_may_be_garbage(void **state)
@@ -459,7 +613,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_else_can_read), cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
 		cmocka_unit_test(the_host_itself), cmocka_unit_test(what_is_broken_is_a_warning),
-		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(every_section_may_be_garbage),
+		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(clients_are_not_guessed),
+		cmocka_unit_test(keys_behind_names_stay), cmocka_unit_test(what_it_holds_now), cmocka_unit_test(every_section_may_be_garbage),
 		cmocka_unit_test(references_end), cmocka_unit_test(native_lines_of_a_value),
 	};
 

@@ -267,6 +267,32 @@ dead_case_by_case(void **state)
 	}
 }
 
+/* The rows of a pattern table are no keys: what they match is not known. */
+static void
+patterns_are_not_judged(void **state)
+{
+	struct found_rule_list rules = { NULL, 0 };
+	struct sections s;
+	struct view v;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	recording_load(GOLDEN "debian.rec", &s);
+	recording_set(&s, "main.cf", 0, "relayhost = [r.test]\ntransport_maps = hash:/t\nsmtp_tls_policy_maps = regexp:/p, hash:/q\n");
+	assert_int_equal(view_load(&v, &s, &e), 0);
+	add_rules(&rules, "transport", "hash:/t", "a.test smtp:[x.test]");
+	add_rules(&rules, "policy", "regexp:/p", "/^\\[r\\.test\\]$/ secure;/bank/ encrypt;if /x/");
+	add_rules(&rules, "policy", "hash:/q", "bank.test encrypt");
+	rules_judge(&v, &rules);
+	for (i = 1; i < 4; i++)
+		assert_null(rules.v[i].trouble);
+	assert_non_null(rules.v[4].trouble);
+	found_rule_list_release(&rules);
+	view_release(&v);
+	sections_release(&s);
+}
+
 static void
 dead_transport_rows(void **state)
 {
@@ -319,7 +345,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_recorded), cmocka_unit_test(says_each_step), cmocka_unit_test(bad_questions),
 		cmocka_unit_test(broken_tables), cmocka_unit_test(dead_as_recorded), cmocka_unit_test(dead_case_by_case),
-		cmocka_unit_test(dead_transport_rows),
+		cmocka_unit_test(dead_transport_rows), cmocka_unit_test(patterns_are_not_judged),
 	};
 
 	if (argc == 4 && strcmp(argv[1], "--record") == 0)
