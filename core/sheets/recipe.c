@@ -188,11 +188,11 @@ except_preview(const struct form *f, const char *page, struct str *out)
 	(void)page;
 	if (f->object_name != NULL && default_of(f, server, &vs, NULL) == 0)
 		native_lines(f->journey, vs.id, "outbound.tls", form_get(f, "tls"), &lines);
+	str_add(out, "! Mail to every other destination that cannot do TLS will wait and then return.\n");
 	str_addf(out, "1. %s sends with TLS only (outbound.tls = %s):\n  %s\n", server, form_get(f, "tls"), lines.len > 0 ? text_trim(lines.s) : "");
 	str_addf(out, "2. A virtual server %s/%s that only sends, without TLS:\n  %s-out unix ... smtp -o smtp_tls_security_level=none\n", server, name, name);
 	str_addf(out, "3. A connector %s bound to it (transport_maps):\n", name);
 	each_domain(form_get(f, "domain"), "  ", transport, out);
-	str_add(out, "! Mail to every other destination that cannot do TLS will wait and then return.\n");
 	vserver_release(&vs);
 	str_release(&lines);
 	free(transport);

@@ -280,7 +280,7 @@ load(struct form *f, struct err *e)
 	}
 	for (i = 0; i < p->wanted.n; i++) {
 		fd = form_field(f, p->wanted.v[i].name, NULL);
-		if (fd != NULL && form_locked(f, fd) == NULL)
+		if (fd != NULL)
 			(void)form_set(f, fd->name, p->wanted.v[i].value, NULL);
 	}
 	load_certificate(f, p);
@@ -313,19 +313,23 @@ check(const struct form *f, const char **field, struct err *e)
 static bool
 ask(const struct form *f, struct str *question)
 {
-	struct str names = STR_INIT;
+	struct str in = STR_INIT, out = STR_INIT, *names;
 	size_t i;
 
 	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
 		const struct field *fd = &f->sheet->fields[i];
 
+		names = text_starts(fd->name, "outbound.") ? &out : &in;
 		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !stricter(f, fd->name, f->value[i]))
 			continue;
-		str_addf(&names, "%s%s=%s", names.len ? " " : "", fd->name, f->value[i]);
+		str_addf(names, "%s%s=%s", names->len ? " " : "", fd->name, f->value[i]);
 	}
-	if (names.len)
-		str_addf(question, "Shut out who cannot do that (%s)?", names.s);
-	str_release(&names);
+	if (in.len > 0)
+		str_addf(question, "Shut out who cannot do that (%s)%s", in.s, out.len > 0 ? ", and let" : "?");
+	if (out.len > 0)
+		str_addf(question, "%s our mail wait for who cannot do that (%s)?", in.len > 0 ? "" : "Let", out.s);
+	str_release(&in);
+	str_release(&out);
 	return question->len > 0;
 }
 
@@ -356,7 +360,7 @@ preview_fields(const struct form *f, const char *page, struct str *out)
 
 	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
 		fd = &f->sheet->fields[i];
-		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || (page != NULL && strcmp(page, fd->page) != 0))
+		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || form_locked(f, fd) != NULL || (page != NULL && strcmp(page, fd->page) != 0))
 			continue;
 		str_reset(&lines);
 		native_lines(f->journey, f->object, fd->name, f->value[i], &lines);
