@@ -37,22 +37,11 @@ check_needs_certificate(const struct form *f, const char *value, struct str *not
 	return err_hint(e, "request one with the certificate wizard (c), or assign one");
 }
 
-/* Does the value ask more of peers than the host does now? A floor of TLS shuts nobody out while no TLS is offered. */
-static bool
-stricter(const struct form *f, const char *name, const char *value)
-{
-	const struct found_value *fv = found_of_vs(&of(f)->vs, name), *tls = found_of_vs(&of(f)->vs, "inbound.tls");
-
-	if (strcmp(name, "inbound.protocol-min") == 0 && (tls == NULL || text_eq(tls->value, "off")))
-		return false;
-	return setting_stricter(setting_find(name), fv ? fv->value : NULL, value);
-}
-
 /* With figures from the host's log. */
 static void
 note_strict(const struct form *f, const char *name, const char *value, struct str *note)
 {
-	if (stricter(f, name, value))
+	if (vs_stricter(&of(f)->vs, name, value))
 		traffic_sentence(f->journey, &of(f)->server, name, value, note);
 }
 
@@ -320,35 +309,26 @@ ask(const struct form *f, struct str *question)
 		const struct field *fd = &f->sheet->fields[i];
 
 		names = text_starts(fd->name, "outbound.") ? &out : &in;
-		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !stricter(f, fd->name, f->value[i]))
+		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !vs_stricter(&of(f)->vs, fd->name, f->value[i]))
 			continue;
 		str_addf(names, "%s%s=%s", names->len ? " " : "", fd->name, f->value[i]);
 	}
-	if (in.len > 0)
-		str_addf(question, "Shut out who cannot do that (%s)%s", in.s, out.len > 0 ? ", and let" : "?");
-	if (out.len > 0)
-		str_addf(question, "%s our mail wait for who cannot do that (%s)?", in.len > 0 ? "" : "Let", out.s);
+	strict_question(in.s, out.s, question);
 	str_release(&in);
 	str_release(&out);
 	return question->len > 0;
 }
 
-#define FIGURES_GOOD (24 * 3600)     /* the log is not read again within this time */
-#define FIGURES_DAYS 7
-
 /* Figures are read when somebody has chosen what needs them. */
 static int64_t
 look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
-	struct traffic_taken t;
 	struct str question = STR_INIT;
 	bool needed = ask(f, &question);
 
 	(void)page;
 	str_release(&question);
-	if (!needed || (traffic_taken(f->journey, of(f)->vs.server, &t) && when_now() - t.at < FIGURES_GOOD))
-		return 0;
-	return traffic_read(f->journey, of(f)->vs.server, FIGURES_DAYS, done, arg, NULL);
+	return needed ? figures_look(f, of(f)->vs.server, done, arg) : 0;
 }
 
 static void
