@@ -339,8 +339,9 @@ form_check_field(struct form *f, const struct field *fd, struct err *e)
 	value = form_get(f, fd->name);
 	if (fd->kind == FIELD_NOTE)
 		return 0;
-	if (form_locked(f, fd) != NULL && strcmp(value, f->was[fd - f->sheet->fields]) != 0)
-		return err_set(e, RC_INVALID, "%s: %s", fd->name, form_locked(f, fd));
+	if (form_locked(f, fd) != NULL)                /* what was said before may stay, or go */
+		return *value == '\0' || strcmp(value, f->was[fd - f->sheet->fields]) == 0 ? 0 :
+		    err_set(e, RC_INVALID, "%s: %s", fd->name, form_locked(f, fd));
 	if (*value == '\0') {
 		if (fd->flags & FIELD_REQUIRED)
 			rc = err_set(e, RC_INVALID, "%s is needed", field_label(fd));

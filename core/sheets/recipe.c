@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "private.h"
+#include "virtual_server.h"
 #include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 
@@ -157,6 +157,53 @@ free_sender(const struct form *f, const char *value, struct str *note, struct er
 	return vserver_name_free(f->journey, f->object, value, e);
 }
 
+static bool
+except_ask(const struct form *f, struct str *question)
+{
+	char *edit = xasprintf("outbound.tls=%s", form_get(f, "tls"));
+	struct vserver vs = { .id = 0 };
+
+	if (default_of(f, f->object_name, &vs, NULL) == 0 && vs_stricter(&vs, "outbound.tls", form_get(f, "tls")))
+		strict_question("", edit, question);
+	vserver_release(&vs);
+	free(edit);
+	return question->len > 0;
+}
+
+/* Figures are read as soon as it is sure that they are needed. */
+static int64_t
+except_look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
+{
+	struct str question = STR_INIT;
+	bool needed = except_ask(f, &question);
+
+	(void)page;
+	str_release(&question);
+	return needed ? figures_look(f, f->object, done, arg) : 0;
+}
+
+/* Who of those that take our mail did without TLS; nothing where nobody is worse off than now. */
+static void
+except_figures(const struct form *f, struct str *out)
+{
+	struct str question = STR_INIT;
+	struct server sv = { .id = 0 };
+
+	if (except_ask(f, &question) && store_server_get(journey_store(f->journey), f->object, &sv, NULL) == 0)
+		traffic_sentence(f->journey, &sv, "outbound.tls", form_get(f, "tls"), out);
+	server_release(&sv);
+	str_release(&question);
+}
+
+static int
+check_everywhere(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	(void)value;
+	(void)e;
+	except_figures(f, note);
+	return 0;
+}
+
 static const struct page except_pages[] = {
 	{ .name = "level", .title = "Everywhere", .intro = "Mail to every destination leaves with TLS, or waits here and returns after some "
 	  "days." },
@@ -167,7 +214,7 @@ static const struct page except_pages[] = {
 
 static const struct field except_fields[] = {
 	{ .name = "tls", .page = "level", .label = "Outbound security", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED, .choices = levels,
-	  .initial = "encrypt", .help = "What is asked of every destination but the few." },
+	  .check = check_everywhere, .initial = "encrypt", .help = "What is asked of every destination but the few." },
 	{ .name = "domain", .page = "few", .label = "Without TLS", .kind = FIELD_LIST, .flags = FIELD_REQUIRED, .check = sheet_check_domains,
 	  .help = "The domains that get their mail without TLS, blank between.", .example = "old.test *.old.test" },
 	{ .name = "name", .page = "few", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = free_sender, .initial = "clear",
@@ -182,17 +229,21 @@ except_preview(const struct form *f, const char *page, struct str *out)
 {
 	const char *name = *form_get(f, "name") ? form_get(f, "name") : "NAME", *server = f->object_name != NULL ? f->object_name : "SERVER";
 	struct vserver vs = { .id = 0 };
-	struct str lines = STR_INIT;
+	struct str lines = STR_INIT, figures = STR_INIT;
 	char *transport = xasprintf("  %s-out:", name);
 
 	(void)page;
 	if (f->object_name != NULL && default_of(f, server, &vs, NULL) == 0)
 		native_lines(f->journey, vs.id, "outbound.tls", form_get(f, "tls"), &lines);
+	str_add(out, "! Mail to every other destination that cannot do TLS will wait and then return.\n");
+	except_figures(f, &figures);
+	if (figures.len > 0)
+		str_addf(out, "%s\n", figures.s);
+	str_release(&figures);
 	str_addf(out, "1. %s sends with TLS only (outbound.tls = %s):\n  %s\n", server, form_get(f, "tls"), lines.len > 0 ? text_trim(lines.s) : "");
 	str_addf(out, "2. A virtual server %s/%s that only sends, without TLS:\n  %s-out unix ... smtp -o smtp_tls_security_level=none\n", server, name, name);
 	str_addf(out, "3. A connector %s bound to it (transport_maps):\n", name);
 	each_domain(form_get(f, "domain"), "  ", transport, out);
-	str_add(out, "! Mail to every other destination that cannot do TLS will wait and then return.\n");
 	vserver_release(&vs);
 	str_release(&lines);
 	free(transport);
@@ -252,5 +303,5 @@ except_start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 
 const struct sheet sheet_recipe_tls_except = {
 	.name = "tls-except", .title = "TLS everywhere but a few", .kind = SHEET_WIZARD, .object = OBJECT_SERVER, .pages = except_pages,
-	.fields = except_fields, .act = "Keep", .preview = except_preview, .command = except_command, .start = except_start,
+	.fields = except_fields, .act = "Keep", .ask = except_ask, .look = except_look, .preview = except_preview, .command = except_command, .start = except_start,
 };

@@ -38,22 +38,11 @@ check_needs_certificate(const struct form *f, const char *value, struct str *not
 	return err_hint(e, "request one with the certificate wizard (c), or assign one");
 }
 
-/* Does the value ask more of peers than the host does now? A floor of TLS shuts nobody out while no TLS is offered. */
-static bool
-stricter(const struct form *f, const char *name, const char *value)
-{
-	const struct found_value *fv = found_of_vs(&of(f)->vs, name), *tls = found_of_vs(&of(f)->vs, "inbound.tls");
-
-	if (strcmp(name, "inbound.protocol-min") == 0 && (tls == NULL || text_eq(tls->value, "off")))
-		return false;
-	return setting_stricter(setting_find(name), fv ? fv->value : NULL, value);
-}
-
 /* With figures from the host's log. */
 static void
 note_strict(const struct form *f, const char *name, const char *value, struct str *note)
 {
-	if (stricter(f, name, value))
+	if (vs_stricter(&of(f)->vs, name, value))
 		traffic_sentence(f->journey, &of(f)->server, name, value, note);
 }
 
@@ -281,7 +270,7 @@ load(struct form *f, struct err *e)
 	}
 	for (i = 0; i < p->wanted.n; i++) {
 		fd = form_field(f, p->wanted.v[i].name, NULL);
-		if (fd != NULL && form_locked(f, fd) == NULL)
+		if (fd != NULL)
 			(void)form_set(f, fd->name, p->wanted.v[i].value, NULL);
 	}
 	load_certificate(f, p);
@@ -314,24 +303,25 @@ check(const struct form *f, const char **field, struct err *e)
 static bool
 ask(const struct form *f, struct str *question)
 {
-	struct str names = STR_INIT;
+	struct str in = STR_INIT, out = STR_INIT, *names;
 	size_t i;
 
 	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
 		const struct field *fd = &f->sheet->fields[i];
 
-		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !stricter(f, fd->name, f->value[i]))
+		names = text_starts(fd->name, "outbound.") ? &out : &in;
+		if (fd->kind != FIELD_SETTING || strcmp(f->value[i], f->was[i]) == 0 || !vs_stricter(&of(f)->vs, fd->name, f->value[i]))
 			continue;
-		str_addf(&names, "%s%s=%s", names.len ? " " : "", fd->name, f->value[i]);
+		str_addf(names, "%s%s=%s", names->len ? " " : "", fd->name, f->value[i]);
 	}
-	if (names.len)
-		str_addf(question, "Shut out who cannot do that (%s)?", names.s);
-	str_release(&names);
+	strict_question(in.s, out.s, question);
+	str_release(&in);
+	str_release(&out);
 	return question->len > 0;
 }
 
-#define FIGURES_GOOD (24 * 3600)     /* the log is not read again within this time */
-#define FIGURES_DAYS 7
+#define REHEARSAL_GOOD (24 * 3600)   /* it is not made again within this time */
+#define REHEARSAL_DAYS 7
 
 /* A stricter level for all mail of the default virtual server is rehearsed: each destination is looked at from the host. */
 static bool
@@ -342,15 +332,14 @@ worth_rehearsing(const struct form *f)
 
 	(void)form_field(f, "outbound.tls", &i);
 	return of(f)->vs.is_default && strcmp(level, f->was[i]) != 0 && stricter(f, "outbound.tls", level) &&
-	    rehearsal_sentence(f->journey, of(f)->vs.server, level, NULL) < when_now() - FIGURES_GOOD;
+	    rehearsal_sentence(f->journey, of(f)->vs.server, level, NULL) < when_now() - REHEARSAL_GOOD;
 }
 
 /* Figures are read when somebody has chosen what needs them. */
 static int64_t
 look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
-	struct rehearse_ask rehearsing = { .level = form_get(f, "outbound.tls"), .days = FIGURES_DAYS };
-	struct traffic_taken t;
+	struct rehearse_ask rehearsing = { .level = form_get(f, "outbound.tls"), .days = REHEARSAL_DAYS };
 	struct str question = STR_INIT;
 	bool needed = ask(f, &question);
 	struct properties *p = f->data;
@@ -361,9 +350,7 @@ look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 		rehearsal_release(&p->rehearsed);
 		return rehearse(f->journey, p->vs.server, &rehearsing, &p->rehearsed, done, arg, NULL);
 	}
-	if (!needed || (traffic_taken(f->journey, of(f)->vs.server, &t) && when_now() - t.at < FIGURES_GOOD))
-		return 0;
-	return traffic_read(f->journey, of(f)->vs.server, FIGURES_DAYS, done, arg, NULL);
+	return needed ? figures_look(f, of(f)->vs.server, done, arg) : 0;
 }
 
 static void
@@ -375,7 +362,7 @@ preview_fields(const struct form *f, const char *page, struct str *out)
 
 	for (i = 0; f->sheet->fields[i].name != NULL; i++) {
 		fd = &f->sheet->fields[i];
-		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || (page != NULL && strcmp(page, fd->page) != 0))
+		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || form_locked(f, fd) != NULL || (page != NULL && strcmp(page, fd->page) != 0))
 			continue;
 		str_reset(&lines);
 		native_lines(f->journey, f->object, fd->name, f->value[i], &lines);

@@ -125,7 +125,8 @@ vs_page_certificate(const struct form *f, struct str *out)
 	str_addc(out, '\n');
 	row(out, "Next", waiting > 0 ? "c in the tree processes the answer of the authority"
 	    : bound.sha256 == NULL ? "c in the tree requests one or assigns one"
-	    : bound.not_after - when_now() < 30 * 86400 ? "it ends soon: c in the tree renews it" : "nothing to do");
+	    : bound.not_after - when_now() < 30 * 86400 ? "it ends soon: c in the tree renews it"
+	    : !of(f)->has_certificate ? "peers cannot trust this one: c in the tree requests one or assigns one" : "nothing to do");
 	certificate_release(&bound);
 }
 
@@ -167,7 +168,7 @@ vs_page_raw(const struct form *f, struct str *out)
 		const struct field *fd = &f->sheet->fields[i];
 		const struct found_value *fv = found_of_vs(&of(f)->vs, fd->name);
 
-		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || (fv != NULL && text_eq(fv->value, f->value[i])))
+		if (fd->kind != FIELD_SETTING || *f->value[i] == '\0' || form_locked(f, fd) != NULL || (fv != NULL && text_eq(fv->value, f->value[i])))
 			continue;
 		str_reset(&lines);
 		native_lines(f->journey, f->object, fd->name, f->value[i], &lines);
@@ -184,7 +185,7 @@ vs_page_raw(const struct form *f, struct str *out)
 	start = out->len;
 	found_lines(&of(f)->vs, true, out);
 	if (out->len == start)
-		str_add(out, "  nothing is known: the host has not been read\n");
+		str_add(out, of(f)->vs.found.n == 0 ? "  nothing is known: the host has not been read\n" : "  nothing\n");
 	str_release(&lines);
 }
 

@@ -143,7 +143,7 @@ tick_the_boxes(struct vt *t)
 	vt_expect(t, "> Outbound security", 3000);
 	vt_type(t, "<Right><Right><Right>");
 	vt_type(t, ":finish<Enter>");
-	vt_expect(t, "Shut out who cannot do that", 10000);
+	vt_expect(t, "our mail wait for who cannot do that", 10000);
 	vt_expect(t, "[y/N]", 3000);
 	vt_type(t, "y");
 	vt_expect(t, "kept here", 5000);

@@ -29,7 +29,9 @@ push
 
 chapter "TLS everywhere but a few"
 who=second$$
-show recipe tls-except mx1 --domain notls.test --reason "old box"
+prove "it is asked before" status_is 2 recipe tls-except mx1 --domain notls.test
+prove "with figures" grep -q 'no figures yet.*mxseal traffic mx1' "$work/err"
+show recipe tls-except mx1 --domain notls.test --reason "old box" --yes
 prove "it is one edit" [ "$(json '[.edits[] | select(.undone | not)] | length' edits)" = 1 ]
 mx plan mx1 > "$work/plan" 2>&1
 prove "one plan has all three" grep -q 'clear-out:' "$work/plan"

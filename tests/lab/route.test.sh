@@ -133,6 +133,8 @@ prove "the dead rows are found, and no other is called dead" is "$(dead | tr '\n
 prove "before its repair mail for it left in clear text" grep -qE ' a26@bank.test +a26@bank.test +smtp clear mx.notls.test' "$work/table"
 
 chapter "the repair, through the program"
+prove "as JSON each row has its command" is "$(json '[.unreachable_rows[] | select((.command // "") | startswith("mxseal connector add bank.test "))] | length' route mx1 --no-look --repair)" 1
+prove "and what is promised of an address is there, empty" is "$(json '[(has("fate"), has("level"), has("next_hop"), has("policy"), has("reason"), has("transport"))] | all' route mx1 --no-look)" true
 repair=$(mx route mx1 --no-look --repair | grep '^mxseal connector add bank.test ')
 prove "the command is told" [ -n "$repair" ]
 echo "  $repair"

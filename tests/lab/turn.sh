@@ -5,4 +5,5 @@ if [ "$1" = 2 ] && [ -n "${LAB_SECOND:-}" ]; then
 	export LAB_ID=$LAB_SECOND
 fi
 shift
-exec flock -o "${TMPDIR:-/tmp}/mxseal-lab-${LAB_ID:-mxseal}.turn" "$@"
+[ -n "${MXSEAL_LAB:-}" ] || exec "$@"      # there is none to wait for
+exec flock -o "${TMPDIR:-/tmp}/mxseal-lab-$(id -u)-${LAB_ID:-mxseal}.turn" "$@"

@@ -39,7 +39,11 @@ cmd_recipe_tls_except(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = cli_form(c, sheet_find("tls-except"), sv.id, sv.name, a, &f, e);
 	if (rc == 0)
+		rc = cli_form_check(f, e);
+	if (rc == 0)
 		fputs("Mail to every other destination that cannot do TLS will wait and then return.\n", stderr);
+	if (rc == 0)
+		rc = cli_form_ask(c, f, args_has(a, "yes"), e);
 	server_release(&sv);
 	return finish(c, f, rc, e);
 }

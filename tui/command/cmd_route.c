@@ -96,12 +96,14 @@ end_json(const struct way_end *end)
 	return o;
 }
 
+/* rows: the rows that no mail can reach; taken over. Each key is there, whatever was found. */
 static void
-way_print_json(const struct mail_way *w, const struct dead_rule_list *dead)
+way_print_json(const struct mail_way *w, json_t *rows)
 {
-	json_t *steps = json_array(), *rows = json_array(), *ends = json_array();
+	json_t *steps = json_array(), *ends = json_array();
 	json_t *o = json_pack("{s:o,s:o,s:o}", "address", json_text(w->address), "sender", json_text(w->sender), "connector",
 	    json_text(w->connector));
+	const struct way_end none = { .address = NULL };
 	size_t i;
 
 	add_steps(steps, &w->steps);
@@ -109,10 +111,9 @@ way_print_json(const struct mail_way *w, const struct dead_rule_list *dead)
 		add_steps(steps, &w->ends.v[i].steps);
 		json_array_append_new(ends, end_json(&w->ends.v[i]));
 	}
-	for (i = 0; i < dead->n; i++)
-		json_array_append_new(rows, dead_json(&dead->v[i]));
-	if (w->ends.n > 0)
-		json_object_update(o, json_array_get(ends, 0));
+	json_object_update_new(o, end_json(w->ends.n > 0 ? &w->ends.v[0] : &none));
+	if (w->ends.n == 0)
+		json_object_set_new(o, "fate", json_null());
 	json_object_set_new(o, "steps", steps);
 	json_object_set_new(o, "recipients", ends);
 	json_object_set_new(o, "unreachable_rows", rows);
@@ -174,33 +175,61 @@ dead_print(const struct dead_rule_list *l)
 	}
 }
 
-/* The command of the sheet that is filled in the same way in the console. */
+/* The command of the sheet that is filled in the same way in the console; empty where there is none. */
 static int
-repair_print(struct cli *c, const struct server *sv, const struct dead_rule *d, struct err *e)
+repair_command(struct cli *c, const struct server *sv, const struct dead_rule *d, struct str *out, struct err *e)
 {
 	const struct sheet *s = sheet_find("connector");
 	char **preset = route_repair(c->j, sv, d, NULL);
-	struct str text = STR_INIT;
 	struct form *f = NULL;
 	size_t i;
-	int rc = 0;
+	int rc;
 
-	if (preset == NULL) {
-		printf("# %s: %s: %s\n", clean(d->rule.source), clean(d->rule.key), clean(d->repair));
+	if (preset == NULL)
 		return 0;
-	}
 	rc = form_open(&f, s, c->j, 0, NULL, e);
 	for (i = 0; rc == 0 && preset[i]; i += 2)
 		(void)form_set(f, preset[i], preset[i + 1], NULL);
-	if (rc == 0) {
-		s->command(f, &text);
-		out_text(text.s);
-	}
-	if (rc == 0 && (text.len == 0 || text.s[text.len - 1] != '\n'))
-		printf("\n");
-	str_release(&text);
+	if (rc == 0)
+		s->command(f, out);
 	form_close(f);
 	route_repair_free(preset);
+	return rc;
+}
+
+static int
+repair_print(struct cli *c, const struct server *sv, const struct dead_rule *d, struct err *e)
+{
+	struct str text = STR_INIT;
+	int rc = repair_command(c, sv, d, &text, e);
+
+	if (rc == 0 && text.len == 0)
+		printf("# %s: %s: %s\n", clean(d->rule.source), clean(d->rule.key), clean(d->repair));
+	else if (rc == 0)
+		out_text(text.s);
+	if (rc == 0 && text.len > 0 && text.s[text.len - 1] != '\n')
+		printf("\n");
+	str_release(&text);
+	return rc;
+}
+
+/* With --repair each row has the command as well. */
+static int
+rows_json(struct cli *c, const struct args *a, const struct server *sv, const struct dead_rule_list *l, json_t *rows, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		json_t *row = dead_json(&l->v[i]);
+		struct str text = STR_INIT;
+
+		if (args_has(a, "repair")) {
+			rc = repair_command(c, sv, &l->v[i], &text, e);
+			json_object_set_new(row, "command", json_text(text.len > 0 ? text_trim(text.s) : NULL));
+		}
+		json_array_append_new(rows, row);
+		str_release(&text);
+	}
 	return rc;
 }
 
@@ -246,30 +275,37 @@ read_addresses(struct route_arg *r, const char *sender, struct err *e)
 }
 
 static int
+print_json(struct cli *c, const struct args *a, const struct server *sv, const struct route_arg *r, struct err *e)
+{
+	const struct mail_way none = { .address = NULL };
+	json_t *rows = json_array();
+	int rc = rows_json(c, a, sv, &r->dead, rows, e);
+
+	if (rc == 0 && r->ways.n == 0)
+		way_print_json(&none, json_incref(rows));
+	for (size_t i = 0; rc == 0 && i < r->ways.n; i++)
+		way_print_json(&r->ways.v[i], json_incref(rows));
+	json_decref(rows);
+	return rc;
+}
+
+static int
 print_all(struct cli *c, const struct args *a, const struct server *sv, const struct route_arg *r, struct err *e)
 {
 	size_t i;
 	int rc = 0;
 
+	if (c->json)
+		return print_json(c, a, sv, r, e);
 	if (args_has(a, "repair")) {
 		for (i = 0; rc == 0 && i < r->dead.n; i++)
 			rc = repair_print(c, sv, &r->dead.v[i], e);
 		return rc;
 	}
-	if (c->json && r->ways.n == 0) {
-		const struct mail_way none = { .address = NULL };
-
-		way_print_json(&none, &r->dead);
-		return 0;
-	}
 	for (i = 0; i < r->ways.n; i++)
-		if (c->json)
-			way_print_json(&r->ways.v[i], &r->dead);
-		else
-			way_print(&r->ways.v[i]);
-	if (!c->json)
-		dead_print(&r->dead);
-	if (!c->json && r->ways.n == 0 && r->dead.n == 0)
+		way_print(&r->ways.v[i]);
+	dead_print(&r->dead);
+	if (r->ways.n == 0 && r->dead.n == 0)
 		printf("Mail can reach every row.\n");
 	return 0;
 }

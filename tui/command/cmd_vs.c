@@ -82,26 +82,6 @@ set_one(struct form *f, const char *word, bool unset, struct err *e)
 	return form_set(f, key, equals ? equals + 1 : "", e);
 }
 
-/* What shuts peers out is asked; what is known of them has been said with the remarks. */
-static int
-ask(struct cli *c, const struct form *f, bool yes, struct err *e)
-{
-	struct str question = STR_INIT;
-	int rc = 0;
-
-	if (f->sheet->ask == NULL || !f->sheet->ask(f, &question))
-		return 0;
-	if (!yes && c->no_input) {
-		err_set(e, RC_USAGE, "this shuts peers out and needs a yes");
-		rc = err_hint(e, "look at the figures above, then say --yes");
-	} else if (!yes && cli_confirm(c, &yes, e, "%s", question.s) == -1)
-		rc = -1;
-	else if (!yes)
-		rc = err_set(e, RC_CANCELLED, "nothing was edited");
-	str_release(&question);
-	return rc;
-}
-
 static int
 change(struct cli *c, const struct args *a, bool unset, struct err *e)
 {
@@ -116,11 +96,8 @@ change(struct cli *c, const struct args *a, bool unset, struct err *e)
 		rc = set_one(f, a->words[i], unset, e);
 	if (rc == 0)
 		rc = form_check(f, NULL, NULL, e);
-	for (i = 0; rc == 0 && f->sheet->fields[i].name != NULL; i++)
-		if (strcmp(f->value[i], f->was[i]) != 0 && f->note[i] != NULL && !text_starts(f->note[i], "on the host"))
-			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));
 	if (rc == 0)
-		rc = ask(c, f, args_has(a, "yes"), e);
+		rc = cli_form_ask(c, f, args_has(a, "yes"), e);
 	if (rc == 0)
 		rc = cli_form_run(c, f, vs.server, e);
 	if (rc == 0 && !c->json)

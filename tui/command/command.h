@@ -109,7 +109,11 @@ int cli_id(const char *text, int64_t *out, struct err *e);
 /* A form with the command's options filled in and checked. */
 int cli_form(struct cli *c, const struct sheet *s, int64_t object, const char *object_name, const struct args *a,
         struct form **out, struct err *e);
-/* Runs a form's start to its end and prints what came out. */
+/* Checks the whole form; what it refuses names the option. */
+int cli_form_check(struct form *f, struct err *e);
+/* Of a form that was checked: the remarks on what is edited (of a wizard: on all), then the question of a sheet that asks one. */
+int cli_form_ask(struct cli *c, const struct form *f, bool yes, struct err *e);
+/* Checks a form and runs its start to its end. */
 int cli_form_run(struct cli *c, struct form *f, int64_t server, struct err *e);
 
 /* --- printers: out.c --- */

@@ -212,7 +212,7 @@ const struct cli_command commands[] = {
 	{ "recipe tls-to", "NAME", "TLS to selected domains: a connector NAME, as one edit", NULL, 1, 1, STORE, NULL, "tls-to",
 	  cmd_recipe_tls_to },
 	{ "recipe tls-except", "SERVER", "TLS everywhere but a few", "The server sends with TLS only; a virtual server that only sends, without "
-	  "TLS, and a\nconnector for the few bound to it. All of it is one edit.", 1, 1, STORE, NULL, "tls-except", cmd_recipe_tls_except },
+	  "TLS, and a\nconnector for the few bound to it. All of it is one edit. It is asked first, with figures from the host's\nmail log (mxseal traffic SERVER).", 1, 1, STORE, yes_options, "tls-except", cmd_recipe_tls_except },
 	{ "edits undo", "[ID]", "undo an edit of what is wanted: the newest, or this one", "Puts exactly what it changed back, if that "
 	  "is still as the edit left it. No host\nis touched; what was pushed already goes back by the next push.", 0, 1, STORE, NULL, NULL, cmd_edits_undo },
 	{ "edits redo", "[ID]", "make an undone edit again: the one undone last, or this one", NULL, 0, 1, STORE, NULL, NULL,

@@ -129,18 +129,50 @@ form_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 }
 
 int
-cli_form_run(struct cli *c, struct form *f, int64_t server, struct err *e)
+cli_form_check(struct form *f, struct err *e)
 {
 	const char *field = NULL;
+	const struct field *fd;
+
+	if (form_check(f, NULL, &field, e) == 0)
+		return 0;
+	fd = field ? form_field(f, field, NULL) : NULL;
+	if (fd != NULL && !(fd->flags & FIELD_NO_OPTION))
+		err_wrap(e, "--%s", field);
+	return -1;
+}
+
+int
+cli_form_ask(struct cli *c, const struct form *f, bool yes, struct err *e)
+{
+	struct str question = STR_INIT;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; f->sheet->fields[i].name != NULL; i++)
+		if ((f->sheet->kind == SHEET_WIZARD || strcmp(f->value[i], f->was[i]) != 0) && f->note[i] != NULL && *f->note[i] != '\0' &&
+		    !text_starts(f->note[i], "on the host"))
+			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));
+	if (f->sheet->ask == NULL || !f->sheet->ask(f, &question))
+		return 0;
+	if (!yes && c->no_input) {
+		err_set(e, RC_USAGE, "not without a yes: %s", clean(question.s));
+		rc = err_hint(e, "look at the figures above, then say --yes");
+	} else if (!yes && cli_confirm(c, &yes, e, "%s", question.s) == -1)
+		rc = -1;
+	else if (!yes)
+		rc = err_set(e, RC_CANCELLED, "nothing was edited");
+	str_release(&question);
+	return rc;
+}
+
+int
+cli_form_run(struct cli *c, struct form *f, int64_t server, struct err *e)
+{
 	size_t i;
 
-	if (form_check(f, NULL, &field, e) == -1) {
-		const struct field *fd = field ? form_field(f, field, NULL) : NULL;
-
-		if (fd != NULL && !(fd->flags & FIELD_NO_OPTION))
-			err_wrap(e, "--%s", field);
+	if (cli_form_check(f, e) == -1)
 		return -1;
-	}
 	for (i = 0; !c->json && f->sheet->fields[i].name != NULL; i++)
 		if (f->note[i] != NULL && strchr(f->note[i], '!') != NULL)
 			fprintf(stderr, "%s: %s\n", f->sheet->fields[i].name, clean(f->note[i]));

@@ -518,6 +518,20 @@ asked(struct app *a, struct view *v, int64_t arg, const char *text)
 		carry_out(v);
 }
 
+/* The question is about what is edited: the first field with a remark on that is brought into sight, with the remark. */
+static void
+show_remark(struct view *v)
+{
+	struct sheet_data *d = data_of(v);
+	const struct form *f = d->form;
+
+	for (size_t i = 0; f->sheet->kind == SHEET_TABS && f->sheet->fields[i].name != NULL; i++)
+		if (strcmp(f->value[i], f->was[i]) != 0 && f->note[i] != NULL && *f->note[i] != '\0' && !text_starts(f->note[i], "on the host")) {
+			go_field(v, f->sheet->fields[i].name);
+			return;
+		}
+}
+
 static void
 act_finish(struct view *v)
 {
@@ -529,9 +543,10 @@ act_finish(struct view *v)
 	leave_field(v);
 	if (!accept(v, NULL))
 		return;
-	if (d->form->sheet->ask != NULL && d->form->sheet->ask(d->form, &question))
+	if (d->form->sheet->ask != NULL && d->form->sheet->ask(d->form, &question)) {
+		show_remark(v);
 		prompt_open(v->app, PROMPT_YESNO, v, 0, asked, "%s", question.s);
-	else
+	} else
 		carry_out(v);
 	str_release(&question);
 }

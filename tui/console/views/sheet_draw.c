@@ -19,9 +19,11 @@ add_step(struct str *t, int number, const char *title, size_t letters, bool curr
 		str_addf(t, "[%d %s]%s", number, title, gap);
 	else if (n <= letters)
 		str_addf(t, " %d %s %s", number, title, gap);
-	else if (letters > 0)
-		str_addf(t, " %d %.*s. %s", number, (int)letters - 1, title, gap);
-	else
+	else if (letters > 0) {
+		for (n = letters - 1; n > 0 && title[n - 1] == ' '; n--)
+			;
+		str_addf(t, " %d %.*s. %s", number, (int)n, title, gap);
+	} else
 		str_addf(t, " %d %s", number, gap);
 }
 
@@ -238,9 +240,11 @@ draw_field(const struct page_draw *p, int y, size_t item)
 static int
 draw_fields(struct sheet_data *d, struct area a)
 {
-	struct page_draw p = { .d = d, .a = a, .dry = true, .expand = true };
+	struct page_draw p = { .d = d, .dry = true, .expand = true };
+	struct area whole = a;
 	int total = 0, at = 0, end = 0;
 
+	p.a = a;
 	for (size_t i = 0; i < d->n_items; i++) {
 		const struct field *fd = sheet_field(d, i);
 		int w = fd != NULL ? draw_width(field_label(fd)) + 4 : 0;
@@ -264,6 +268,8 @@ draw_fields(struct sheet_data *d, struct area a)
 		y += (size_t)rows;
 		total = (int)y;
 	}
+	if (total > a.h && a.h >= 4)                   /* the last row says so */
+		p.a.h = --a.h;
 	if (end > a.h)
 		p.skip = end - a.h;
 	if (p.skip > at)
@@ -271,7 +277,9 @@ draw_fields(struct sheet_data *d, struct area a)
 	p.dry = false;
 	for (size_t i = 0, y = 0; i < d->n_items; i++)
 		y += (size_t)draw_field(&p, (int)y, i);
-	return total < a.h ? total : a.h;
+	if (a.h < whole.h && p.skip + a.h < total)
+		draw_putf(whole, a.h, 0, STYLE_FAINT, "(%d more line%s: Tab)", total - p.skip - a.h, total - p.skip - a.h == 1 ? "" : "s");
+	return total < whole.h ? total : whole.h;
 }
 
 /* --- around the fields --- */
@@ -286,6 +294,20 @@ preview_lines(const struct sheet_data *d, const char *page, int width, struct li
 	if (t.len > 0)
 		lines_wrap(l, STYLE_NORMAL, width, -1, t.s);
 	str_release(&t);
+}
+
+/* Cut with a sign: the last row says how much there is besides. */
+static void
+draw_cut(const struct sheet_data *d, const struct lines *l, struct area a)
+{
+	struct area text = a;
+
+	if (l->n > (size_t)(a.h > 0 ? a.h : 0) && a.h > 1) {
+		text.h--;
+		draw_putf(a, text.h, 0, STYLE_FAINT, "(%zu more lines%s)", l->n - (size_t)text.h,
+		    d->form->sheet->kind == SHEET_WIZARD ? ": the last step has all" : "");
+	}
+	lines_draw(l, text, NULL);
 }
 
 static void
@@ -435,7 +457,7 @@ draw_page(struct view *v, struct area a, bool preview_below)
 		preview_lines(d, p->name, a.w, &pre);
 		if (pre.n > 0) {
 			struct area below = { fields.y + y + 1, a.x, fields.h - y - 1, a.w };
-			lines_draw(&pre, below, NULL);
+			draw_cut(d, &pre, below);
 			lines_release(&pre);
 		}
 	}
@@ -497,7 +519,7 @@ sheet_draw(struct view *v, struct area a)
 		right.w = a.w * 2 / 5;
 		box.w -= right.w;
 		right.x = box.x + box.w;
-		lines_draw(&pre, draw_box(right, "What comes of it"), NULL);
+		draw_cut(d, &pre, draw_box(right, "What comes of it"));
 	}
 	lines_release(&pre);
 	struct area in = box.h >= 9 && box.w >= 40 ? draw_box(box, d->done ? "Done" : title) : box;

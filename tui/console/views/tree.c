@@ -183,7 +183,7 @@ add_vservers(struct tree *t, struct app *a, const struct server *s, int depth, c
 		n->server = s->id;
 		n->object_name = xasprintf("%s/%s", s->name, v->name);
 		vserver_state(a, v, n);
-		t->listeners++;
+		t->listeners += v->port > 0;   /* one that only sends does not listen */
 	}
 }
 
