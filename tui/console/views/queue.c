@@ -10,8 +10,9 @@
 
 #define POLLS_AT_ONCE 8
 #define EVERY_MS 10000
-#define TREND 12
-#define TREND_SPAN 3600
+#define TROUBLED_AT_ONCE 4       /* of them, those that failed last time: who hangs must not keep the others waiting */
+#define BACK_OFF_MS 60000
+#define SHARE 100                /* merging takes at most this part of the time, one in so many */
 
 static struct queue_data *
 data_of(const struct view *v)
@@ -35,8 +36,46 @@ bool
 queue_marked(const struct queue_data *d, const char *key)
 {
 	for (size_t i = 0; i < d->n_marks; i++)
-		if (strcmp(d->marks[i], key) == 0)
+		if (strcmp(d->marks[i].key, key) == 0)
 			return true;
+	return false;
+}
+
+/* --- marks --- */
+
+static void
+mark_release(struct queue_mark *m)
+{
+	queue_sets_release(m->sets, m->n_sets);
+	free(m->key);
+}
+
+void
+queue_mark_drop(struct queue_data *d, const char *key)
+{
+	for (size_t i = 0; i < d->n_marks; i++)
+		if (strcmp(d->marks[i].key, key) == 0) {
+			mark_release(&d->marks[i]);
+			d->marks[i] = d->marks[--d->n_marks];
+			return;
+		}
+}
+
+void
+queue_marks_forget(struct queue_data *d)
+{
+	while (d->n_marks > 0)
+		mark_release(&d->marks[--d->n_marks]);
+}
+
+bool
+queue_mark_take(struct queue_data *d, const char *key, struct queue_set *sets, size_t n_sets, size_t n)
+{
+	for (size_t i = 0; i < d->n_marks; i++)
+		if (strcmp(d->marks[i].key, key) == 0 && d->marks[i].at == 0) {
+			d->marks[i] = (struct queue_mark){ d->marks[i].key, when_now(), n, sets, n_sets };
+			return true;
+		}
 	return false;
 }
 
@@ -46,7 +85,9 @@ static void
 regroup(struct view *v)
 {
 	struct queue_data *d = data_of(v);
+	int64_t began = when_monotonic_ms();
 
+	d->stale = false;
 	queue_groups_release(&d->groups);
 	memset(&d->groups, 0, sizeof(d->groups));
 	d->messages = 0;
@@ -68,6 +109,8 @@ regroup(struct view *v)
 	v->shown = d->list.n;
 	v->total = d->groups.n;
 	list_fit(&d->list, d->rows);
+	d->regrouped_ms = when_monotonic_ms();
+	d->regroup_took_ms = d->regrouped_ms - began;
 }
 
 static void
@@ -93,14 +136,26 @@ poll_end(struct task *t, struct view *v, int rc, const struct err *e)
 		if (s->server != t->server || (enum queue_by)t->id != d->by)
 			continue;
 		xset(&s->error, rc == 0 ? NULL : e->text);
+		s->failures = rc == 0 ? 0 : s->failures + 1;
+		s->not_before_ms = rc == 0 ? 0 : when_monotonic_ms() + (s->failures < 3 ? EVERY_MS << s->failures : BACK_OFF_MS);
 		if (rc != 0)
 			continue;
 		queue_view_release(&s->view);
 		s->view = *(struct queue_view *)t->data;
 		memset(t->data, 0, sizeof(struct queue_view));
-		if (!d->frozen)
-			regroup(v);
+		d->stale = true;
 	}
+	if (d != NULL && !d->frozen && d->stale && when_monotonic_ms() - d->regrouped_ms >= SHARE * d->regroup_took_ms)
+		regroup(v);
+}
+
+static bool
+slot_troubled(const struct queue_data *d, int64_t server)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].server == server)
+			return d->v[i].failures > 0;
+	return false;
 }
 
 /* Starts the looks that are due, at most so many at a time: a host that hangs holds up one of them. */
@@ -108,13 +163,18 @@ static void
 poll_more(struct view *v)
 {
 	struct queue_data *d = data_of(v);
-	size_t n = 0;
+	int64_t now_ms = when_monotonic_ms();
+	size_t n = 0, troubled = 0;
 
 	for (struct task *t = v->app->tasks; t != NULL; t = t->next)
-		n += t->start == poll_start;
+		if (t->start == poll_start) {
+			n++;
+			troubled += slot_troubled(d, t->server);
+		}
 	for (size_t i = 0; i < d->n && n < POLLS_AT_ONCE; i++) {
-		if (!d->v[i].due)
+		if (!d->v[i].due || d->v[i].not_before_ms > now_ms || (d->v[i].failures > 0 && troubled >= TROUBLED_AT_ONCE))
 			continue;
+		troubled += d->v[i].failures > 0;
 		struct task t = { .verb = "queue", .server = d->v[i].server, .view = v->serial, .id = d->by, .start = poll_start,
 		    .end = poll_end, .data = xcalloc(1, sizeof(struct queue_view)), .drop = view_drop };
 		d->v[i].due = false;
@@ -172,9 +232,9 @@ queue_close(struct view *v)
 	free(d->v);
 	queue_groups_release(&d->groups);
 	free(d->match);
-	for (size_t i = 0; i < d->n_marks; i++)
-		free(d->marks[i]);
+	queue_marks_forget(d);
 	free(d->marks);
+	queue_trends_forget(d);
 	free(d->selected);
 	free(d->diagnosed);
 	free(d->diagnosis_error);
@@ -191,6 +251,8 @@ queue_tick(struct view *v, int64_t now_ms)
 {
 	struct queue_data *d = data_of(v);
 
+	if (d->stale && !d->frozen && now_ms - d->regrouped_ms >= SHARE * d->regroup_took_ms)
+		regroup(v);
 	if (v->app->top == v && !d->frozen && now_ms - d->polled_ms > EVERY_MS)
 		queue_refresh(v);
 	else
@@ -219,87 +281,6 @@ queue_age(char out[16], int64_t since)
 		strcpy(out, "-");
 }
 
-/* The last hour in twelve cells, relative to its own highest point. */
-static void
-trend(const struct view *v, const char *key, char out[TREND + 1])
-{
-	struct queue_point_list l = { NULL, 0 };
-	int64_t now = when_now(), high = 1, cell[TREND] = { 0 };
-
-	if (data_of(v)->by == QUEUE_BY_DESTINATION
-	    && store_queue_points(v->app->st, queue_server_of(v, key), key, now - TREND_SPAN, &l, NULL) == 0)
-		for (size_t i = 0; i < l.n; i++) {
-			int64_t c = (l.v[i].at - (now - TREND_SPAN)) * TREND / TREND_SPAN;
-			c = c < 0 ? 0 : c >= TREND ? TREND - 1 : c;
-			if (l.v[i].messages > cell[c])
-				cell[c] = l.v[i].messages;
-			if (cell[c] > high)
-				high = cell[c];
-		}
-	free(l.v);
-	for (int i = 0; i < TREND; i++)
-		out[i] = cell[i] == 0 ? '.' : " :|#"[cell[i] * 3 / high > 0 ? cell[i] * 3 / high : 1];
-	out[TREND] = '\0';
-}
-
-static void
-draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bool sel)
-{
-	struct queue_data *d = data_of(v);
-	struct str t = STR_INIT;
-	char old[16], trend_text[TREND + 1];
-	const char *reason = g->failure != NULL ? g->failure->title : g->deferred > 0 ? "unknown reason" : "on its way";
-	bool tls = g->failure != NULL && g->failure->tls;
-
-	queue_age(old, g->oldest);
-	str_addf(&t, "%s%s", sel ? "> " : "  ", queue_marked(d, g->key) ? "* " : "  ");
-	if (a.w >= 90) {
-		trend(v, g->key, trend_text);
-		str_addf(&t, "%8lld  %9s  %s  %-24.24s  %s%s", (long long)g->messages, old, trend_text, clean(g->key), reason,
-		    tls || g->failure == NULL ? "" : " (not TLS)");
-	} else if (a.w >= 60) {
-		str_addf(&t, "%6lld %8s  %-22.22s %s%s", (long long)g->messages, old, clean(g->key), reason,
-		    tls || g->failure == NULL ? "" : " (not TLS)");
-	} else {
-		str_addf(&t, "%lld %.20s %s", (long long)g->messages, clean(g->key), reason);
-	}
-	draw_row(a, y, 0, 0, sel ? STYLE_SELECTED : tls ? STYLE_WARN : STYLE_NORMAL, t.s);
-	str_release(&t);
-}
-
-static void
-draw_groups(struct view *v, struct area a)
-{
-	struct queue_data *d = data_of(v);
-	int y = 0;
-
-	if (a.h > 3) {
-		draw_put(a, y++, 0, 0, STYLE_LABEL, a.w >= 90 ?
-		    "        msgs     oldest  last hour     where                     reason" : a.w >= 60 ?
-		    "      msgs   oldest  where                  reason" : "    msgs where reason");
-	}
-	struct area rows = { a.y + y, a.x, a.h - y, a.w };
-	d->rows = rows.h;
-	list_fit(&d->list, rows.h);
-	for (int i = 0; i < rows.h && d->list.top + (size_t)i < d->list.n; i++)
-		draw_group(v, rows, i, nth(d, d->list.top + (size_t)i), d->list.top + (size_t)i == d->list.sel);
-	if (d->list.n > 0)
-		return;
-	bool reading = task_of_view(v, "queue") != NULL, failed = false;
-	for (size_t i = 0; i < d->n; i++) {
-		struct str t = STR_INIT;
-		if (d->v[i].error != NULL) {
-			str_addf(&t, "! %s: %s", d->v[i].name, d->v[i].error);
-			draw_put(rows, (int)i, 2, 0, STYLE_BAD, t.s);
-			failed = true;
-		}
-		str_release(&t);
-	}
-	if (!failed)
-		draw_put(rows, 0, 2, 0, STYLE_NORMAL, d->n == 0 ? "No server has been read yet." : reading ? "reading the queue ..." :
-		    v->filter != NULL ? "Nothing matches." : "ok  Nothing waits.");
-}
-
 static void
 queue_draw(struct view *v, struct area a)
 {
@@ -311,15 +292,15 @@ queue_draw(struct view *v, struct area a)
 	if (a.h < 12 || a.w < 40) {
 		int h = a.h >= 6 ? a.h - 4 : a.h;
 		struct area top = { a.y, a.x, h, a.w }, rest = { a.y + h, a.x, a.h - h, a.w };
-		draw_groups(v, top);
+		queue_list_draw(v, top);
 		diagnosis_draw(v, rest);
 		return;
 	}
-	int h = (int)d->list.n + 3, max = a.h / 2;
-	h = h < 6 ? 6 : h;
+	int h = (int)d->list.n + 4 + (d->n_marks > 0), max = a.h / 2;
+	h = h < 7 ? 7 : h;
 	h = h > max ? max : h;
 	struct area top = { a.y, a.x, h, a.w }, rest = { a.y + h, a.x, a.h - h, a.w };
-	draw_groups(v, draw_box(top, title));
+	queue_list_draw(v, draw_box(top, title));
 	diagnosis_draw(v, draw_box(rest, queue_selected(v) != NULL ? queue_selected(v)->key : "Why"));
 	v->page = d->rows;
 }
@@ -331,14 +312,17 @@ act_group(struct view *v)
 {
 	struct queue_data *d = data_of(v);
 
-	d->by = d->by == QUEUE_BY_DESTINATION ? QUEUE_BY_REASON : d->by == QUEUE_BY_REASON ? QUEUE_BY_SENDER : QUEUE_BY_DESTINATION;
+	if (d->n_marks > 0) {
+		app_say(v->app, STYLE_NORMAL, "Marks are of this grouping: Space takes them back, or A acts on them.");
+		return;
+	}
+	d->by = d->by == QUEUE_BY_SERVER ? QUEUE_BY_DESTINATION : (enum queue_by)(d->by + 1);
 	for (size_t i = 0; i < d->n; i++) {
 		queue_groups_release(&d->v[i].view.groups);
 		memset(&d->v[i].view.groups, 0, sizeof(d->v[i].view.groups));
 	}
 	xset(&d->selected, NULL);
-	while (d->n_marks > 0)
-		free(d->marks[--d->n_marks]);
+	queue_trends_forget(d);
 	regroup(v);
 	queue_refresh(v);
 }
@@ -364,14 +348,13 @@ act_mark(struct view *v)
 
 	if (g == NULL)
 		return;
-	for (size_t i = 0; i < d->n_marks; i++)
-		if (strcmp(d->marks[i], g->key) == 0) {
-			free(d->marks[i]);
-			d->marks[i] = d->marks[--d->n_marks];
-			return;
-		}
+	if (queue_marked(d, g->key)) {
+		queue_mark_drop(d, g->key);
+		return;
+	}
 	d->marks = xrealloc(d->marks, d->n_marks + 1, sizeof(*d->marks));
-	d->marks[d->n_marks++] = xstrdup(g->key);
+	d->marks[d->n_marks++] = (struct queue_mark){ .key = xstrdup(g->key) };
+	queue_act_mark(v, g->key);
 	list_key(&d->list, K_DOWN, 0);
 	xset(&d->selected, queue_selected(v)->key);
 }
@@ -431,8 +414,8 @@ static const struct action queue_actions[] = {
 	  "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination, 0 },
 	{ 't', "test again", "test", "The same as Enter.", "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination,
 	  ACTION_QUIET },
-	{ 'g', "group by", "group", "By destination, by reason, by sender.", "mxseal queue --group reason", act_group, NULL, 0 },
-	{ ' ', "mark", "mark", "Marks the group; marks stay on their name when the list moves.", NULL, act_mark, on_group, 0 },
+	{ 'g', "group by", "group", "By destination, by reason, by sender, by server.", "mxseal queue --group reason", act_group, NULL, 0 },
+	{ ' ', "mark", "mark", "Takes the messages that the group has now; A acts on exactly these, whatever the list shows by then.", NULL, act_mark, on_group, 0 },
 	{ 'w', "work around", "workaround", "Opens a connector for this destination, filled in; nothing changes before a push.",
 	  "mxseal workaround SERVER DOMAIN", act_workaround, on_destination, 0 },
 	{ 'm', "route", "route", "Which way its mail takes, and what decides about TLS.", "mxseal route VS ADDRESS", act_route,
@@ -440,7 +423,7 @@ static const struct action queue_actions[] = {
 	{ 'v', "view messages", "messages", "Samples of the messages in this group.",
 	  "mxseal queue messages SERVER --destination D", queue_act_view, on_destination, 0 },
 	{ 'A', "act on messages", "act ...", "Retries, holds, releases or deletes the messages of the group, "
-	  "after a question with their number.", "mxseal queue retry|hold|release|delete SERVER ID...", queue_act_open, on_destination,
+	  "after a question with their number.", "mxseal queue retry|hold|release|delete SERVER --destination D", queue_act_open, on_group,
 	  ACTION_CHANGES },
 	{ 'f', "freeze", "freeze", "Stops refreshing, so that the list stands still.", NULL, act_freeze, NULL, 0 },
 	{ 'r', "read again", "refresh", "Reads the queues now.", "mxseal queue [SERVER]", queue_refresh, NULL, ACTION_QUIET },

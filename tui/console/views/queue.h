@@ -4,7 +4,20 @@
 
 #include "tui/console/app.h"
 
-struct queue_slot { int64_t server; char *name, *error; bool due; struct queue_view view; };
+#define QUEUE_TREND 12
+struct queue_slot {
+	int64_t server;
+	char *name, *error;
+	bool due;
+	unsigned failures;        /* in a row: it is asked less often */
+	int64_t not_before_ms;
+	struct queue_view view;
+};
+/* Messages of one server; what became of them. */
+struct queue_set { int64_t server; struct queue_ids ids; struct queue_acted acted; };
+/* A marked group: the messages that it had at that moment. at 0: they are being counted. */
+struct queue_mark { char *key; int64_t at; size_t n; struct queue_set *sets; size_t n_sets; };
+struct queue_trend { char *key; int64_t at; char cells[QUEUE_TREND + 1]; };
 struct queue_data {
 	struct queue_slot *v;     /* one per server */
 	size_t n;
@@ -14,10 +27,12 @@ struct queue_data {
 	struct list list;
 	int rows;
 	char *selected;           /* key of the selected group */
-	char **marks;             /* keys of marked groups */
+	struct queue_mark *marks;
 	size_t n_marks;
-	int64_t messages, polled_ms;
-	bool frozen, on_pane;
+	struct queue_trend trends[256];           /* as last read from the store */
+	size_t n_trends;
+	int64_t messages, polled_ms, regrouped_ms, regroup_took_ms;
+	bool frozen, on_pane, stale;              /* stale: groups came that are not merged yet */
 	char *diagnosed;          /* destination that was tested last */
 	struct destination_view diagnosis;
 	char *diagnosis_error;
@@ -32,6 +47,15 @@ bool queue_marked(const struct queue_data *d, const char *key);
 int64_t queue_server_of(const struct view *v, const char *key);
 void queue_refresh(struct view *v);
 void queue_age(char out[16], int64_t since);
+void queue_mark_drop(struct queue_data *d, const char *key);
+void queue_marks_forget(struct queue_data *d);
+/* Takes the sets, unless the mark is gone by now. */
+bool queue_mark_take(struct queue_data *d, const char *key, struct queue_set *sets, size_t n_sets, size_t n);
+
+/* --- queue_list.c --- */
+void queue_list_draw(struct view *v, struct area a);
+void queue_trends_forget(struct queue_data *d);
+void queue_size(char out[16], int64_t bytes);             /* "1.2 MB" */
 
 /* --- diagnosis.c --- */
 void diagnosis_act(struct view *v);                        /* tests the selected destination */
@@ -39,6 +63,8 @@ void diagnosis_draw(struct view *v, struct area a);        /* the lower pane */
 
 /* --- queue_act.c --- */
 void queue_act_view(struct view *v);
+void queue_act_mark(struct view *v, const char *key);     /* takes the messages of a group for its mark */
+void queue_sets_release(struct queue_set *sets, size_t n);
 void queue_act_open(struct view *v);
 
 #endif

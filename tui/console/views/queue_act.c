@@ -1,5 +1,5 @@
-/* Doing something with messages that wait. The ids are read again at the moment of acting, for exactly the destinations that
- * were meant; the question names their number; what has gone meanwhile is simply not there any more. */
+/* Marks and deeds. A mark is a set of messages taken at one moment, so that no refresh changes what will be acted on; before the
+ * deed each host's queue is read again, and who has gone meanwhile is told. What is not marked is taken when A is pressed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,41 +8,37 @@
 #include "mxseal/xalloc.h"
 #include "tui/console/views/queue.h"
 
-#define ACT_MAX 20000
 #define SAMPLES 50
 
-/* What was collected for one act; lives in app tasks by its number. */
-struct act {
-	int64_t server;
-	char verb[16], *destination;
-	struct queue_view taken;
-};
+/* --- looking at messages --- */
+
+struct sample { char *destination; struct queue_view taken; };
 
 static void
-act_drop(void *p)
+sample_drop(void *p)
 {
-	struct act *act = p;
+	struct sample *s = p;
 
-	free(act->destination);
-	queue_view_release(&act->taken);
-	free(act);
+	free(s->destination);
+	queue_view_release(&s->taken);
+	free(s);
 }
 
 static int64_t
-take_start(struct task *t, struct err *e)
+sample_start(struct task *t, struct err *e)
 {
-	struct act *act = t->data;
+	struct sample *s = t->data;
 
-	return queue_poll(t->app->j, t->server, QUEUE_BY_DESTINATION, act->destination,
-	    act->verb[0] != '\0' ? ACT_MAX : SAMPLES, &act->taken, task_done, t, e);
+	queue_view_release(&s->taken);
+	return queue_poll(t->app->j, t->server, QUEUE_BY_DESTINATION, s->destination, SAMPLES, &s->taken, task_done, t, e);
 }
 
 static void
-show_end(struct task *t, struct view *v, int rc, const struct err *e)
+sample_end(struct task *t, struct view *v, int rc, const struct err *e)
 {
-	struct act *act = t->data;
+	struct sample *s = t->data;
 	struct str text = STR_INIT;
-	char old[16];
+	char old[16], size[16];
 
 	if (rc != 0) {
 		app_fail(t->app, e);
@@ -50,10 +46,11 @@ show_end(struct task *t, struct view *v, int rc, const struct err *e)
 	}
 	if (v == NULL)
 		return;
-	for (size_t i = 0; i < act->taken.taken.n; i++) {
-		const struct queue_message *m = &act->taken.taken.v[i];
+	for (size_t i = 0; i < s->taken.taken.n; i++) {
+		const struct queue_message *m = &s->taken.taken.v[i];
 		when_ago(old, when_now() - m->arrival);
-		str_addf(&text, "%s  %s, %s ago, %lld bytes\n", m->id, m->queue, old, (long long)m->size);
+		queue_size(size, m->size);
+		str_addf(&text, "%s  %s, %s ago, %s\n", m->id, m->queue, old, size);
 		str_addf(&text, "  from %s to %s%s\n", clean(m->sender), clean(m->recipient), m->recipients > 1 ? " and others" : "");
 		if (m->reason != NULL) {
 			struct str r = STR_INIT;
@@ -63,11 +60,11 @@ show_end(struct task *t, struct view *v, int rc, const struct err *e)
 		}
 		str_add(&text, "\n");
 	}
-	if (act->taken.taken.n == 0)
+	if (s->taken.taken.n == 0)
 		str_add(&text, "No message for it waits any more.");
-	else if (act->taken.taken.n == SAMPLES)
+	else if (s->taken.taken.n == SAMPLES)
 		str_addf(&text, "(the first %d)\n", SAMPLES);
-	app_message(t->app, act->destination, STYLE_NORMAL, text.s);
+	app_message(t->app, s->destination, STYLE_NORMAL, text.s);
 	str_release(&text);
 }
 
@@ -75,134 +72,316 @@ void
 queue_act_view(struct view *v)
 {
 	struct queue_group *g = queue_selected(v);
-	struct act *act;
+	struct sample *s;
 
 	if (g == NULL)
 		return;
-	act = xcalloc(1, sizeof(*act));
-	act->destination = xstrdup(g->key);
-	struct task t = { .verb = "messages", .server = queue_server_of(v, g->key), .view = v->serial, .start = take_start,
-	    .end = show_end, .data = act, .drop = act_drop };
+	s = xcalloc(1, sizeof(*s));
+	s->destination = xstrdup(g->key);
+	struct task t = { .verb = "messages", .server = queue_server_of(v, g->key), .view = v->serial, .start = sample_start,
+	    .end = sample_end, .data = s, .drop = sample_drop };
 	task_run(v->app, &t);
 }
 
-/* --- acting --- */
+/* --- sets of messages, one for each server --- */
 
-/* The ids that were counted and confirmed. One at a time. */
-struct chosen { int64_t server; char verb[16], **ids; size_t n; };
+void
+queue_sets_release(struct queue_set *sets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		queue_ids_release(&sets[i].ids);
+	free(sets);
+}
+
+/* What is counted, asked about and done together; its tasks and its question hold it. */
+struct batch {
+	size_t refs, open;
+	char verb[16], *key;
+	enum queue_by by;
+	struct queue_set *sets;
+	size_t n;
+	bool marks;                      /* only to be marked */
+	bool failed;
+	struct err err;                  /* of the first server that failed */
+};
+struct part { struct batch *batch; size_t i; };
 
 static void
-chosen_drop(void *p)
+batch_drop(struct batch *b)
 {
-	struct chosen *c = p;
-
-	for (size_t i = 0; i < c->n; i++)
-		free(c->ids[i]);
-	free(c->ids);
-	free(c);
+	if (--b->refs > 0)
+		return;
+	queue_sets_release(b->sets, b->n);
+	free(b->key);
+	free(b);
 }
+
+static void
+part_drop(void *p)
+{
+	struct part *part = p;
+
+	batch_drop(part->batch);
+	free(part);
+}
+
+static void
+batch_run(struct view *v, struct app *a, struct batch *b, const char *verb, task_start_fn *start, task_end_fn *end)
+{
+	b->refs++;
+	b->open = b->n;
+	for (size_t i = 0; i < b->n; i++) {
+		struct part *part = xcalloc(1, sizeof(*part));
+		*part = (struct part){ b, i };
+		b->refs++;
+		struct task t = { .verb = verb, .server = b->sets[i].server, .view = v != NULL ? v->serial : 0, .start = start, .end = end,
+		    .data = part, .drop = part_drop };
+		task_run(a, &t);
+	}
+	batch_drop(b);
+}
+
+static bool
+part_ended(struct part *part, int rc, const struct err *e)
+{
+	struct batch *b = part->batch;
+
+	if (rc != 0 && !b->failed) {
+		b->failed = true;
+		b->err = *e;
+	}
+	return --b->open == 0;
+}
+
+/* --- the deed --- */
 
 static int64_t
 do_start(struct task *t, struct err *e)
 {
-	struct chosen *c = t->data;
+	struct part *part = t->data;
+	struct queue_set *s = &part->batch->sets[part->i];
 
-	return queue_act(t->app->j, c->server, c->verb, (const char *const *)c->ids, c->n, task_done, t, e);
+	return queue_act_on(t->app->j, t->server, part->batch->verb, &s->ids, &s->acted, task_done, t, e);
 }
 
 static void
 do_end(struct task *t, struct view *v, int rc, const struct err *e)
 {
-	struct chosen *c = t->data;
+	struct part *part = t->data;
+	struct batch *b = part->batch;
+	size_t done = 0, asked = 0;
 
-	if (rc != 0)
-		app_fail(t->app, e);
+	if (!part_ended(part, rc, e))
+		return;
+	for (size_t i = 0; i < b->n; i++) {
+		done += b->sets[i].acted.done;
+		asked += b->sets[i].acted.asked;
+	}
+	if (b->failed)
+		app_fail(t->app, &b->err);
+	else if (done < asked)
+		app_say(t->app, STYLE_OK, "%s: %zu of %zu messages; the others were gone by then, or it did not fit them.", b->verb, done, asked);
 	else
-		app_say(t->app, STYLE_OK, "%s: %zu message%s.", c->verb, c->n, c->n == 1 ? "" : "s");
-	if (v != NULL)
+		app_say(t->app, STYLE_OK, "%s: %zu message%s.", b->verb, done, done == 1 ? "" : "s");
+	if (v != NULL) {
+		queue_marks_forget(v->data);
 		queue_refresh(v);
+	}
 }
 
 /* A task that waits for the answer of its question: it "starts" by asking, and goes on when confirmed. */
 static void
 confirmed(struct app *a, struct view *v, int64_t arg, const char *text)
 {
-	struct chosen *c = (struct chosen *)(intptr_t)arg;
+	struct batch *b = (struct batch *)(intptr_t)arg;
 
-	if (text == NULL) {
+	if (text == NULL)
 		app_say(a, STYLE_NORMAL, "Nothing was done with the messages.");
-		chosen_drop(c);
+	else
+		batch_run(v, a, b, "queue act", do_start, do_end);
+	batch_drop(b);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct queue_id *)a)->id, ((const struct queue_id *)b)->id);
+}
+
+/* A message with several recipients may be in several groups. */
+static size_t
+sets_count(struct batch *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct queue_ids *ids = &b->sets[i].ids;
+		size_t k, to = 0;
+
+		if (ids->n > 1)
+			qsort(ids->v, ids->n, sizeof(*ids->v), by_id);
+		for (k = 0; k < ids->n; k++)
+			if (to == 0 || strcmp(ids->v[to - 1].id, ids->v[k].id) != 0)
+				ids->v[to++] = ids->v[k];
+		ids->n = to;
+		n += to;
+	}
+	return n;
+}
+
+static void
+ask(struct view *v, struct batch *b)
+{
+	size_t n = sets_count(b);
+	char where[64] = "";
+
+	if (n == 0) {
+		app_say(v->app, STYLE_NORMAL, "No message of %s waits any more.", clean(b->key));
 		return;
 	}
-	struct task t = { .verb = "queue act", .server = c->server, .view = v != NULL ? v->serial : 0, .start = do_start,
-	    .end = do_end, .data = c, .drop = chosen_drop };
-	task_run(a, &t);
+	if (b->n > 1)
+		snprintf(where, sizeof(where), " on %zu servers", b->n);
+	b->refs++;
+	if (strcmp(b->verb, "delete") == 0) {
+		prompt_open(v->app, PROMPT_WORD, v, (intptr_t)b, confirmed, "Delete %zu message%s of %s%s for good? Type %zu", n,
+		    n == 1 ? "" : "s", clean(b->key), where, n);
+		snprintf(v->app->prompt.word, sizeof(v->app->prompt.word), "%zu", n);
+	} else
+		prompt_open(v->app, PROMPT_YESNO, v, (intptr_t)b, confirmed, "%s %zu message%s of %s%s?", b->verb, n, n == 1 ? "" : "s",
+		    clean(b->key), where);
+}
+
+/* --- taking --- */
+
+static int64_t
+take_start(struct task *t, struct err *e)
+{
+	struct part *part = t->data;
+	struct batch *b = part->batch;
+
+	queue_ids_release(&b->sets[part->i].ids);
+	return queue_take(t->app->j, t->server, b->by, b->by == QUEUE_BY_SERVER ? NULL : b->key, &b->sets[part->i].ids, task_done, t, e);
 }
 
 static void
 take_end(struct task *t, struct view *v, int rc, const struct err *e)
 {
-	struct act *act = t->data;
-	const struct queue_messages *m = &act->taken.taken;
-	struct chosen *c;
+	struct part *part = t->data;
+	struct batch *b = part->batch;
 
-	if (rc != 0) {
-		app_fail(t->app, e);
+	if (!part_ended(part, rc, e))
 		return;
+	if (b->failed) {
+		app_fail(t->app, &b->err);
+		if (v != NULL && b->marks)
+			queue_mark_drop(v->data, b->key);
+	} else if (v != NULL && b->marks) {
+		size_t n = sets_count(b);
+		if (queue_mark_take(v->data, b->key, b->sets, b->n, n)) {
+			b->sets = NULL;
+			b->n = 0;
+		}
+	} else if (v != NULL)
+		ask(v, b);
+}
+
+/* Of all servers where the group has messages. */
+static struct batch *
+batch_of_group(struct view *v, const char *key)
+{
+	struct queue_data *d = v->data;
+	struct batch *b = xcalloc(1, sizeof(*b));
+
+	b->by = d->by;
+	b->key = xstrdup(key);
+	b->sets = xcalloc(d->n + 1, sizeof(*b->sets));
+	for (size_t i = 0; i < d->n; i++)
+		for (size_t k = 0; k < d->v[i].view.groups.n; k++)
+			if (strcmp(d->v[i].view.groups.v[k].key, key) == 0) {
+				b->sets[b->n++].server = d->v[i].server;
+				break;
+			}
+	return b;
+}
+
+void
+queue_act_mark(struct view *v, const char *key)
+{
+	struct batch *b = batch_of_group(v, key);
+
+	b->marks = true;
+	batch_run(v, v->app, b, "count", take_start, take_end);
+}
+
+/* All that is marked, as it was counted. */
+static struct batch *
+batch_of_marks(const struct queue_data *d)
+{
+	struct batch *b = xcalloc(1, sizeof(*b));
+
+	b->key = d->n_marks == 1 ? xstrdup(d->marks[0].key) : xasprintf("%zu marked groups", d->n_marks);
+	b->sets = xcalloc(d->n + 1, sizeof(*b->sets));
+	for (size_t i = 0; i < d->n; i++) {
+		struct queue_set *to = &b->sets[b->n];
+
+		for (size_t m = 0; m < d->n_marks; m++)
+			for (size_t k = 0; k < d->marks[m].n_sets; k++) {
+				const struct queue_set *from = &d->marks[m].sets[k];
+				if (from->server != d->v[i].server || from->ids.n == 0)
+					continue;
+				to->ids.v = xrealloc(to->ids.v, to->ids.n + from->ids.n, sizeof(*to->ids.v));
+				memcpy(to->ids.v + to->ids.n, from->ids.v, from->ids.n * sizeof(*to->ids.v));
+				to->ids.n += from->ids.n;
+			}
+		if (to->ids.n > 0) {
+			to->server = d->v[i].server;
+			b->n++;
+		}
 	}
-	if (v == NULL)
-		return;
-	if (m->n == 0) {
-		app_say(t->app, STYLE_NORMAL, "No message for %s waits any more.", clean(act->destination));
-		return;
-	}
-	c = xcalloc(1, sizeof(*c));
-	c->server = t->server;
-	c->ids = xcalloc(m->n, sizeof(*c->ids));
-	snprintf(c->verb, sizeof(c->verb), "%s", act->verb);
-	for (c->n = 0; c->n < m->n; c->n++)
-		c->ids[c->n] = xstrdup(m->v[c->n].id);
-	if (strcmp(c->verb, "delete") == 0) {
-		prompt_open(t->app, PROMPT_WORD, v, (intptr_t)c, confirmed, "Delete %zu message%s to %s for good? Type %zu", c->n,
-		    c->n == 1 ? "" : "s", clean(act->destination), c->n);
-		snprintf(t->app->prompt.word, sizeof(t->app->prompt.word), "%zu", c->n);
-	} else {
-		prompt_open(t->app, PROMPT_YESNO, v, (intptr_t)c, confirmed, "%s %zu message%s to %s?", c->verb, c->n,
-		    c->n == 1 ? "" : "s", clean(act->destination));
-	}
+	return b;
 }
 
 static void
 verb_chosen(struct app *a, struct view *v, size_t index, const char *verb)
 {
+	struct queue_data *d = v->data;
 	struct queue_group *g = queue_selected(v);
-	struct act *act;
+	struct batch *b;
 
 	(void)index;
-	if (g == NULL)
+	if (g == NULL && d->n_marks == 0)
 		return;
-	act = xcalloc(1, sizeof(*act));
-	act->destination = xstrdup(g->key);
-	snprintf(act->verb, sizeof(act->verb), "%s", verb);
-	struct task t = { .verb = "count", .server = queue_server_of(v, g->key), .view = v->serial, .start = take_start,
-	    .end = take_end, .data = act, .drop = act_drop };
-	task_run(a, &t);
+	b = d->n_marks > 0 ? batch_of_marks(d) : batch_of_group(v, g->key);
+	snprintf(b->verb, sizeof(b->verb), "%s", verb);
+	if (d->n_marks == 0) {
+		batch_run(v, a, b, "count", take_start, take_end);
+		return;
+	}
+	b->refs++;
+	ask(v, b);
+	batch_drop(b);
 }
 
 void
 queue_act_open(struct view *v)
 {
 	struct choice_list l = { NULL, 0 };
+	struct queue_data *d = v->data;
 	struct queue_group *g = queue_selected(v);
 	char *title;
 
-	if (g == NULL)
+	for (size_t i = 0; i < d->n_marks; i++)
+		if (d->marks[i].at == 0) {
+			app_say(v->app, STYLE_NORMAL, "The marked messages are still being counted.");
+			return;
+		}
+	if (g == NULL && d->n_marks == 0)
 		return;
 	choice_list_add(&l, "retry", "retry: try to deliver now");
 	choice_list_add(&l, "hold", "hold: keep, do not try");
 	choice_list_add(&l, "release", "release: take off hold");
 	choice_list_add(&l, "delete", "delete: for good");
-	title = xasprintf("Messages to %s", g->key);
+	title = d->n_marks > 0 ? xasprintf("Messages of %zu marked", d->n_marks) : xasprintf("Messages of %s", g->key);
 	struct chooser_arg arg = { .title = title, .list = &l, .current = "retry", .v = v, .fn = verb_chosen };
 	view_push(v->app, &view_chooser, &arg);
 	free(title);

@@ -1,0 +1,233 @@
+/* The upper half of the queue view: groups with their last hour, what the selected one is made of, what is marked. Trends come
+ * from the store, so they were there before the view was opened, and a few at a time: drawing must not wait for them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mxseal/clean.h"
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
+#include "tui/console/views/queue.h"
+
+#define FRESH 60                 /* seconds that a trend is shown before it is read again */
+#define TRENDS 256               /* that are kept */
+#define BUDGET_MS 4              /* of reading trends in one frame */
+
+static const char *const groupings[] = { "destination", "reason", "sender", "server" };
+
+void
+queue_trends_forget(struct queue_data *d)
+{
+	while (d->n_trends > 0)
+		free(d->trends[--d->n_trends].key);
+}
+
+/* The last hour in twelve cells, relative to its own highest point; a blank where nobody looked. */
+static void
+trend_read(const struct view *v, const char *key, char out[QUEUE_TREND + 1])
+{
+	const struct queue_data *d = v->data;
+	int64_t server = d->n == 1 ? d->v[0].server : 0, now = when_now(), high = 1, own[QUEUE_TREND];
+	int64_t first = now - now % QUEUE_CELL - (QUEUE_TREND - 1) * QUEUE_CELL;
+	struct queue_cell_list cells = { NULL, 0 }, watched = { NULL, 0 };
+	size_t i, k;
+
+	memset(out, ' ', QUEUE_TREND);
+	out[QUEUE_TREND] = '\0';
+	if (d->by == QUEUE_BY_SERVER)
+		server = queue_server_of(v, key);
+	if (store_queue_cells(v->app->st, server, groupings[d->by], d->by == QUEUE_BY_SERVER ? "" : key, QUEUE_CELL, first, &cells, NULL) == 0
+	    && store_queue_cells(v->app->st, server, "server", "", QUEUE_CELL, first, &watched, NULL) == 0) {
+		memset(own, 0, sizeof(own));
+		for (i = 0; i < cells.n; i++) {
+			k = (size_t)((cells.v[i].at - first) / QUEUE_CELL);
+			if (k < QUEUE_TREND)
+				own[k] = cells.v[i].messages;
+			if (cells.v[i].messages > high)
+				high = cells.v[i].messages;
+		}
+		for (i = 0; i < watched.n; i++) {
+			k = (size_t)((watched.v[i].at - first) / QUEUE_CELL);
+			if (k < QUEUE_TREND)
+				out[k] = own[k] == 0 ? '.' : ":|#"[own[k] * 3 > high * 2 ? 2 : own[k] * 3 > high ? 1 : 0];
+		}
+	}
+	free(cells.v);
+	free(watched.v);
+}
+
+static const char *
+trend(struct view *v, const char *key, int64_t until_ms)
+{
+	struct queue_data *d = v->data;
+	struct queue_trend *t = NULL;
+	size_t i;
+
+	for (i = 0; i < d->n_trends && t == NULL; i++)
+		if (strcmp(d->trends[i].key, key) == 0)
+			t = &d->trends[i];
+	if ((t == NULL || when_now() - t->at >= FRESH) && when_monotonic_ms() < until_ms) {
+		if (t == NULL && d->n_trends == TRENDS)
+			queue_trends_forget(d);
+		if (t == NULL) {
+			t = &d->trends[d->n_trends++];
+			t->key = xstrdup(key);
+		}
+		t->at = when_now();
+		trend_read(v, key, t->cells);
+	}
+	return t != NULL ? t->cells : "            ";
+}
+
+void
+queue_size(char out[16], int64_t bytes)
+{
+	static const char units[] = "kMGT";
+	double n = (double)bytes / 1024;
+	size_t i = 0;
+
+	for (; n >= 1000 && units[i + 1] != '\0'; i++)
+		n /= 1024;
+	if (bytes < 1000)
+		snprintf(out, 16, "%lld B", (long long)bytes);
+	else
+		snprintf(out, 16, n < 10 ? "%.1f %cB" : "%.0f %cB", n, units[i]);
+}
+
+static void
+until(char out[16], int64_t at)
+{
+	if (at <= 0)
+		strcpy(out, "-");
+	else if (at <= when_now())
+		strcpy(out, "now");
+	else
+		when_ago(out, at - when_now());
+}
+
+static void
+draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bool sel, int64_t until_ms)
+{
+	struct queue_data *d = v->data;
+	struct str t = STR_INIT;
+	char old[16], next[16], size[16];
+	const char *reason = g->failure != NULL ? g->failure->title : g->deferred > 0 ? "unknown reason"
+	    : g->states[QUEUE_HOLD] > 0 && g->states[QUEUE_HOLD] == g->messages ? "on hold" : "on its way";
+	bool tls = g->failure != NULL && g->failure->tls;
+	const char *not_tls = tls || g->failure == NULL ? "" : " (not TLS)";
+
+	queue_age(old, g->oldest);
+	until(next, g->next_retry);
+	queue_size(size, g->bytes);
+	str_addf(&t, "%s%s", sel ? "> " : "  ", queue_marked(d, g->key) ? "* " : "  ");
+	if (a.w >= 104)
+		str_addf(&t, "%8lld %8s  %s %8s %8s  %-24.24s %s%s", (long long)g->messages, old, trend(v, g->key, until_ms), next, size,
+		    clean(g->key), reason, not_tls);
+	else if (a.w >= 70)
+		str_addf(&t, "%6lld %7s  %s  %-17.17s %s%s", (long long)g->messages, old, trend(v, g->key, until_ms), clean(g->key), reason,
+		    not_tls);
+	else if (a.w >= 56)
+		str_addf(&t, "%6lld %7s  %-20.20s %s", (long long)g->messages, old, clean(g->key), reason);
+	else
+		str_addf(&t, "%lld %.20s %s", (long long)g->messages, clean(g->key), reason);
+	draw_row(a, y, 0, 0, sel ? STYLE_SELECTED : tls ? STYLE_WARN : STYLE_NORMAL, t.s);
+	str_release(&t);
+}
+
+/* What the selected group is made of: states, ages, next attempt, size. */
+static void
+draw_made_of(struct area a, const struct queue_group *g)
+{
+	struct str t = STR_INIT;
+	char next[16], size[16];
+	size_t i;
+
+	until(next, g->next_retry);
+	queue_size(size, g->bytes);
+	for (i = 0; i < QUEUE_STATES; i++)
+		if (g->states[i] > 0)
+			str_addf(&t, "%s%lld %s", t.len > 0 ? ", " : "", (long long)g->states[i], queue_state_names[i]);
+	str_add(&t, "; age");
+	for (i = 0; i < QUEUE_AGES; i++)
+		if (g->ages[i] > 0)
+			str_addf(&t, " %s%s: %lld", i + 1 < QUEUE_AGES ? "<" : "", queue_ages[i].name, (long long)g->ages[i]);
+	str_addf(&t, "; %s", size);
+	if (g->next_retry > 0)
+		str_addf(&t, "; next try %s%s", strcmp(next, "now") == 0 ? "" : "in ", next);
+	draw_put(a, a.h - 1, 2, 0, STYLE_LABEL, t.s);
+	str_release(&t);
+}
+
+static void
+draw_marks(const struct queue_data *d, struct area a)
+{
+	struct str t = STR_INIT;
+	size_t i, n = 0, counting = 0;
+	int64_t at = 0;
+	char clock[32];
+
+	for (i = 0; i < d->n_marks; i++) {
+		n += d->marks[i].n;
+		counting += d->marks[i].at == 0;
+		if (d->marks[i].at > at)
+			at = d->marks[i].at;
+	}
+	str_addf(&t, "* %zu marked, ", d->n_marks);
+	if (counting > 0)
+		str_add(&t, "counting ...");
+	else {
+		when_rfc3339(clock, at);
+		str_addf(&t, "%zu message%s as counted at %.8s UTC: A acts on exactly these", n, n == 1 ? "" : "s", clock + 11);
+	}
+	draw_put(a, a.h - 1, 2, 0, STYLE_KEY, t.s);
+	str_release(&t);
+}
+
+static void
+draw_empty(struct view *v, struct area rows)
+{
+	struct queue_data *d = v->data;
+	bool reading = task_of_view(v, "queue") != NULL, failed = false;
+	int y = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		struct str t = STR_INIT;
+		if (d->v[i].error != NULL) {
+			str_addf(&t, "! %s: %s", d->v[i].name, d->v[i].error);
+			draw_put(rows, y++, 2, 0, STYLE_BAD, t.s);
+			failed = true;
+		}
+		str_release(&t);
+	}
+	if (!failed)
+		draw_put(rows, 0, 2, 0, STYLE_NORMAL, d->n == 0 ? "No server has been read yet." : reading ? "reading the queue ..." :
+		    v->filter != NULL ? "Nothing matches." : "ok  Nothing waits.");
+}
+
+void
+queue_list_draw(struct view *v, struct area a)
+{
+	struct queue_data *d = v->data;
+	const struct queue_group *g = queue_selected(v);
+	int64_t until_ms = when_monotonic_ms() + BUDGET_MS;
+	int y = 0, foot = a.h >= 5 && a.w >= 56 ? (g != NULL) + (d->n_marks > 0) : a.h >= 4 ? d->n_marks > 0 : 0;
+
+	if (a.h > 3)
+		draw_put(a, y++, 0, 0, STYLE_LABEL, a.w >= 104 ?
+		    "        msgs   oldest  last hour    next try     size  where                    reason" : a.w >= 70 ?
+		    "      msgs  oldest  last hour     where             reason" : a.w >= 56 ?
+		    "      msgs  oldest  where                reason" : "    msgs where reason");
+	struct area rows = { a.y + y, a.x, a.h - y - foot, a.w };
+	d->rows = rows.h;
+	list_fit(&d->list, rows.h);
+	for (int i = 0; i < rows.h && d->list.top + (size_t)i < d->list.n; i++)
+		draw_group(v, rows, i, &d->groups.v[d->match[d->list.top + (size_t)i]], d->list.top + (size_t)i == d->list.sel, until_ms);
+	if (d->list.n == 0)
+		draw_empty(v, rows);
+	if (d->n_marks > 0 && foot > 0) {
+		draw_marks(d, a);
+		a.h--;
+		foot--;
+	}
+	if (g != NULL && foot > 0)
+		draw_made_of(a, g);
+}
