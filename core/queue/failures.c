@@ -72,6 +72,7 @@ const struct failure failure_table[] = {
 	    "missing on their side, or the authority is missing on ours.",
 	    .advice = "Compare the chain they send with the roots of the mail host. Add their authority for this "
 	    "destination, or do not demand a verified certificate.",
+	    .refine = "dane-mismatch",
 	    .probes = "chain,trust-store,vantage", .remedies = "lower,repair,workaround,complain,wait,hold" },
 	{ .name = "self-signed", .tls = true, .side = SIDE_THEIRS,
 	    .title = "Their certificate is self-signed",
@@ -114,7 +115,7 @@ const struct failure failure_table[] = {
 	    .explain = "A verified certificate is demanded and theirs failed. Why is in other log lines, or seen by a look "
 	    "at the destination.",
 	    .advice = "Look at the destination: expired, wrong name, self-signed and unknown issuer are told apart there.",
-	    .refine = CERT_CLASSES,
+	    .refine = CERT_CLASSES ",dane-mismatch,ocsp-missing",
 	    .probes = "log,chain,dates,name,trust-store,clock", .remedies = "wait,lower,repair,workaround,complain,hold" },
 	{ .name = "client-cert-required", .tls = true, .side = SIDE_OURS,
 	    .title = "The other side wants our certificate",

@@ -38,9 +38,9 @@ postfix_of() { # HOST SETTING...: and an empty queue
 	"$lab" exec "$host" sh -c 'cp -p /root/main.cf.built /etc/postfix/main.cf; cp /root/resolv.built /var/spool/postfix/etc/resolv.conf
 		cat /root/resolv.built > /etc/resolv.conf; ip addr del "$1/32" dev lo 2> /dev/null; shift
 		for s; do postconf -e "$s"; done; postsuper -d ALL
-		# the environment of the daemons is made when the master begins
-		if [ -e /root/faked ] || grep -q FAKETIME /etc/postfix/main.cf; then rm -f /root/faked; postfix abort; postfix start; else postfix reload; fi
-		! grep -q FAKETIME /etc/postfix/main.cf || touch /root/faked' - "$LAB_NET.100" "$@" > "$work/postfix.$host" 2>&1
+		# the environment of the daemons, and where they listen, is made when the master begins
+		if [ -e /root/anew ] || grep -qE "FAKETIME|loopback" /etc/postfix/main.cf; then rm -f /root/anew; postfix abort; postfix start; else postfix reload; fi
+		! grep -qE "FAKETIME|loopback" /etc/postfix/main.cf || touch /root/anew' - "$LAB_NET.100" "$@" > "$work/postfix.$host" 2>&1
 }
 # shellcheck disable=SC2016 # expanded in the host
 lie_to() { # HOST
@@ -58,6 +58,7 @@ strip_ends() {
 	: > "$work/stripping"
 }
 : > "$work/stripping"
+# shellcheck disable=SC2016 # expanded in the host
 sees_no_starttls() { # HOST: the strip works
 	"$lab" exec "$1" sh -c 'printf "EHLO x\r\nQUIT\r\n" | nc -w 2 "$0" 25' "$LAB_NET.100" | grep -q PIPELINING
 }
@@ -100,7 +101,7 @@ for host in "${hosts[@]}"; do
 	quiet server trust "$host" --fingerprint "$(fingerprint_of "$host")"
 done
 faketime=$("$lab" exec mx1 sh -c 'ls /usr/lib/*/faketime/libfaketime.so.1')
-"$lab" ctl ip addr add "$LAB_NET.60/32" dev lo 2> /dev/null || true
+# shellcheck disable=SC2016 # expanded inside
 ctl_device=$("$lab" ctl sh -c 'ip -o -4 addr show | grep " $0.2/" | cut -d" " -f2' "$LAB_NET")
 "$lab" ctl ip addr add "$LAB_NET.60/24" dev "$ctl_device"
 "$lab" ctl python3 "$faults" liar "$LAB_NET.60" "$LAB_NET.53" mx.good.test "$LAB_NET.101" &

@@ -61,7 +61,7 @@ done
 chapter "what is ours"
 postfix_with smtp_tls_security_level=verify smtp_tls_CApath=
 send_mail user@good.test
-waits_for "no authorities" good.test cert-not-verified ours
+waits_for "no authorities" good.test cert-untrusted ours
 postfix_with smtp_tls_security_level=encrypt smtp_tls_CApath=/etc/ssl/certs 'relayhost=[mx.notls.test]:25'
 send_mail user@good.test
 waits_for "a relay without TLS" good.test tls-not-offered theirs
@@ -71,6 +71,46 @@ postfix_with relayhost= 'smtp_tls_policy_maps=inline:{good.test=nonsense}'
 send_mail user@good.test
 waits_for "a policy row that is wrong" good.test local-policy-problem ours
 postfix_with smtp_tls_policy_maps=
+
+chapter "what is published"
+MXSEAL_DNS_ANCHOR=$("$lab" root dns)/etc/unbound/lab-root.key
+export MXSEAL_DNS_ANCHOR
+postfix_with smtp_tls_security_level=dane smtp_dns_support_level=dnssec
+for domain in danebad.test danenotls.test danesf.test; do send_mail "user@$domain"; done
+waits_for dane danebad.test dane-mismatch theirs
+waits_for dane danenotls.test tls-not-offered theirs
+waits_for dane danesf.test dane-lookup-error theirs
+prove "a self-signed certificate that TLSA records allow is good" is "$(answer dane.test)" "tls-ok none"
+prove "here and there the records say the same" is \
+	"$(json '[.probes[] | .dane.state] | unique | join(" ")' diagnose mx1 dane.test)" match
+prove "a policy and what it is worth" is \
+	"$(json '[.mta_sts.state, .mta_sts.mode] | join(" ")' probe mtastsbad.test)" "tls-fails enforce"
+prove "a good one" is "$(json '[.mta_sts.state, .mta_sts.mx[0]] | join(" ")' probe mtasts.test)" "ok mx.mtasts.test"
+postfix_with smtp_tls_security_level=encrypt smtp_dns_support_level=
+
+chapter "many at a time, and what was said"
+grep -v '^#' "$(dirname "$(readlink -f "$0")")/dest.tsv" | cut -f1 > "$work/list"
+mx --json probe --list "$work/list" nosuch.test > "$work/answers"
+prove "each line of a list has an answer, and each word" is "$(jq -r .target "$work/answers" | sort)" "$({ cat "$work/list"; echo nosuch.test; } | sort)"
+prove "those that hang do not keep the others waiting" [ "$(jq -r .target "$work/answers" | grep -nx good.test | cut -d: -f1)" -lt \
+	"$(jq -r .target "$work/answers" | grep -nx tarpit.test | cut -d: -f1)" ]
+prove "the versions that would work are told" is "$(jq -r 'select(.target == "tls10.test") | .hosts[0].works | join(" ")' "$work/answers")" TLSv1
+prove "the conversation is told" is "$(jq -r 'select(.target == "tls454.test") | .hosts[0].transcript[-2]' "$work/answers")" \
+	"S: 454 4.7.0 TLS not available due to local problem"
+
+chapter "other places"
+known_host mx2
+send_mail user@notls.test
+waits_for "two hosts" notls.test tls-not-offered theirs
+prove "both hosts and this machine looked" is "$(json '[.probes[].from] | sort | join(" ")' diagnose mx1 notls.test)" "here mx1 mx2"
+prove "the remedies are named, what to try first first" is "$(json '.remedies | join(" ")' diagnose mx1 notls.test)" \
+	"wait workaround lower complain hold"
+# shellcheck disable=SC2016 # expanded in the host
+"$lab" exec mx2 sh -c 'kill -STOP $(pidof -s sshd)'
+prove "a host that hangs holds nothing up" takes_less_than 30 diagnose mx1 notls.test
+prove "and is said" grep -q 'mx2' "$work/quiet"
+"$lab" reset mx2 > /dev/null 2>&1
+quiet server remove mx2 --yes
 
 chapter "looks end in time"
 prove "an address that drops packets, from the mail host" takes_less_than 20 probe blackhole.test --via mx1

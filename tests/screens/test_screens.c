@@ -944,9 +944,13 @@ queue_screens(void **state)
 	t = task_with(a, "test");
 	struct destination_view *d = t->data;
 	d->diagnosis.failure = failure_find("tls-not-offered");
+	d->diagnosis.side = SIDE_THEIRS;
+	d->diagnosis.where = "all-mx";
+	d->diagnosis.verdict = xstrdup("Theirs, 2 of 2 of their addresses: The other side offers no TLS.");
 	d->diagnosis.confidence = xstrdup("high");
+	d->since = NOW - 10000;
 	d->level = xstrdup("encrypt");
-	str_add(&d->diagnosis.evidence, "1 of 1 reasons say so\nmx.bank.test offers no STARTTLS, from mx1 and from here\n");
+	str_add(&d->diagnosis.evidence, "1 of 1 reasons say so\nmx.bank.test offers no STARTTLS, from mx1, from mx2 and from here\n");
 	task_done(t, 0, NULL);
 	shot(a, "queue-diagnosis");
 	app_key(a, 'w');
@@ -970,9 +974,12 @@ probe_and_activity(void **state)
 	r->n = 1;
 	r->v[0] = (struct probe_host){ .host = xstrdup("mx.bank.test"), .address = xstrdup("192.0.2.77"), .port = 25, .preference = 10,
 	    .banner = xstrdup("220 mx.bank.test"), .trouble = xstrdup("STARTTLS is not offered"),
-	    .class_name = xstrdup("tls-not-offered"), .ms = 12 };
+	    .class_name = xstrdup("tls-not-offered"), .ms = 12, .transcript = xstrdup("S: 220 mx.bank.test ESMTP\nC: EHLO adm1\n"
+	    "S: 250-mx.bank.test\nS: 250 SIZE 10240000\n-- STARTTLS is not offered.") };
 	task_done(t, 0, NULL);
 	shot(a, "probe");
+	app_key(a, 's');
+	shot(a, "probe-transcript");
 	close_all(a);
 	view_push(a, &view_activity, NULL);
 	app_draw(a);

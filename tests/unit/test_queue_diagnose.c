@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "mxseal/maillog.h"
 #include "mxseal/probe.h"
 #include "mxseal/queue.h"
 
@@ -154,10 +155,119 @@ levels_met(void **state)
 	assert_false(probe_meets(NULL, "none"));
 }
 
+/* --- whose it is: from several places, the log, and clocks --- */
+
+#define DAY 86400
+static char host_names[] = "10 mx.x.test 192.0.2.1", lied_names[] = "10 mx.x.test 192.0.2.66", cert[] = "a certificate", by_line[] =
+	"server certificate verification failed for mx.x.test[192.0.2.1]:25: certificate has expired\033[2J", word_mx2[] = "mx2", word_mx3[] = "mx3";
+
+/* A place: its class, what DNS says there, and how many of three mail servers are bad. */
+struct place { const char *class_name; char *names; int bad; };
+static const struct scene {
+	const char *what;
+	const char *reason, *level, *by_log;     /* classes; by_log: what the log joins to it */
+	struct place host, here, mx2, mx3;       /* class NULL: no look */
+	int64_t clock_ahead;
+	bool trusts_nobody;
+	const char *trouble;
+	const char *class_name, *where;
+	enum failure_side side;
+	const char *confidence;
+} scenes[] = {
+	{ .what = "all is well", .level = "encrypt", .host = { "tls-ok", host_names, 0 }, .here = { "tls-ok", host_names, 0 },
+	    .class_name = "tls-ok", .side = SIDE_NONE, .confidence = "high" },
+	{ .what = "stripped, two others see it", .reason = "tls-not-offered", .level = "encrypt", .host = { "tls-not-offered", host_names, 3 },
+	    .here = { "tls-ok", host_names, 0 }, .mx2 = { "tls-ok", host_names, 0 }, .mx3 = { "tls-ok", host_names, 0 },
+	    .class_name = "tls-not-offered", .where = "stripped", .side = SIDE_PATH, .confidence = "high" },
+	{ .what = "here is blind, another host sees it", .reason = "tls-not-offered", .level = "encrypt",
+	    .host = { "tls-not-offered", host_names, 3 }, .mx2 = { "tls-ok", host_names, 0 },
+	    .class_name = "tls-not-offered", .where = "stripped", .side = SIDE_PATH, .confidence = "high" },
+	{ .what = "a lying resolver", .reason = "tls-not-offered", .level = "encrypt", .host = { "tls-not-offered", lied_names, 3 },
+	    .here = { "tls-ok", host_names, 0 }, .mx2 = { "tls-ok", host_names, 0 },
+	    .class_name = "tls-not-offered", .where = "resolver", .side = SIDE_OURS, .confidence = "high" },
+	{ .what = "a resolver that fails", .reason = "dns", .level = "may", .host = { "dns", NULL, 0 }, .here = { "tls-ok", host_names, 0 },
+	    .class_name = "dns", .where = "resolver", .side = SIDE_OURS, .confidence = "high" },
+	{ .what = "DNS that answers by place, and all of it works", .reason = "greylist", .level = "may", .host = { "tls-ok", lied_names, 0 },
+	    .here = { "tls-ok", host_names, 0 }, .class_name = "greylist", .side = SIDE_THEIRS, .confidence = "high" },
+	{ .what = "an empty trust store", .reason = "cert-not-verified", .level = "verify", .by_log = "cert-untrusted",
+	    .host = { "cert-untrusted", host_names, 3 }, .here = { "tls-ok", host_names, 0 }, .trusts_nobody = true,
+	    .class_name = "cert-untrusted", .where = "trust-store", .side = SIDE_OURS, .confidence = "high" },
+	{ .what = "a clock that is ahead", .reason = "cert-not-verified", .level = "verify", .by_log = "cert-expired",
+	    .host = { "tls-ok", host_names, 0 }, .here = { "tls-ok", host_names, 0 }, .clock_ahead = 5 * 365 * DAY,
+	    .class_name = "cert-expired", .where = "clock", .side = SIDE_OURS, .confidence = "high" },
+	{ .what = "a clock that only the mail system goes by", .reason = "cert-not-verified", .level = "verify", .by_log = "cert-expired",
+	    .host = { "tls-ok", host_names, 0 }, .here = { "tls-ok", host_names, 0 },
+	    .class_name = "cert-expired", .where = "clock", .side = SIDE_OURS, .confidence = "medium" },
+	{ .what = "expired, seen from everywhere", .reason = "cert-not-verified", .level = "verify", .by_log = "cert-expired",
+	    .host = { "cert-expired", host_names, 3 }, .here = { "cert-expired", host_names, 3 }, .mx2 = { "cert-expired", host_names, 3 },
+	    .class_name = "cert-expired", .where = "all-mx", .side = SIDE_THEIRS, .confidence = "high" },
+	{ .what = "one of three", .level = "encrypt", .host = { "tls-not-offered", host_names, 1 }, .here = { "tls-not-offered", host_names, 1 },
+	    .class_name = "tls-not-offered", .where = "one-mx", .side = SIDE_THEIRS, .confidence = "high" },
+	{ .what = "one of three, where it does not matter", .level = "may", .host = { "tls-not-offered", host_names, 1 },
+	    .here = { "tls-not-offered", host_names, 1 }, .class_name = "tls-not-offered", .side = SIDE_THEIRS, .confidence = "low" },
+	{ .what = "a dead policy server", .reason = "local-policy-problem", .level = "encrypt", .host = { "tls-ok", host_names, 0 },
+	    .here = { "tls-ok", host_names, 0 }, .trouble = "smtp_tls_policy_maps: socketmap cannot be asked",
+	    .class_name = "local-policy-problem", .where = "policy", .side = SIDE_OURS, .confidence = "high" },
+};
+
+static struct probe_report *
+seen_from(struct probe_report *r, struct probe_host hosts[3], const struct place *p, char *from)
+{
+	int i;
+
+	*r = (struct probe_report){ .from = from, .class_name = (char *)p->class_name, .verdict = verdict, .names = p->names, .v = hosts };
+	if (p->class_name == NULL)
+		return NULL;
+	r->n = strcmp(p->class_name, "dns") == 0 ? 0 : 3;
+	for (i = 0; i < 3; i++)
+		hosts[i] = (struct probe_host){ .host = word_host, .class_name = (char *)(i < p->bad ? p->class_name : "tls-ok"), .tls = true,
+			.in_time = strcmp(p->class_name, "cert-expired") != 0, .chain_pem = cert };
+	return r;
+}
+
+static void
+every_scene(void **state)
+{
+	size_t i;
+	int failed = 0;
+	(void)state;
+
+	for (i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		const struct scene *s = &scenes[i];
+		struct probe_report host, here, others[2];
+		struct probe_host hosts[4][3];
+		struct queue_group g = { .messages = 3, .recipients = 4, .failure_recipients = 4, .reason = reason,
+			.failure = s->reason != NULL ? failure_find(s->reason) : NULL };
+		struct attempt a = { .at = 100 * DAY, .failure = s->by_log != NULL ? failure_find(s->by_log) : NULL, .line = by_line, .joined = true };
+		struct attempts_seen log = { .v = &a, .n = s->by_log != NULL ? 1 : 0 };
+		struct diagnose_facts f = { .destination = "x.test", .server = "mx1", .group = s->reason != NULL ? &g : NULL, .level = s->level,
+			.log = &log, .clock_ahead = s->clock_ahead, .trusts_nobody = s->trusts_nobody, .trouble = s->trouble, .others = others };
+		struct diagnosis d;
+
+		f.from_host = seen_from(&host, hosts[0], &s->host, word_host);
+		f.from_here = seen_from(&here, hosts[1], &s->here, word_here);
+		f.n_others += seen_from(&others[0], hosts[2], &s->mx2, word_mx2) != NULL;
+		f.n_others += s->mx2.class_name != NULL && seen_from(&others[1], hosts[3], &s->mx3, word_mx3) != NULL;
+		diagnose_facts(&f, &d);
+		if (strcmp(d.failure->name, s->class_name) != 0 || d.side != s->side || strcmp(d.confidence, s->confidence) != 0 ||
+		    strcmp(d.where != NULL ? d.where : "-", s->where != NULL ? s->where : "-") != 0) {
+			printf("%s: %s %s %s %s\n%s", s->what, d.failure->name, failure_side_name(d.side), d.where != NULL ? d.where : "-",
+			    d.confidence, d.evidence.s);
+			failed++;
+		}
+		assert_non_null(d.verdict);
+		assert_null(strchr(d.evidence.s, '\033'));
+		assert_true((*d.remedies != '\0') == (d.side != SIDE_NONE));
+		diagnosis_release(&d);
+	}
+	assert_int_equal(failed, 0);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row), cmocka_unit_test(levels_met) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row), cmocka_unit_test(levels_met),
+		cmocka_unit_test(every_scene) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

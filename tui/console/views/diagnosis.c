@@ -90,6 +90,8 @@ cause_lines(const struct queue_data *d, const struct queue_group *g, const struc
 		str_addf(&t, "%s%s   (sure: %s)", f->title, f->tls ? "" : "  (not TLS)",
 		    live && d->diagnosis.diagnosis.confidence != NULL ? d->diagnosis.diagnosis.confidence : "low, from the queue alone");
 		lines_wrap(l, STYLE_TITLE, width, 2, t.s);
+		if (live && d->diagnosis.diagnosis.verdict != NULL)
+			lines_field(l, STYLE_KEY, width, "Verdict", d->diagnosis.diagnosis.verdict);
 		str_reset(&t);
 		str_addf(&t, "%s (%s)", failure_side_name(live ? d->diagnosis.diagnosis.side : f->side), f->name);
 		lines_field(l, STYLE_NORMAL, width, "Side", t.s);
@@ -98,8 +100,6 @@ cause_lines(const struct queue_data *d, const struct queue_group *g, const struc
 	} else {
 		lines_add(l, STYLE_TITLE, g->deferred > 0 ? "No class of failure fits this reason" : "Nothing is wrong so far: it is on its way");
 	}
-	if (live && d->diagnosis.diagnosis.verdict != NULL)
-		lines_field(l, STYLE_KEY, width, "Verdict", d->diagnosis.diagnosis.verdict);
 	if (live && d->diagnosis.since > 0) {
 		char since[32];
 
