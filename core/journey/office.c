@@ -169,7 +169,7 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	str_addf(summary, "%s issued %s, serial %s.\n", a.name, row.subject, row.serial);
 	rc = 0;
 	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending"))
-		rc = certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, e);
+		rc = certificate_process(j, r.vserver, r.id, pem->s, pem->len, ANSWER_COMMIT, summary, &certificate, e);
 out:
 	submission_release(&s);
 	authority_release(&a);

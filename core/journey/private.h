@@ -78,7 +78,7 @@ int probe_from_host(struct host *h, const struct server *sv, const char *target,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
 /* --- reading.c: a reading and what is done with it --- */
-struct served { char *vs_name; char *pem, *sha256, *trouble; };
+struct served { char *vs_name; char *pem, *sha256, *trouble, *second; };
 struct looked {
 	const struct mailsys *mailsys;
 	struct reading reading;
@@ -116,6 +116,7 @@ int  touched_store(struct journey *j, const struct server *sv, const struct look
 void drift_warn(const struct drift_facts *f, const struct mailsys *m, const struct reading *r, const struct wanted_host *w, struct plan *p);
 void drift_leave_out(const struct drift_facts *f, const struct vserver_list *found, struct wanted_host *w);
 bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
+bool wanted_second_waits(const struct vserver *vs, const struct wanted_vs *w);            /* the same of the second one */
 
 /* --- sealed.c --- */
 /* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with

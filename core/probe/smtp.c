@@ -314,7 +314,8 @@ static int
 tls(struct look *l, const char *name)
 {
 	struct probe_host *out = l->out;
-	struct tls_options o = { .name = name, .timeout_ms = l->timeout_ms, .protocol_max = l->o->protocol_max };
+	struct tls_options o = { .name = name, .timeout_ms = l->timeout_ms, .protocol_max = l->o->protocol_max,
+		.key = l->o->key };
 	struct tls_seen seen = { .protocol = "" };
 	const char *class_name = NULL;
 

@@ -44,6 +44,7 @@ struct probe_options {
 	const char *roots;        /* PEM beside the system's roots */
 	int protocol_max;         /* 0, or TLS1_2_VERSION ...: for "which versions" */
 	const char *helo;         /* name we say; NULL: the machine's */
+	const char *key;          /* "EC", "RSA": take no certificate with another kind of key (RFC 8446 4.2.3); NULL or "": any */
 };
 /* Looks at one address:port. Returns 0 also when the peer is broken (then trouble and class say so); -1 only when cancelled. */
 int probe_smtp(const struct dialer *d, const char *host, const char *address, int port, const struct probe_options *o,
