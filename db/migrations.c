@@ -254,6 +254,13 @@ const struct migration migration_table[] = {
 	"CREATE INDEX acme_order_authority ON acme_order (authority);\n"
 	"CREATE INDEX acme_order_request ON acme_order (request);\n"
 },
+{ 5, "the second certificate of a virtual server, with the other kind of key",
+	"ALTER TABLE vserver ADD COLUMN second INTEGER REFERENCES certificate ON DELETE SET NULL;\n"
+	"ALTER TABLE vserver ADD COLUMN second_pem TEXT;\n"
+	"ALTER TABLE vserver ADD COLUMN second_served TEXT;\n"
+	"CREATE INDEX vserver_second ON vserver (second);\n"
+	"ALTER TABLE request ADD COLUMN second INTEGER NOT NULL DEFAULT 0 CHECK (second IN (0, 1));\n"
+},
 { 6, "what waited, in cells of five minutes and of an hour",
 	"CREATE TABLE queue_cell (\n"
 	"	grouping TEXT NOT NULL CHECK (grouping IN ('destination', 'reason', 'sender', 'server')),\n"

@@ -19,7 +19,7 @@ static const struct column request_columns[] = {
 	{ "kind", COL_WORD, offsetof(struct request, kind), kind_word, KEY_RSA_4096 + 1 },
 	COL(key_server, COL_REF), COL(key_path, COL_TEXT), COL(spki_sha256, COL_TEXT), COL(pem, COL_TEXT),
 	COL(sha256, COL_TEXT), COL(out_file, COL_TEXT), COL(authority, COL_REF), COL(state, COL_TEXT),
-	COL(created_at, COL_INT64), COL(certificate, COL_REF), END
+	COL(created_at, COL_INT64), COL(certificate, COL_REF), COL(second, COL_BOOL), END
 };
 
 static const struct noun request_noun = {

@@ -13,9 +13,10 @@
 	"transport, transport_why, read_at, tried_at, trouble, trouble_code, queue_messages, generation, base, \"group\""
 #define VSERVER_COLUMNS "v.id, v.rev, v.server, v.name, v.title, v.listen, v.port, v.is_default, v.implicit_tls, v.present, " \
 	"v.cert_file, v.cert_pem, v.cert_trouble, v.served_pem, v.served_sha256, v.served_trouble, v.served_at, " \
-	"v.certificate, v.certificate_set, v.ours, v.listen_wanted, v.kind, v.run, v.run_wanted"
+	"v.certificate, v.certificate_set, v.ours, v.listen_wanted, v.kind, v.run, v.run_wanted, " \
+	"v.second, v.second_pem, v.second_served"
 #define REQUEST_COLUMNS "id, rev, vserver, name, cn, o, ou, c, st, l, san, kind, key_server, key_path, spki_sha256, pem, " \
-	"sha256, out_file, authority, state, created_at, certificate"
+	"sha256, out_file, authority, state, created_at, certificate, second"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
 	"key_type, key_bits, key_server, key_path, sealed_key, pem, authority, request, created_at"
 #define AUTHORITY_COLUMNS "id, rev, name, kind, subject, pem, sealed_key, policy, days, not_after, created_at, crl_number, " \
@@ -70,15 +71,17 @@ const char *const statement_table[ST_COUNT] = {
 		"ORDER BY v.present DESC, v.id LIMIT 1",
 	[ST_VSERVER_INSERT] = "INSERT INTO vserver (rev, server, name, title, listen, port, is_default, implicit_tls, present, "
 		"cert_file, cert_pem, cert_trouble, served_pem, served_sha256, served_trouble, served_at, certificate, "
-		"certificate_set, ours, listen_wanted, kind, run, run_wanted) VALUES (1, :server, :name, :title, :listen, :port, "
+		"certificate_set, ours, listen_wanted, kind, run, run_wanted, second, second_pem, second_served) VALUES (1, :server, :name, :title, :listen, :port, "
 		":is_default, :implicit_tls, :present, :cert_file, :cert_pem, :cert_trouble, :served_pem, :served_sha256, "
-		":served_trouble, :served_at, :certificate, :certificate_set, :ours, :listen_wanted, :kind, :run, :run_wanted)",
+		":served_trouble, :served_at, :certificate, :certificate_set, :ours, :listen_wanted, :kind, :run, "
+		":run_wanted, :second, :second_pem, :second_served)",
 	[ST_VSERVER_UPDATE] = "UPDATE vserver SET rev = rev + 1, server = :server, name = :name, title = :title, "
 		"listen = :listen, port = :port, is_default = :is_default, implicit_tls = :implicit_tls, present = :present, "
 		"cert_file = :cert_file, cert_pem = :cert_pem, cert_trouble = :cert_trouble, served_pem = :served_pem, "
 		"served_sha256 = :served_sha256, served_trouble = :served_trouble, served_at = :served_at, "
 		"certificate = :certificate, certificate_set = :certificate_set, ours = :ours, listen_wanted = :listen_wanted, "
-		"kind = :kind, run = :run, run_wanted = :run_wanted WHERE id = :id AND rev = :rev",
+		"kind = :kind, run = :run, run_wanted = :run_wanted, second = :second, second_pem = :second_pem, "
+		"second_served = :second_served WHERE id = :id AND rev = :rev",
 	[ST_VSERVER_DELETE] = "DELETE FROM vserver WHERE id = ?",
 	[ST_VSERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name = 'run:' || ?",
 
@@ -98,13 +101,13 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_REQUEST_LIST] = "SELECT " REQUEST_COLUMNS " FROM request WHERE ?1 = 0 OR vserver = ?1 ORDER BY created_at, id",
 	[ST_REQUEST_GET] = "SELECT " REQUEST_COLUMNS " FROM request WHERE id = ?",
 	[ST_REQUEST_INSERT] = "INSERT INTO request (rev, vserver, name, cn, o, ou, c, st, l, san, kind, key_server, key_path, "
-		"spki_sha256, pem, sha256, out_file, authority, state, created_at, certificate) VALUES (1, :vserver, :name, :cn, "
+		"spki_sha256, pem, sha256, out_file, authority, state, created_at, certificate, second) VALUES (1, :vserver, :name, :cn, "
 		":o, :ou, :c, :st, :l, :san, :kind, :key_server, :key_path, :spki_sha256, :pem, :sha256, :out_file, "
-		":authority, :state, :created_at, :certificate)",
+		":authority, :state, :created_at, :certificate, :second)",
 	[ST_REQUEST_UPDATE] = "UPDATE request SET rev = rev + 1, vserver = :vserver, name = :name, cn = :cn, o = :o, ou = :ou, "
 		"c = :c, st = :st, l = :l, san = :san, kind = :kind, key_server = :key_server, key_path = :key_path, "
 		"spki_sha256 = :spki_sha256, pem = :pem, sha256 = :sha256, out_file = :out_file, authority = :authority, "
-		"state = :state, created_at = :created_at, certificate = :certificate WHERE id = :id AND rev = :rev",
+		"state = :state, created_at = :created_at, certificate = :certificate, second = :second WHERE id = :id AND rev = :rev",
 
 	[ST_CERTIFICATE_LIST] = "SELECT " CERTIFICATE_COLUMNS " FROM certificate ORDER BY name, id",
 	[ST_CERTIFICATE_GET] = "SELECT " CERTIFICATE_COLUMNS " FROM certificate WHERE id = ?",
@@ -245,19 +248,20 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_EDIT_WANTED_DROP] = "DELETE FROM wanted WHERE scope = json_extract(?1, '$[0]') AND server IS json_extract(?1, '$[1]') AND "
 		"vserver IS json_extract(?1, '$[2]') AND name = json_extract(?1, '$[3]')",
 	[ST_EDIT_VSERVER_READ] = "SELECT json_object('server', server, 'name', name, 'kind', kind, 'ours', ours, 'listen_wanted', "
-		"listen_wanted, 'run_wanted', run_wanted, 'certificate', certificate, 'certificate_set', certificate_set) "
+		"listen_wanted, 'run_wanted', run_wanted, 'certificate', certificate, 'certificate_set', certificate_set, "
+		"'second', second) "
 		"FROM vserver WHERE id = CAST(?1 AS INTEGER)",
 	[ST_EDIT_VSERVER_PUT] = "INSERT INTO vserver (id, rev, port, is_default, implicit_tls, present, served_at, listen, title, "
-		"server, name, kind, ours, listen_wanted, run_wanted, certificate, certificate_set) VALUES (CAST(?1 AS INTEGER), 1, "
+		"server, name, kind, ours, listen_wanted, run_wanted, certificate, certificate_set, second) VALUES (CAST(?1 AS INTEGER), 1, "
 		/* "0.0.0.0:587": the digits at the end */
 		"ifnull(CAST(substr(json_extract(?2, '$.listen_wanted'), length(rtrim(json_extract(?2, '$.listen_wanted'), '0123456789')) "
 		"+ 1) AS INTEGER), 0), 0, ifnull(json_extract(?2, '$.kind'), '') = 'submissions', 0, 0, json_extract(?2, '$.listen_wanted'), "
 		"'added: ' || json_extract(?2, '$.kind'), json_extract(?2, '$.server'), json_extract(?2, '$.name'), json_extract(?2, '$.kind'), "
 		"json_extract(?2, '$.ours'), json_extract(?2, '$.listen_wanted'), json_extract(?2, '$.run_wanted'), "
-		"json_extract(?2, '$.certificate'), json_extract(?2, '$.certificate_set')) ON CONFLICT (id) DO UPDATE SET "
+		"json_extract(?2, '$.certificate'), json_extract(?2, '$.certificate_set'), json_extract(?2, '$.second')) ON CONFLICT (id) DO UPDATE SET "
 		"rev = rev + 1, kind = excluded.kind, ours = excluded.ours, listen_wanted = excluded.listen_wanted, "
 		"run_wanted = excluded.run_wanted, certificate = excluded.certificate, certificate_set = "
-		"excluded.certificate_set",
+		"excluded.certificate_set, second = excluded.second",
 	[ST_EDIT_VSERVER_DROP] = "DELETE FROM vserver WHERE id = CAST(?1 AS INTEGER)",
 	[ST_EDIT_VSERVER_TAKE_AWAY] = "UPDATE vserver SET rev = rev + 1, ours = 'removed' WHERE id = CAST(?1 AS INTEGER) AND present",
 	[ST_EDIT_CONNECTOR_READ] = "SELECT json_object('name', name, 'domains', domains, 'route', route, 'smart_hosts', smart_hosts, "

@@ -25,7 +25,7 @@ static const size_t found_value_texts[] = {
 
 static const size_t vserver_texts[] = {
 	TEXT(vserver, name), TEXT(vserver, title), TEXT(vserver, listen), TEXT(vserver, cert_file), TEXT(vserver, cert_pem),
-	TEXT(vserver, cert_trouble), TEXT(vserver, served_pem), TEXT(vserver, served_sha256), TEXT(vserver, served_trouble),
+	TEXT(vserver, cert_trouble), TEXT(vserver, second_pem), TEXT(vserver, second_served), TEXT(vserver, served_pem), TEXT(vserver, served_sha256), TEXT(vserver, served_trouble),
 	TEXT(vserver, ours), TEXT(vserver, listen_wanted), TEXT(vserver, kind), TEXT(vserver, run), TEXT(vserver, run_wanted), END
 };
 

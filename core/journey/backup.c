@@ -127,7 +127,7 @@ backup_look(struct journey *j, int64_t vserver, const struct backup_file *in, st
 }
 
 /* Into the store: the certificate as it may be known already, its key sealed, bound to the virtual server. */
-struct import { struct journey *j; int64_t vserver; struct certificate *c; };
+struct import { struct journey *j; int64_t vserver; struct certificate *c; bool second; };
 
 static int
 import_body(struct store *st, void *arg, struct err *e)
@@ -147,13 +147,13 @@ import_body(struct store *st, void *arg, struct err *e)
 	}
 	if (store_certificate_save(st, m->c, e) == -1 || store_vserver_get(st, m->vserver, &vs, e) == -1)
 		goto out;
-	vs.certificate = m->c->id;
+	*(m->second ? &vs.second : &vs.certificate) = m->c->id;
 	vs.certificate_set = true;
 	if (store_edit_begin(st, e) == -1)
 		goto out;
 	rc = store_vserver_save(st, &vs, e);
 	name = vserver_full_name(m->j, vs.id);
-	rc = store_edit_end(st, rc, e, "%s: certificate #%lld %s, imported", name, (long long)m->c->id, m->c->cn ? m->c->cn : "-");
+	rc = store_edit_end(st, rc, e, "%s: %scertificate #%lld %s, imported", name, m->second ? "second " : "", (long long)m->c->id, m->c->cn ? m->c->cn : "-");
 out:
 	free(name);
 	certificate_release(&old);
@@ -180,7 +180,7 @@ seal_key(struct journey *j, const struct backup *b, struct certificate *c, struc
 }
 
 int
-certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak,
+certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak, bool second,
     struct str *summary, int64_t *certificate, struct err *e)
 {
 	struct backup_view v = { .summary = STR_INIT };
@@ -194,19 +194,21 @@ certificate_import(struct journey *j, int64_t vserver, const struct backup_file 
 		rc = err_hint(e, "a certificate with a new key is better; to import it all the same: --accept-weak");
 	}
 	if (rc == 0)
+		rc = certificate_kind_fits(j, vserver, c.key_type, second, e);
+	if (rc == 0)
 		rc = seal_key(j, &b, &c, e);
 	if (rc == -1)
 		goto out;
 	xset(&c.name, text_empty(name) ? c.cn : name);
 	c.key_path = key_path_for(c.spki_sha256);
 	c.created_at = when_now();
-	rc = store_tx(j->store, import_body, &(struct import){ j, vserver, &c }, e);
+	rc = store_tx(j->store, import_body, &(struct import){ j, vserver, &c, second }, e);
 	if (rc == -1)
 		goto out;
 	*certificate = c.id;
 	str_addn(summary, v.summary.s, v.summary.len);
-	str_addf(summary, "It is certificate #%lld now, assigned here, its key sealed in the store. A push carries both to the host.\n",
-	    (long long)c.id);
+	str_addf(summary, "It is certificate #%lld now, assigned here%s, its key sealed in the store. A push carries both to the host.\n",
+	    (long long)c.id, second ? " as the second one" : "");
 	str_addf(&text, "certificate #%lld for %s from a backup%s%s", (long long)c.id, c.cn ? c.cn : "-",
 	    b.weak != NULL ? ", weakly encrypted: " : "", b.weak != NULL ? b.weak : "");
 	rc = note_activity(j, NULL, "certificate-import", 0, e, text.s);

@@ -174,6 +174,39 @@ sealed_key_of(struct journey *j, struct certificate *c, struct err *e)
 	return rc;
 }
 
+/* --- two certificates, of two kinds of key --- */
+
+const char *
+certificate_kind_word(enum key_kind kind)
+{
+	return kind == KEY_EC_P256 || kind == KEY_EC_P384 ? "EC" : "RSA";
+}
+
+int
+certificate_kind_fits(struct journey *j, int64_t vserver, const char *key_type, bool second, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	struct certificate other = { .id = 0 };
+	int64_t id;
+	int rc = store_vserver_get(j->store, vserver, &vs, e);
+
+	if (rc == -1)
+		return -1;
+	id = !vs.certificate_set ? 0 : second ? vs.certificate : vs.second;
+	if (second && id == 0) {
+		rc = err_set(e, RC_CERT, "the virtual server has no certificate of ours yet, which a second one could stand beside");
+		err_hint(e, "without --second it becomes the first one");
+	} else if (id != 0 && (rc = store_certificate_get(j->store, id, &other, e)) == 0 && text_eq(other.key_type, key_type)) {
+		rc = err_set(e, RC_CERT, "certificate #%lld, the %s one here, has an %s key as well: of two with the same kind of key one only is "
+		    "ever served", (long long)id, second ? "first" : "second", key_type);
+		err_hint(e, second ? "the second one takes the other kind of key: --key %s" : "remove the second one first, or say --second: "
+		    "then this one takes its place", text_eq(key_type, "EC") ? "rsa-2048" : "ec-p256");
+	}
+	certificate_release(&other);
+	vserver_release(&vs);
+	return rc;
+}
+
 struct process { struct journey *j; struct request *r; struct certificate *c; };
 
 static int
@@ -201,13 +234,13 @@ process_body(struct store *st, void *arg, struct err *e)
 	p->r->certificate = p->c->id;
 	if (store_request_save(st, p->r, e) == -1 || store_vserver_get(st, p->r->vserver, &vs, e) == -1)
 		goto out;
-	vs.certificate = p->c->id;
+	*(p->r->second ? &vs.second : &vs.certificate) = p->c->id;
 	vs.certificate_set = true;
 	if (store_edit_begin(st, e) == -1)
 		goto out;
 	rc = store_vserver_save(st, &vs, e);
 	name = vserver_full_name(p->j, vs.id);
-	rc = store_edit_end(st, rc, e, "%s: certificate #%lld %s, the answer to request #%lld", name, (long long)p->c->id,
+	rc = store_edit_end(st, rc, e, "%s: %scertificate #%lld %s, the answer to request #%lld", name, p->r->second ? "second " : "", (long long)p->c->id,
 	    p->c->cn ? p->c->cn : "-", (long long)p->r->id);
 	free(name);
 out:
@@ -217,7 +250,7 @@ out:
 }
 
 int
-certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
+certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, unsigned how,
     struct str *summary, int64_t *certificate, struct err *e)
 {
 	struct request r = { .id = 0 };
@@ -233,9 +266,12 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 		hint_whose(j, r.id, c.spki_sha256, e);
 		goto out;
 	}
+	r.second = r.second || (how & ANSWER_SECOND) != 0;
+	if (certificate_kind_fits(j, r.vserver, c.key_type, r.second, e) == -1)
+		goto out;
 	certificate_summarise(&c, &warnings, summary);
 	rc = 0;
-	if (!commit)
+	if ((how & ANSWER_COMMIT) == 0)
 		goto out;
 	xset(&c.name, r.name);
 	c.key_server = r.key_server;
@@ -250,7 +286,8 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 	rc = store_tx(j->store, process_body, &(struct process){ j, &r, &c }, e);
 	if (rc == 0) {
 		*certificate = c.id;
-		str_addf(summary, "It is certificate #%lld now, assigned here. A push carries it to the host.\n", (long long)c.id);
+		str_addf(summary, "It is certificate #%lld now, assigned here%s. A push carries it to the host.\n", (long long)c.id,
+		    r.second ? " as the second one" : "");
 		str_reset(&names);
 		str_addf(&names, "certificate #%lld for %s, answer to request #%lld", (long long)c.id, c.cn ? c.cn : "-", (long long)r.id);
 		rc = note_activity(j, NULL, "certificate-process", 0, e, names.s);
@@ -265,14 +302,14 @@ out:
 }
 
 int
-certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, bool commit,
+certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, unsigned how,
     struct str *summary, int64_t *certificate, struct err *e)
 {
 	struct str text = STR_INIT;
 	int rc = str_read_file(&text, path, CERT_MAX, e);
 
 	if (rc == 0) {
-		rc = certificate_process(j, vserver, request, text.s, text.len, commit, summary, certificate, e);
+		rc = certificate_process(j, vserver, request, text.s, text.len, how, summary, certificate, e);
 		if (rc == -1 && (e->code == RC_CERT || e->code == RC_PARSE || e->code == RC_LIMIT))
 			err_wrap(e, "%s", clean(path));
 	}
@@ -283,7 +320,7 @@ certificate_process_file(struct journey *j, int64_t vserver, int64_t request, co
 /* --- assign, remove --- */
 
 static int
-bind(struct journey *j, int64_t vserver, int64_t certificate, const char *verb, const char *text, struct err *e)
+bind(struct journey *j, int64_t vserver, int64_t certificate, bool second, const char *verb, const char *text, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
 	char *name = vserver_full_name(j, vserver);
@@ -293,13 +330,17 @@ bind(struct journey *j, int64_t vserver, int64_t certificate, const char *verb, 
 		goto out;
 	rc = store_vserver_get(j->store, vserver, &vs, e);
 	if (rc == 0) {
-		vs.certificate = certificate;
+		if (second || certificate == 0)
+			vs.second = certificate;
+		if (!second)
+			vs.certificate = certificate;
 		vs.certificate_set = true;
 		rc = store_vserver_save(j->store, &vs, e);
 	}
 	if (rc == 0)
 		rc = note_activity(j, NULL, verb, 0, e, text);
-	rc = store_edit_end(j->store, rc, e, "%s: %s", name, certificate != 0 ? text : "no certificate of ours any more");
+	rc = store_edit_end(j->store, rc, e, "%s: %s", name, certificate != 0 ? text : second ? "no second certificate any more" :
+	    "no certificate of ours any more");
 out:
 	vserver_release(&vs);
 	free(name);
@@ -307,7 +348,7 @@ out:
 }
 
 int
-certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e)
+certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, bool second, struct err *e)
 {
 	struct certificate c = { .id = 0 };
 	struct vserver vs = { .id = 0 };
@@ -325,8 +366,10 @@ certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, stru
 		err_set(e, RC_CERT, "certificate #%lld has expired", (long long)c.id);
 		goto out;
 	}
-	str_addf(&text, "certificate #%lld %s", (long long)c.id, c.cn ? c.cn : "-");
-	rc = bind(j, vserver, certificate, "certificate-assign", text.s, e);
+	if (certificate_kind_fits(j, vserver, c.key_type, second, e) == -1)
+		goto out;
+	str_addf(&text, "%scertificate #%lld %s", second ? "second " : "", (long long)c.id, c.cn ? c.cn : "-");
+	rc = bind(j, vserver, certificate, second, "certificate-assign", text.s, e);
 out:
 	certificate_release(&c);
 	vserver_release(&vs);
@@ -335,7 +378,15 @@ out:
 }
 
 int
-certificate_remove(struct journey *j, int64_t vserver, struct err *e)
+certificate_remove(struct journey *j, int64_t vserver, bool second, struct err *e)
 {
-	return bind(j, vserver, 0, "certificate-remove", "unbound; it stays here", e);
+	struct vserver vs = { .id = 0 };
+	int rc = store_vserver_get(j->store, vserver, &vs, e);
+
+	if (rc == 0 && second && vs.second == 0)
+		rc = err_set(e, RC_NOTFOUND, "the virtual server has no second certificate");
+	if (rc == 0)
+		rc = bind(j, vserver, 0, second, "certificate-remove", second ? "second one unbound; it stays here" : "unbound; it stays here", e);
+	vserver_release(&vs);
+	return rc;
 }

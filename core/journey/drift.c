@@ -123,7 +123,7 @@ drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, con
 	if (left != NULL && text_eq(json_string_value(json_array_get(left, 0)), wanted) &&
 	    text_eq(json_string_value(json_array_get(left, 1)), found != NULL ? found : ""))
 		return DRIFT_LEFT;
-	was = strcmp(name, "certificate") == 0 ? json_object_get(was, name) : json_object_get(json_object_get(was, "settings"), name);
+	was = strcmp(name, "certificate") == 0 || strcmp(name, "second") == 0 ? json_object_get(was, name) : json_object_get(json_object_get(was, "settings"), name);
 	return was != NULL && text_eq(json_string_value(was), wanted) ? DRIFT_CHANGED : DRIFT_EDITED;
 }
 
@@ -151,6 +151,8 @@ pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generatio
 		json_object_set_new(one, "settings", settings);
 		if (w->vs[i].certificate_set)
 			json_object_set_new(one, "certificate", json_string(w->vs[i].certificate != NULL ? w->vs[i].certificate->sha256 : ""));
+		if (w->vs[i].certificate != NULL)
+			json_object_set_new(one, "second", json_string(w->vs[i].second != NULL ? w->vs[i].second->sha256 : ""));
 		json_object_set_new(vs, w->vs[i].name, one);
 	}
 	if (plan_is_empty(p)) {
@@ -323,23 +325,33 @@ settings_drift(const struct drift_facts *f, const struct vserver *vs, const char
 }
 
 static void
+one_certificate_drift(const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
+    bool second, struct drift_list *out)
+{
+	const struct certificate *c = second ? w->second : w->certificate;
+	const char *name = second ? "second" : "certificate", *pem = second ? vs->second_pem : vs->cert_pem;
+	struct certificate in_use = { .id = 0 };
+	struct drift *d;
+
+	if (!(second ? wanted_second_waits(vs, w) : wanted_certificate_waits(vs, w)))
+		return;
+	if (pem != NULL)
+		(void)cert_describe(pem, &in_use, NULL);
+	d = drift_add(out, drift_kind_of(f, w->name, name, c != NULL ? c->sha256 : "", in_use.sha256), vs->id, object,
+	    second ? "second certificate" : name);
+	d->wanted = c != NULL ? xasprintf("#%lld %s", (long long)c->id, c->cn ? c->cn : "-") : xstrdup(second ? "none" : "none of ours");
+	d->found = in_use.cn != NULL ? xasprintf("%s, %.16s", in_use.cn, in_use.sha256) :
+	    xstrdup(vs->cert_file != NULL && !second ? vs->cert_file : "none");
+	xset(&d->native, vs->cert_file);
+	certificate_release(&in_use);
+}
+
+static void
 certificate_drift(const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
     struct drift_list *out)
 {
-	struct certificate in_use = { .id = 0 };
-	const char *sha = w->certificate != NULL ? w->certificate->sha256 : "";
-	struct drift *d;
-
-	if (!wanted_certificate_waits(vs, w))
-		return;
-	if (vs->cert_pem != NULL)
-		(void)cert_describe(vs->cert_pem, &in_use, NULL);
-	d = drift_add(out, drift_kind_of(f, w->name, "certificate", sha, in_use.sha256), vs->id, object, "certificate");
-	d->wanted = w->certificate != NULL ? xasprintf("#%lld %s", (long long)w->certificate->id, w->certificate->cn ? w->certificate->cn : "-")
-	    : xstrdup("none of ours");
-	d->found = in_use.cn != NULL ? xasprintf("%s, %.16s", in_use.cn, in_use.sha256) : xstrdup(vs->cert_file != NULL ? vs->cert_file : "none");
-	xset(&d->native, vs->cert_file);
-	certificate_release(&in_use);
+	one_certificate_drift(f, vs, object, w, false, out);
+	one_certificate_drift(f, vs, object, w, true, out);
 }
 
 static void
@@ -430,6 +442,12 @@ no_way_for_file(const struct drift *d, const char *verb, struct err *e)
 	return err_hint(e, "a push puts it back; what shall stay belongs into a connector or a setting");
 }
 
+static bool
+is_certificate(const struct drift *d)
+{
+	return strcmp(d->name, "certificate") == 0 || strcmp(d->name, "second certificate") == 0;
+}
+
 static int
 take_one(struct journey *j, const struct drift *d, struct err *e)
 {
@@ -438,7 +456,7 @@ take_one(struct journey *j, const struct drift *d, struct err *e)
 
 	if (d->kind == DRIFT_FILE)
 		return no_way_for_file(d, "taken over", e);
-	if (strcmp(d->name, "certificate") != 0) {
+	if (!is_certificate(d)) {
 		if (d->found != NULL)
 			return vserver_set(j, d->vserver, (const char *const[]){ d->name }, (const char *const[]){ d->found }, 1, e);
 		err_set(e, RC_INVALID, "%s of %s: mxseal has no word for what is on the host (%s)", d->name, d->object, clean(d->native));
@@ -446,8 +464,11 @@ take_one(struct journey *j, const struct drift *d, struct err *e)
 	}
 	rc = store_vserver_get(j->store, d->vserver, &vs, e);
 	if (rc == 0) {
-		vs.certificate = 0;
-		vs.certificate_set = false;
+		vs.second = 0;
+		if (strcmp(d->name, "certificate") == 0) {
+			vs.certificate = 0;
+			vs.certificate_set = false;
+		}
 		rc = store_vserver_save(j->store, &vs, e);
 	}
 	vserver_release(&vs);
@@ -459,7 +480,7 @@ leave_one(const struct drift *d, json_t *left, struct err *e)
 {
 	char *key;
 
-	if (d->kind == DRIFT_FILE || strcmp(d->name, "certificate") == 0)
+	if (d->kind == DRIFT_FILE || is_certificate(d))
 		return d->kind == DRIFT_FILE ? no_way_for_file(d, "left so", e) :
 		    err_set(e, RC_INVALID, "%s: a certificate is taken over or put back, not left", d->object);
 	key = xasprintf("%s/%s", strchr(d->object, '/') + 1, d->name);

@@ -38,12 +38,17 @@ in_use(struct journey *j, int64_t server, const struct certificate *c)
 
 	if (store_vservers(j->store, server, &l, NULL) == 0)
 		for (i = 0; i < l.n && !yes; i++) {
-			if (l.v[i].cert_pem == NULL || l.v[i].cert_trouble != NULL ||
-			    !text_starts(l.v[i].cert_file, "/etc/mxseal/") || cert_describe(l.v[i].cert_pem, &found, NULL) == -1)
+			const char *pems[] = { l.v[i].cert_pem, l.v[i].second_pem };
+
+			if (l.v[i].cert_trouble != NULL || !text_starts(l.v[i].cert_file, "/etc/mxseal/"))
 				continue;
-			yes = text_eq(found.sha256, c->sha256);
-			certificate_release(&found);
-			memset(&found, 0, sizeof(found));
+			for (size_t k = 0; k < 2 && !yes; k++) {
+				if (pems[k] == NULL || cert_describe(pems[k], &found, NULL) == -1)
+					continue;
+				yes = text_eq(found.sha256, c->sha256);
+				certificate_release(&found);
+				memset(&found, 0, sizeof(found));
+			}
 		}
 	vserver_list_release(&l);
 	return yes;
@@ -54,8 +59,8 @@ keys_open(struct journey *j, int64_t server, const struct wanted_host *w, struct
 {
 	size_t i;
 
-	for (i = 0; i < w->n_vs; i++) {
-		const struct certificate *c = w->vs[i].certificate;
+	for (i = 0; i < 2 * w->n_vs; i++) {
+		const struct certificate *c = i % 2 == 0 ? w->vs[i / 2].certificate : w->vs[i / 2].second;
 
 		if (c == NULL || text_empty(c->sealed_key) || (!journey_has_passphrase(j) && in_use(j, server, c)))
 			continue;

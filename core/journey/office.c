@@ -170,7 +170,7 @@ authority_approve(struct journey *j, int64_t id, struct str *pem, struct str *su
 	if (note_activity(j, NULL, "authority-issue", 0, &own, text.s) == -1)
 		str_addf(summary, "! the activity could not be written: %s\n", own.text);
 	if (s.request != 0 && store_request_get(j->store, s.request, &r, NULL) == 0 && text_eq(r.state, "pending") &&
-	    certificate_process(j, r.vserver, r.id, pem->s, pem->len, true, summary, &certificate, &own) == -1)
+	    certificate_process(j, r.vserver, r.id, pem->s, pem->len, ANSWER_COMMIT, summary, &certificate, &own) == -1)
 		str_addf(summary, "! it is not assigned: %s\n", own.text);
 out:
 	submission_release(&s);

@@ -113,7 +113,7 @@ void vantages_end(struct vantages *all, struct probe_report *here, bool *seen_he
 void vantages_forget(struct vantages *all);         /* when the queue of jobs is closed: they are given up already */
 
 /* --- reading.c: a reading and what is done with it --- */
-struct served { char *vs_name; char *pem, *sha256, *trouble; };
+struct served { char *vs_name; char *pem, *sha256, *trouble, *second; };
 struct looked {
 	const struct mailsys *mailsys;
 	struct reading reading;
@@ -151,6 +151,7 @@ int  touched_store(struct journey *j, const struct server *sv, const struct look
 void drift_warn(const struct drift_facts *f, const struct mailsys *m, const struct reading *r, const struct wanted_host *w, struct plan *p);
 void drift_leave_out(const struct drift_facts *f, const struct vserver_list *found, struct wanted_host *w);
 bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
+bool wanted_second_waits(const struct vserver *vs, const struct wanted_vs *w);            /* the same of the second one */
 
 /* --- sealed.c --- */
 /* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with

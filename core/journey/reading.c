@@ -1,5 +1,6 @@
 /* Reading a host: which mail system, its settings and certificates, and what its listeners really serve, looked at from the
  * host itself. In a worker up to looked_store, which puts it into the store. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ looked_release(struct looked *l)
 		free(l->served[i].pem);
 		free(l->served[i].sha256);
 		free(l->served[i].trouble);
+		free(l->served[i].second);
 	}
 	free(l->served);
 	free(l->push_state);
@@ -114,6 +116,18 @@ listen_address(const char *listen)
 	return out;
 }
 
+/* The kind of key of a certificate, "EC" or "RSA". */
+static void
+kind_of_pem(const char *pem, char kind[8])
+{
+	struct certificate c = { .id = 0 };
+
+	kind[0] = '\0';
+	if (pem != NULL && cert_describe(pem, &c, NULL) == 0 && c.key_type != NULL)
+		snprintf(kind, 8, "%s", c.key_type);
+	certificate_release(&c);
+}
+
 static void
 look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct looked *out)
 {
@@ -126,6 +140,7 @@ look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct
 		struct probe_options o = { .timeout_ms = 5000, .implicit_tls = vs->implicit_tls, .name = r->host_name };
 		struct served *s = &out->served[out->n_served];
 		struct probe_host p = { .host = NULL };
+		char first[8] = "", second[8] = "";
 		char *address = listen_address(vs->listen ? vs->listen : "");
 
 		if (address == NULL || vs->port == 0 || (vs->run != NULL && strcmp(vs->run, "started") != 0) || vs->served_trouble != NULL) {
@@ -133,6 +148,11 @@ look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct
 			continue;
 		}
 		job_say(ctx, "looking at port %d", vs->port);
+		if (vs->second_pem != NULL) {        /* of two, which one is served is the client's choice */
+			kind_of_pem(vs->cert_pem, first);
+			kind_of_pem(vs->second_pem, second);
+			o.key = first;
+		}
 		if (probe_smtp(&d, address, address, vs->port, &o, &p, NULL) == 0) {
 			s->vs_name = xstrdup(vs->name);
 			s->pem = xstrdup(p.chain_pem);
@@ -140,6 +160,11 @@ look_served(struct host *h, const struct reading *r, struct job_ctx *ctx, struct
 			s->trouble = xstrdup(p.tls ? NULL : p.trouble ? p.trouble : "no TLS");
 			out->n_served++;
 		}
+		probe_host_release(&p);
+		memset(&p, 0, sizeof(p));
+		o.key = second;
+		if (*second != '\0' && probe_smtp(&d, address, address, vs->port, &o, &p, NULL) == 0 && s->vs_name != NULL && *p.sha256 != '\0')
+			s->second = xstrdup(p.sha256);
 		probe_host_release(&p);
 		free(address);
 	}
@@ -192,6 +217,7 @@ keep_wanted(struct vserver *fresh, const struct vserver *old)
 	fresh->rev = old->rev;
 	fresh->certificate = old->certificate;
 	fresh->certificate_set = old->certificate_set;
+	fresh->second = old->second;
 	if (old->ours != NULL) {                 /* else: as the host says */
 		xset(&fresh->ours, old->ours);
 		xset(&fresh->listen_wanted, old->listen_wanted);
@@ -240,6 +266,7 @@ vserver_store(struct journey *j, int64_t server, struct vserver *fresh, const st
 			keep_wanted(fresh, &old->v[i]);
 	xset(&fresh->served_pem, s ? s->pem : NULL);
 	xset(&fresh->served_sha256, s ? s->sha256 : NULL);
+	xset(&fresh->second_served, s ? s->second : NULL);
 	if (s != NULL)                           /* else: what the reading itself says of it, that another program is there */
 		xset(&fresh->served_trouble, s->trouble);
 	fresh->served_at = s ? when_now() : 0;

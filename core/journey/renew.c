@@ -28,7 +28,7 @@ same_subject(struct journey *j, const struct certificate *c, struct request *out
 }
 
 static int
-in_use(struct journey *j, int64_t vserver, struct certificate *out, struct err *e)
+in_use(struct journey *j, int64_t vserver, bool second, struct certificate *out, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
 	int rc = store_vserver_get(j->store, vserver, &vs, e);
@@ -36,8 +36,11 @@ in_use(struct journey *j, int64_t vserver, struct certificate *out, struct err *
 	if (rc == 0 && (!vs.certificate_set || vs.certificate == 0)) {
 		rc = err_set(e, RC_NOTFOUND, "the virtual server has no certificate of ours to renew");
 		err_hint(e, "mxseal cert request makes a new one");
+	} else if (rc == 0 && second && vs.second == 0) {
+		rc = err_set(e, RC_NOTFOUND, "the virtual server has no second certificate to renew");
+		err_hint(e, "mxseal cert request --second makes one");
 	} else if (rc == 0)
-		rc = store_certificate_get(j->store, vs.certificate, out, e);
+		rc = store_certificate_get(j->store, second ? vs.second : vs.certificate, out, e);
 	vserver_release(&vs);
 	return rc;
 }
@@ -51,7 +54,7 @@ certificate_renew(struct journey *j, int64_t vserver, struct renewal *w, journey
 	struct make *m;
 	int64_t id = -1;
 
-	if (in_use(j, vserver, &c, e) == -1)
+	if (in_use(j, vserver, w->second, &c, e) == -1)
 		return -1;
 	if (!w->new_key && text_empty(c.sealed_key) && (c.key_server == 0 || c.key_path == NULL)) {
 		err_set(e, RC_CERT, "where the key of certificate #%lld is, is not known", (long long)c.id);
@@ -65,6 +68,7 @@ certificate_renew(struct journey *j, int64_t vserver, struct renewal *w, journey
 		m->result = &w->result;
 		m->result_id = &w->result_id;
 		m->r.vserver = vserver;
+		m->r.second = w->second;
 		same_subject(j, &c, &m->r);
 		if (w->kind != NULL && key_kind_parse(&m->r.kind, w->kind, e) == -1)
 			make_free(m);
@@ -139,7 +143,7 @@ moment_in(const struct acme_order *o, const struct certificate *c)
 }
 
 bool
-certificate_is_due(struct journey *j, const struct vserver *vs, struct str *why)
+certificate_is_due(struct journey *j, int64_t certificate, struct str *why)
 {
 	struct certificate c = { .id = 0 };
 	struct authority a = { .id = 0 };
@@ -148,7 +152,7 @@ certificate_is_due(struct journey *j, const struct vserver *vs, struct str *why)
 	char date[16];
 	bool due = false;
 
-	if (!vs->certificate_set || vs->certificate == 0 || store_certificate_get(j->store, vs->certificate, &c, NULL) == -1 ||
+	if (certificate == 0 || store_certificate_get(j->store, certificate, &c, NULL) == -1 ||
 	    c.authority == 0 || store_authority_get(j->store, c.authority, &a, NULL) == -1)
 		goto out;
 	if (!text_eq(a.kind, "acme") && !text_eq(a.policy, "always"))

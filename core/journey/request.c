@@ -159,7 +159,7 @@ make_send(struct journey *j, struct make *m, const struct authority *a, struct s
 		else
 			rc = authority_sign(j, a->id, m->r.pem, &pem, e);
 		if (rc == 0)
-			rc = certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, true, text, m->result_id, e);
+			rc = certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, ANSWER_COMMIT, text, m->result_id, e);
 	}
 	str_release(&pem);
 	return rc == 0 ? 0 : err_hint(e, "the request is kept as #%lld", (long long)m->r.id);
@@ -293,7 +293,10 @@ int64_t
 make_start(struct journey *j, struct make *m, bool new_key, const struct secret *key, const char *authority, const char *out,
     journey_done_fn *done, void *arg, struct err *e)
 {
-	int rc = authority != NULL ? make_authority(j, m, authority, e) : 0;
+	int rc = m->r.id != 0 ? 0 : certificate_kind_fits(j, m->r.vserver, certificate_kind_word(m->r.kind), m->r.second, e);
+
+	if (rc == 0 && authority != NULL)
+		rc = make_authority(j, m, authority, e);
 
 	if (rc == 0 && m->r.id == 0) {
 		m->r.out_file = out != NULL ? absolute_path(out) : NULL;
@@ -332,6 +335,7 @@ make_new(struct form *f, const char *verb)
 	m->result = &f->result;
 	m->result_id = &f->result_id;
 	m->r.vserver = f->object;
+	m->r.second = form_yes(f, "second");
 	m->r.name = xstrdup(*form_get(f, "name") ? form_get(f, "name") : form_get(f, "cn"));
 	for (i = 0; i < sizeof(subject) / sizeof(subject[0]); i++)
 		xset((char **)((char *)&m->r.subject + subject[i].offset), form_get(f, subject[i].field));

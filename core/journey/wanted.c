@@ -56,13 +56,32 @@ connectors_of(struct journey *j, const char *server, struct connector_list *out,
 }
 
 static int
+wanted_one_certificate(struct journey *j, int64_t id, struct certificate **out, struct err *e)
+{
+	if (id == 0)
+		return 0;
+	*out = xcalloc(1, sizeof(**out));
+	return store_certificate_get(j->store, id, *out, e);
+}
+
+static int
 wanted_certificate(struct journey *j, const struct vserver *vs, struct wanted_vs *w, struct err *e)
 {
 	w->certificate_set = vs->certificate_set;
 	if (!vs->certificate_set || vs->certificate == 0)
 		return 0;
-	w->certificate = xcalloc(1, sizeof(*w->certificate));
-	return store_certificate_get(j->store, vs->certificate, w->certificate, e);
+	if (wanted_one_certificate(j, vs->certificate, &w->certificate, e) == -1)
+		return -1;
+	return wanted_one_certificate(j, vs->second, &w->second, e);
+}
+
+static void
+wanted_certificate_free(struct certificate **c)
+{
+	if (*c != NULL)
+		certificate_release(*c);
+	free(*c);
+	*c = NULL;
 }
 
 void
@@ -70,12 +89,10 @@ wanted_free(struct wanted_host *w)
 {
 	size_t i;
 
-	for (i = 0; i < w->n_vs; i++)
-		if (w->vs[i].certificate != NULL) {
-			certificate_release(w->vs[i].certificate);
-			free(w->vs[i].certificate);
-			w->vs[i].certificate = NULL;
-		}
+	for (i = 0; i < w->n_vs; i++) {
+		wanted_certificate_free(&w->vs[i].certificate);
+		wanted_certificate_free(&w->vs[i].second);
+	}
 	wanted_host_release(w);
 }
 
@@ -232,6 +249,35 @@ wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w)
 	return !same;
 }
 
+/* Without a first one of ours there is no second, and what is configured by hand is not ours. */
+bool
+wanted_second_waits(const struct vserver *vs, const struct wanted_vs *w)
+{
+	struct certificate in_use = { .id = 0 };
+	bool same;
+
+	if (w->certificate == NULL || (w->second == NULL && !text_starts(vs->cert_file, "/etc/mxseal/")))
+		return false;
+	same = vs->second_pem == NULL || cert_describe(vs->second_pem, &in_use, NULL) == -1 ? w->second == NULL
+	    : w->second != NULL && text_eq(in_use.sha256, w->second->sha256);
+	certificate_release(&in_use);
+	return !same;
+}
+
+static size_t
+pending_second(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+{
+	if (!wanted_second_waits(vs, w) || drift_kind_of(facts, w->name, "second", w->second != NULL ? w->second->sha256 : "", NULL)
+	    != DRIFT_EDITED)
+		return 0;
+	if (out != NULL && w->second != NULL)
+		str_addf(out, "%s/%s: certificate #%lld %s, as the second one\n", name, w->name, (long long)w->second->id,
+		    w->second->cn ? w->second->cn : "");
+	else if (out != NULL)
+		str_addf(out, "%s/%s: no second certificate any more\n", name, w->name);
+	return 1;
+}
+
 static size_t
 pending_certificate(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
 {
@@ -303,7 +349,7 @@ pending_server(struct journey *j, const struct server *sv, struct str *out)
 		goto out;
 	for (i = 0; i < l.n && i < w.n_vs; i++)
 		n += pending_vserver(&l.v[i], sv->name, out) + pending_settings(facts, &l.v[i], sv->name, &w.vs[i], out)
-		    + pending_certificate(facts, &l.v[i], sv->name, &w.vs[i], out);
+		    + pending_certificate(facts, &l.v[i], sv->name, &w.vs[i], out) + pending_second(facts, &l.v[i], sv->name, &w.vs[i], out);
 	n += pending_connectors(facts, sv, &w, out);
 out:
 	drift_facts_free(facts);

@@ -18,6 +18,7 @@ struct watched {
 	const struct vserver *vs;
 	struct certificate served, file;     /* id 0; subject NULL: none */
 	struct certificate assigned;         /* id 0: none */
+	struct certificate second, second_assigned;  /* the second one: in its file, and as assigned */
 	int64_t soon;
 	struct attention_list *out;
 };
@@ -77,6 +78,19 @@ chain_ends(const struct watched *w, const char *pem, const char *of)
 	cert_line_list_release(&l);
 }
 
+/* The second one is looked at where it lies: who looks in passing sees one of the two only. */
+static void
+second_end(const struct watched *w)
+{
+	char *end;
+
+	if (w->second.subject == NULL || text_eq(w->second.subject, w->second.issuer) || w->second.not_after - when_now() >= w->soon)
+		return;
+	end = days_left(w->second.not_after);
+	say(w, '!', xasprintf("%s/%s: the second certificate (%s) %s", w->sv->name, w->vs->name, w->second.key_type, end));
+	free(end);
+}
+
 static void
 about_ends(const struct watched *w)
 {
@@ -84,6 +98,9 @@ about_ends(const struct watched *w)
 	chain_ends(w, w->vs->served_pem, "its certificate");
 	if (w->assigned.id != 0 && !text_ieq(w->assigned.sha256, w->served.sha256))
 		chain_ends(w, w->assigned.pem, "the certificate assigned to it");
+	second_end(w);
+	if (w->second_assigned.id != 0)
+		chain_ends(w, w->second_assigned.pem, "the second certificate assigned to it");
 }
 
 /* --- served, in the file, assigned --- */
@@ -109,6 +126,9 @@ may_differ(struct journey *j, const struct watched *w)
 static void
 about_served(struct journey *j, const struct watched *w)
 {
+	if (w->vs->second_served != NULL && w->second.sha256 != NULL && !text_ieq(w->vs->second_served, w->second.sha256))
+		say(w, '!', xasprintf("%s/%s serves another certificate than its second one (%s) to who takes only such keys: reload %s there, "
+		    "then read again", w->sv->name, w->vs->name, w->second.key_type, w->sv->mailsys ? w->sv->mailsys : "the mail system"));
 	if (w->served.sha256 == NULL || w->file.sha256 == NULL)
 		return;
 	if (!text_ieq(w->served.sha256, w->file.sha256) && !may_differ(j, w))
@@ -186,6 +206,10 @@ watch_vserver(struct journey *j, const struct server *sv, const struct vserver *
 		(void)cert_describe(vs->cert_pem, &w.file, NULL);
 	if (vs->certificate_set && vs->certificate != 0)
 		(void)store_certificate_get(j->store, vs->certificate, &w.assigned, NULL);
+	if (vs->second_pem != NULL)
+		(void)cert_describe(vs->second_pem, &w.second, NULL);
+	if (vs->certificate_set && vs->second != 0)
+		(void)store_certificate_get(j->store, vs->second, &w.second_assigned, NULL);
 	about_ends(&w);
 	about_served(j, &w);
 	about_assigned(j, &w);
@@ -193,6 +217,8 @@ watch_vserver(struct journey *j, const struct server *sv, const struct vserver *
 	certificate_release(&w.served);
 	certificate_release(&w.file);
 	certificate_release(&w.assigned);
+	certificate_release(&w.second);
+	certificate_release(&w.second_assigned);
 }
 
 char *

@@ -131,8 +131,10 @@ void files_troubles(const struct file_list *l, const struct sections *s, struct 
 /* Text of a section about a file ("cert", "certkey", "certmode", "key", "mode", "map"), NULL when it was not read or failed. */
 const char *file_text(const struct file_list *l, const struct sections *s, enum file_kind kind, const char *path,
         const char *what);
-/* Where a service's certificate and key are by configuration: expanded, "" where none. Given away. */
+/* Where a service's certificate and key are by configuration: expanded, "" where none. Given away. at: which of several, 0 the
+ * first (chain files, else the older parameters). */
 void service_cert_files(const struct view *v, const struct master_service *s, char **cert, char **key);
+void service_cert_at(const struct view *v, const struct master_service *s, size_t at, char **cert, char **key);
 /* Only the CERTIFICATE blocks of a text, one after the other; returns how many. */
 size_t pem_certificates(const char *text, struct str *out);
 /* SHA-256 of the DER in the first block with this label; false when there is none. */

@@ -56,9 +56,8 @@ verdict(struct plan *p, const char *vs, const char *what, bool ok, const char *t
 }
 
 static void
-judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
+judge_key(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct certificate *c)
 {
-	const struct certificate *c = vs->certificate;
 	char hex[65], *text = NULL;
 	bool ok = true;
 
@@ -89,9 +88,8 @@ host_now(const struct reading *have)
 }
 
 static void
-judge_time(struct plan *p, const struct reading *have, const struct wanted_vs *vs)
+judge_time(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct certificate *c)
 {
-	const struct certificate *c = vs->certificate;
 	int64_t now = host_now(have);
 
 	verdict(p, vs->name, "the certificate is in its time", now >= c->not_before && now <= c->not_after,
@@ -120,21 +118,29 @@ covers(const struct certificate *c, const char *name)
 static void
 judge_certificate(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
 {
+	const struct certificate *both[] = { vs->certificate, vs->second };
 	char *name = ehlo_name(after, vs), *level;
+	size_t i;
 
 	if (!version_at_least(after->version, 3, 4))
 		verdict(p, vs->name, "Postfix reads chain files", false, "it needs Postfix 3.4 or later (smtpd_tls_chain_files)");
-	judge_key(p, have, vs);
-	judge_time(p, have, vs);
+	for (i = 0; i < 2 && both[i]; i++) {
+		judge_key(p, have, vs, both[i]);
+		judge_time(p, have, vs, both[i]);
+	}
+	if (vs->second)
+		verdict(p, vs->name, "its two certificates have keys of two kinds", !text_eq(vs->certificate->key_type, vs->second->key_type),
+		    "of two with the same kind Postfix would serve one only");
 	level = view_level(after, vs_service(after, vs), false);
 	if (strcmp(level, "none") == 0 && !view_yes(after, vs_service(after, vs), "smtpd_tls_wrappermode"))
 		plan_warn(p, "%s: the certificate is put there, but the secure channel is off: nobody will see it before "
 		    "inbound.tls is at least \"offer\"", clean(vs->name));
 	free(level);
 	/* not a refusal: peers compare with the MX name, which may well be another than the host's own */
-	if (!covers(vs->certificate, name))
-		plan_warn(p, "%s: the certificate \"%s\" does not cover %s, the name said in EHLO", clean(vs->name),
-		    clean(vs->certificate->name), clean(name));
+	for (i = 0; i < 2 && both[i]; i++)
+		if (!covers(both[i], name))
+			plan_warn(p, "%s: the certificate \"%s\" does not cover %s, the name said in EHLO", clean(vs->name),
+			    clean(both[i]->name), clean(name));
 	free(name);
 }
 
@@ -412,27 +418,30 @@ plan_commands(struct plan *p, const struct reading *have, const struct view *bef
 
 /* --- listeners --- */
 
-/* The certificate that this service will serve, as SHA-256 of the leaf; "" when it is not known for sure. */
-static const struct certificate *
+/* The certificate that this service will serve, as SHA-256 of the leaf; "" when it is not known for sure. Whose it is, when it
+ * is one of ours. */
+static const struct wanted_vs *
 expected(const struct reading *have, const struct file_list *files, const struct wanted_host *want, const struct view *after,
         const struct master_service *s, char sha256[65])
 {
-	char *cert, *key, *chain = view_value(after, s, "smtpd_tls_chain_files");
-	char *second = view_value(after, s, "smtpd_tls_eccert_file"), *other = view_value(after, NULL, "smtpd_tls_chain_files");
-	const struct certificate *found = NULL;
+	char *cert, *key, *second, *chain = view_value(after, s, "smtpd_tls_chain_files");
+	char *other = view_value(after, NULL, "smtpd_tls_chain_files");
+	const struct wanted_vs *found = NULL;
 	size_t i;
 
 	sha256[0] = '\0';
+	service_cert_at(after, s, 1, &second, &key);
+	free(key);
 	service_cert_files(after, s, &cert, &key);
 	for (i = 0; i < want->n_vs && found == NULL; i++) {
 		const struct wanted_vs *vs = &want->vs[i];
 
 		if (vs->certificate && (vs_service(after, vs) == s || (vs->is_default && *chain && strcmp(chain, other) == 0)))
-			found = vs->certificate;
+			found = vs;
 	}
-	if (found && found->sha256)
-		snprintf(sha256, 65, "%s", found->sha256);
-	else if (found == NULL && strchr(chain, ',') == NULL && (*chain || *second == '\0'))
+	if (found && found->certificate->sha256)
+		snprintf(sha256, 65, "%s", found->certificate->sha256);
+	else if (found == NULL && *second == '\0')
 		pem_sha256(file_text(files, &have->sections, FILE_CERT, cert, "cert"), "CERTIFICATE", sha256);
 	free(cert);
 	free(key);
@@ -479,12 +488,24 @@ broken_before(const struct reading *have, const struct view *after, const struct
 	return broken;
 }
 
+/* The same listener, for who takes only keys of the second one's kind. */
+static void
+second_want(struct plan *p, const struct proof_want *first, const struct certificate *c, const char *listen)
+{
+	struct proof_want w = *first;
+
+	snprintf(w.sha256, sizeof(w.sha256), "%s", text_empty(c->sha256) ? "" : c->sha256);
+	snprintf(w.key, sizeof(w.key), "%s", text_empty(c->key_type) ? "" : c->key_type);
+	proof_add(p, &w, listen);
+}
+
 static void
 service_wants(struct plan *p, const struct reading *have, const struct file_list *files, const struct wanted_host *want,
         const struct view *after, const struct master_service *s)
 {
 	struct proof_want model = { .implicit_tls = view_yes(after, s, "smtpd_tls_wrappermode") };
-	const struct certificate *c = expected(have, files, want, after, s, model.sha256);
+	const struct wanted_vs *of = expected(have, files, want, after, s, model.sha256);
+	const struct certificate *c = of ? of->certificate : NULL;
 	char *level = view_level(after, s, false), *name = view_value(after, s, "myhostname");
 	bool off = strcmp(level, "none") == 0 && !model.implicit_tls;
 	struct str listen = STR_INIT;
@@ -503,10 +524,16 @@ service_wants(struct plan *p, const struct reading *have, const struct file_list
 		model.name = covers(c, name) ? name : c->cn;
 	service_listen(after, s, &listen);
 	words = words_split(listen.s, " ", NULL);
-	for (i = 0; words && words[i]; i++)
+	if (of && of->second && model.want_tls)
+		snprintf(model.key, sizeof(model.key), "%s", text_empty(c->key_type) ? "" : c->key_type);
+	for (i = 0; words && words[i]; i++) {
 		/* the IPv6 twin of "everywhere" may not exist on the host, and is the same service */
-		if (i == 0 || (!text_starts(words[i], "[::]:") && !text_starts(words[i], "[::1]:")))
-			proof_add(p, &model, words[i]);
+		if (i != 0 && (text_starts(words[i], "[::]:") || text_starts(words[i], "[::1]:")))
+			continue;
+		proof_add(p, &model, words[i]);
+		if (model.key[0])
+			second_want(p, &model, of->second, words[i]);
+	}
 	words_free(words);
 	str_release(&listen);
 	free(level);

@@ -48,53 +48,56 @@ file_add(struct file_list *l, enum file_kind kind, const char *path)
 
 /* --- certificates --- */
 
-/* The first of a list of files. */
-static char *
-first_word(char *list)
+/* Chain files stand for all the older parameters, where there are any (postconf(5), smtpd_tls_chain_files). */
+void
+service_cert_at(const struct view *v, const struct master_service *s, size_t at, char **cert, char **key)
 {
-	char *start = list + strspn(list, ", \t\r\n");
+	static const char *const pairs[][2] = {
+		{ "smtpd_tls_cert_file", "smtpd_tls_key_file" }, { "smtpd_tls_eccert_file", "smtpd_tls_eckey_file" },
+	};
+	char *list = view_value(v, s, "smtpd_tls_chain_files"), **words = words_split(list, ", \t\r\n", NULL);
+	size_t i, n = 0;
 
-	start[strcspn(start, ", \t\r\n")] = '\0';
-	memmove(list, start, strlen(start) + 1);
-	return list;
+	while (words && words[n])
+		n++;
+	*cert = xstrdup(at < n ? words[at] : "");
+	*key = xstrdup(*cert);
+	words_free(words);
+	free(list);
+	for (i = 0; n == 0 && i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		free(*cert);
+		*cert = view_value(v, s, pairs[i][0]);
+		if (strcasecmp(*cert, "none") == 0)
+			**cert = '\0';
+		if (**cert == '\0' || at-- > 0)
+			continue;
+		free(*key);
+		*key = view_value(v, s, pairs[i][1]);
+		return;
+	}
+	if (n == 0)
+		**cert = '\0';
 }
 
 void
 service_cert_files(const struct view *v, const struct master_service *s, char **cert, char **key)
 {
-	static const char *const pairs[][2] = {
-		{ "smtpd_tls_cert_file", "smtpd_tls_key_file" }, { "smtpd_tls_eccert_file", "smtpd_tls_eckey_file" },
-	};
-	size_t i;
-
-	*cert = first_word(view_value(v, s, "smtpd_tls_chain_files"));
-	if (**cert) {
-		*key = xstrdup(*cert);
-		return;
-	}
-	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		free(*cert);
-		*cert = view_value(v, s, pairs[i][0]);
-		if (strcasecmp(*cert, "none") == 0)
-			**cert = '\0';
-		if (**cert == '\0')
-			continue;
-		*key = view_value(v, s, pairs[i][1]);
-		return;
-	}
-	*key = xstrdup("");
+	service_cert_at(v, s, 0, cert, key);
 }
 
 static void
 add_service(const struct view *v, const struct master_service *s, struct file_list *out)
 {
 	char *cert, *key;
+	size_t at;
 
-	service_cert_files(v, s, &cert, &key);
-	file_add(out, FILE_CERT, cert);
-	file_add(out, FILE_KEY, key);
-	free(cert);
-	free(key);
+	for (at = 0; at < 2; at++) {
+		service_cert_at(v, s, at, &cert, &key);
+		file_add(out, FILE_CERT, cert);
+		file_add(out, FILE_KEY, key);
+		free(cert);
+		free(key);
+	}
 }
 
 /* --- maps whose source is text --- */

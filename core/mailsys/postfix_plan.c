@@ -91,26 +91,38 @@ keep_others(struct render *r, const struct master_service *standard, struct err 
 	return rc;
 }
 
+/* One PEM of key and chain; the path is that of the file. */
+static int
+put_chain(struct render *r, const struct wanted_vs *vs, const struct certificate *c, const char *what, struct str *list, struct err *e)
+{
+	struct own_file *f = own_file_add(r, own_path(r, what, vs->name, ".pem"));
+	const char *key = c->key_path;
+
+	f->certificate = c;
+	str_addf(list, "%s%s", list->len > 0 ? "," : "", f->path);
+	if (text_empty(key) || key[0] != '/' || strlen(key) > 1000 || !clean_is(key, strlen(key)))
+		return err_set(e, RC_CERT, "%s: the key of the certificate \"%s\" is not on this host", clean(vs->name), clean(c->name));
+	if (pem_certificates(c->pem, &f->text) == 0)
+		return err_set(e, RC_CERT, "%s: the certificate \"%s\" has no PEM text", clean(vs->name), clean(c->name));
+	return 0;
+}
+
 static int
 bind_certificate(struct render *r, const struct wanted_vs *vs, struct err *e)
 {
 	static const struct map_row chain = { .setting = "certificate", .param = { "smtpd_tls_chain_files" }, .kind = MAP_TEXT };
 	const struct master_service *s = vs_service(&r->v, vs);
-	struct own_file *f = own_file_add(r, own_path(r, "chain", vs->name, ".pem"));
-	const char *key = vs->certificate->key_path;
+	struct str list = STR_INIT;
+	int rc = put_chain(r, vs, vs->certificate, "chain", &list, e);
 
-	f->certificate = vs->certificate;
-	if (text_empty(key) || key[0] != '/' || strlen(key) > 1000 || !clean_is(key, strlen(key)))
-		return err_set(e, RC_CERT, "%s: the key of the certificate \"%s\" is not on this host", clean(vs->name),
-		    clean(vs->certificate->name));
-	if (pem_certificates(vs->certificate->pem, &f->text) == 0)
-		return err_set(e, RC_CERT, "%s: the certificate \"%s\" has no PEM text", clean(vs->name),
-		    clean(vs->certificate->name));
-	if (!vs->is_default)
-		return setting_on_service(r, s, &chain, 0, f->path, e);
-	if (keep_others(r, s, e) != 0)
-		return -1;
-	return setting_on_main(r, vs_service(&r->v, vs), &chain, 0, f->path, e);
+	if (rc == 0 && vs->second)
+		rc = put_chain(r, vs, vs->second, "second", &list, e);
+	if (rc == 0 && !vs->is_default)
+		rc = setting_on_service(r, s, &chain, 0, list.s, e);
+	else if (rc == 0 && (rc = keep_others(r, s, e)) == 0)
+		rc = setting_on_main(r, vs_service(&r->v, vs), &chain, 0, list.s, e);
+	str_release(&list);
+	return rc;
 }
 
 static void

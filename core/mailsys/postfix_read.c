@@ -165,16 +165,16 @@ trouble(struct vserver *vs, const char *text)
 }
 
 static void
-read_key(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *key)
+read_key(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *cert, const char *key)
 {
-	const char *cert_key = file_text(files, s, FILE_CERT, vs->cert_file, "certkey");
+	const char *cert_key = file_text(files, s, FILE_CERT, cert, "certkey");
 	const char *key_key = file_text(files, s, FILE_KEY, key, "key");
 	char a[65], b[65], *text = NULL;
 
 	if (!pem_sha256(key_key, "PUBLIC KEY", b))
 		text = xasprintf("there is no usable key in %s", clean(key));
 	else if (!pem_sha256(cert_key, "PUBLIC KEY", a))
-		text = xasprintf("the certificate in %s cannot be read", clean(vs->cert_file));
+		text = xasprintf("the certificate in %s cannot be read", clean(cert));
 	else if (strcmp(a, b) != 0)
 		text = xasprintf("the key in %s does not fit the certificate", clean(key));
 	if (text)
@@ -182,26 +182,40 @@ read_key(struct vserver *vs, const struct file_list *files, const struct section
 	free(text);
 }
 
+/* The one at this place of the configuration, into *pem; what is wrong with it, into the record. */
+static void
+read_one(struct vserver *vs, const struct file_list *files, const struct sections *s, const char *cert, const char *key, char **pem)
+{
+	struct str text = STR_INIT;
+	char *none;
+
+	if (pem_certificates(file_text(files, s, FILE_CERT, cert, "cert"), &text) > 0) {
+		*pem = str_take(&text);
+		read_key(vs, files, s, cert, key);
+	} else {
+		none = xasprintf("there is no certificate in %s", clean(cert));
+		trouble(vs, none);
+		free(none);
+	}
+	str_release(&text);
+}
+
 static void
 read_certificate(struct vserver *vs, const struct view *v, const struct master_service *service,
         const struct file_list *files, const struct sections *s)
 {
-	struct str pem = STR_INIT;
-	char *cert, *key, *text;
+	char *cert, *key;
 
 	service_cert_files(v, service, &cert, &key);
 	if (*cert) {
 		vs->cert_file = xstrdup(cert);
-		if (pem_certificates(file_text(files, s, FILE_CERT, cert, "cert"), &pem) > 0) {
-			vs->cert_pem = str_take(&pem);
-			read_key(vs, files, s, key);
-		} else {
-			text = xasprintf("there is no certificate in %s", clean(cert));
-			trouble(vs, text);
-			free(text);
-		}
+		read_one(vs, files, s, cert, key, &vs->cert_pem);
 	}
-	str_release(&pem);
+	free(cert);
+	free(key);
+	service_cert_at(v, service, 1, &cert, &key);
+	if (*cert)
+		read_one(vs, files, s, cert, key, &vs->second_pem);
 	free(cert);
 	free(key);
 }

@@ -159,6 +159,7 @@ listener_words(struct command *c, const struct plan *p, const struct view *v, co
 {
 	struct str listen = STR_INIT, names = STR_INIT;
 	const struct proof_want *w = NULL;
+	struct str sha = STR_INIT;
 	bool wrapper = view_yes(v, s, "smtpd_tls_wrappermode"), off;
 	char *level = view_level(v, s, false), *cert, *key;
 	size_t i, n;
@@ -168,6 +169,9 @@ listener_words(struct command *c, const struct plan *p, const struct view *v, co
 	for (i = 0; i < p->n_wants && w == NULL; i++)
 		if (strlen(p->wants[i].listen) == n && strncmp(p->wants[i].listen, listen.s, n) == 0)
 			w = &p->wants[i];
+	for (i = 0; w && i < p->n_wants; i++)         /* of two, which one is served is the client's choice */
+		if (strcmp(p->wants[i].listen, w->listen) == 0 && p->wants[i].sha256[0])
+			str_addf(&sha, "%s%s", sha.len > 0 ? "," : "", p->wants[i].sha256);
 	off = strcmp(level, "none") == 0 && !wrapper;
 	service_cert_files(v, s, &cert, &key);
 	str_add(&names, "-");
@@ -177,12 +181,13 @@ listener_words(struct command *c, const struct plan *p, const struct view *v, co
 	command_word(c, xstrdup("listen"));
 	command_word(c, xasprintf("%s (%.*s)", s->name, (int)n, listen.s));
 	command_word(c, xstrdup(off ? "none" : *cert == '\0' ? "any" : wrapper ? "implicit" : "starttls"));
-	command_word(c, xstrdup(w && w->sha256[0] && !off ? w->sha256 : "-"));
+	command_word(c, xstrdup(sha.len > 0 && !off ? sha.s : "-"));
 	command_word(c, str_take(&names));
 	command_word(c, xstrdup(w ? w->address : "-"));
 	command_word(c, w ? xasprintf("%d", w->port) : xstrdup("-"));
 	command_word(c, line);
 	str_release(&listen);
+	str_release(&sha);
 	free(level);
 	free(cert);
 	free(key);

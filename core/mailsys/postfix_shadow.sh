@@ -422,8 +422,10 @@ try_listener() { # NUMBER LABEL HOW SHA256 NAMES ADDRESS PORT TRIAL-PORT
 			esac
 			refuse "listener $tl_label $wrong"
 		fi
-		[ "$tl_sha" = - ] || [ "$tl_sha" = "$tl_leaf" ] ||
-			refuse "listener $tl_label serves another certificate in the trial run${tl_name:+ for the name $tl_name} ($(printf %.16s "$tl_leaf")..., wanted $(printf %.16s "$tl_sha")...)"
+		case ,$tl_sha, in
+		,-, | *",$tl_leaf,"*) ;;
+		*) refuse "listener $tl_label serves another certificate in the trial run${tl_name:+ for the name $tl_name} ($(printf %.16s "$tl_leaf")..., wanted $(printf %.16s "$tl_sha")...)" ;;
+		esac
 	done
 }
 

@@ -25,6 +25,7 @@ struct tls_options {
 	const char *name;         /* SNI, may be NULL or a number */
 	int timeout_ms;           /* of the whole handshake, then of each wait */
 	int protocol_min, protocol_max;  /* 0: all */
+	const char *key;          /* as in probe_options */
 };
 struct tls_seen {
 	char protocol[16], cipher[64];

@@ -380,7 +380,7 @@ tls(struct look *l, const char *name)
 {
 	struct probe_host *out = l->out;
 	struct tls_options o = { .name = name, .timeout_ms = l->timeout_ms, .protocol_min = l->o->protocol_min,
-		.protocol_max = l->o->protocol_max };
+		.protocol_max = l->o->protocol_max, .key = l->o->key };
 	struct tls_seen seen = { .protocol = "" };
 	const char *class_name = NULL;
 

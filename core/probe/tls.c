@@ -245,6 +245,19 @@ tls_trouble(struct stream *s)
 
 /* --- the handshake --- */
 
+/* Only this kind of key: by the cipher up to TLS 1.2, by the signature from 1.2 on. */
+static void
+only_key(SSL_CTX *ctx, const char *key)
+{
+	if (text_eq(key, "RSA")) {
+		SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL:!aECDSA:!aDSS:@SECLEVEL=0");
+		SSL_CTX_set1_sigalgs_list(ctx, "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1");
+	} else if (text_eq(key, "EC")) {
+		SSL_CTX_set_cipher_list(ctx, "ALL:!aNULL:!eNULL:!aRSA:!aDSS:@SECLEVEL=0");
+		SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ECDSA+SHA1");
+	}
+}
+
 static int
 prepare(struct tls_stream *t, const struct tls_options *o, struct err *e)
 {
@@ -263,6 +276,7 @@ prepare(struct tls_stream *t, const struct tls_options *o, struct err *e)
 		SSL_CTX_set_min_proto_version(t->ctx, o->protocol_min);
 	SSL_CTX_set_max_proto_version(t->ctx, o->protocol_max);
 	SSL_CTX_set_cipher_list(t->ctx, "ALL:!aNULL:!eNULL:@SECLEVEL=0");
+	only_key(t->ctx, o->key);
 	SSL_CTX_set_options(t->ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_CTX_set_max_cert_list(t->ctx, CERT_MAX);
 	SSL_CTX_set_client_cert_cb(t->ctx, client_cert_asked);

@@ -25,7 +25,7 @@ want_list_release(struct want_list *l)
 	*l = (struct want_list){ 0 };
 }
 
-/* Behind a listener that is to do something else than to greet. */
+/* Behind a listener that is to do something else than to greet; of one that greets, the kind of key that is asked for. */
 static const char *const states[] = { [PROOF_GREETS] = "", [PROOF_PAUSED] = " paused", [PROOF_GONE] = " gone" };
 
 void
@@ -34,7 +34,8 @@ want_list_write(const struct proof_want *v, size_t n, struct str *out)
 	for (size_t i = 0; i < n; i++)
 		str_addf(out, "%s %d %d %d %d %s %s %s%s\n", v[i].address, v[i].port, v[i].implicit_tls, v[i].want_tls,
 		    v[i].forbid_tls, v[i].sha256[0] != '\0' ? v[i].sha256 : "-", text_empty(v[i].name) ? "-" : v[i].name,
-		    text_empty(v[i].listen) ? "-" : v[i].listen, states[v[i].state]);
+		    text_empty(v[i].listen) ? "-" : v[i].listen, v[i].state != PROOF_GREETS ? states[v[i].state] :
+		    text_eq(v[i].key, "RSA") ? " rsa" : text_eq(v[i].key, "EC") ? " ec" : "");
 }
 
 void
@@ -50,7 +51,9 @@ want_list_parse(struct want_list *l, const char *text)
 		    name, listen, state);
 		if (n < 8 || port <= 0 || port > 65535)
 			continue;
-		if (n == 9)
+		if (n == 9 && (strcmp(state, "rsa") == 0 || strcmp(state, "ec") == 0))
+			memcpy(w.key, *state == 'r' ? "RSA" : "EC", *state == 'r' ? 4 : 3);
+		else if (n == 9)
 			w.state = strcmp(state, "gone") == 0 ? PROOF_GONE : strcmp(state, "paused") == 0 ? PROOF_PAUSED : PROOF_GREETS;
 		w.address = xstrdup(address);
 		w.port = port;

@@ -412,6 +412,8 @@ render_wants(const struct plan *p, struct str *out)
 			str_addf(out, " serves the certificate %.16s...", w->sha256);
 		else
 			str_add(out, w->want_tls ? " greets and does TLS" : " greets");
+		if (w->key[0] != '\0')
+			str_addf(out, " to who takes only %s keys", w->key);
 		str_addc(out, '\n');
 	}
 }

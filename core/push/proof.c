@@ -39,7 +39,7 @@ look(struct push *p, const struct proof_want *w, struct probe_host *out, struct 
 {
 	struct dialer d = { .fn = probe_dial_host, .arg = p->h, .from = p->name };
 	struct probe_options o = {
-		.timeout_ms = LOOK_MS, .implicit_tls = w->implicit_tls, .name = w->name, .roots = text_empty(w->roots) ? NULL : w->roots,
+		.timeout_ms = LOOK_MS, .implicit_tls = w->implicit_tls, .name = w->name, .key = w->key, .roots = text_empty(w->roots) ? NULL : w->roots,
 	};
 
 	return probe_smtp(&d, w->address, w->address, w->port, &o, out, e);
@@ -84,7 +84,8 @@ objection(const struct proof_want *w, const struct probe_host *h)
 	if ((w->want_tls || w->sha256[0] != '\0') && !h->tls)
 		return xasprintf("%s: %s", h->starttls ? "STARTTLS is offered but does not work" : "STARTTLS is not offered", why);
 	if (w->sha256[0] != '\0' && strcasecmp(w->sha256, h->sha256) != 0)
-		return xasprintf("another certificate is served (%.16s..., wanted %.16s...)", h->sha256, w->sha256);
+		return xasprintf("another certificate is served%s%s (%.16s..., wanted %.16s...)", w->key[0] ? " to who takes only " : "",
+		    w->key, h->sha256, w->sha256);
 	return NULL;
 }
 
@@ -103,7 +104,8 @@ judge(struct proof *f, const struct proof_want *w, const struct probe_host *h)
 	f->chain_ok = h->trusted;
 	f->name_ok = h->name_ok;
 	if (text == NULL)
-		text = xstrdup(w->state == PROOF_GONE ? "nobody answers any more" : w->state == PROOF_PAUSED ? "is paused (421)"
+		text = w->state == PROOF_GREETS && h->tls && w->key[0] ? xasprintf("greets, and TLS with %s keys works", w->key)
+		    : xstrdup(w->state == PROOF_GONE ? "nobody answers any more" : w->state == PROOF_PAUSED ? "is paused (421)"
 		    : h->tls ? "greets, and TLS works" : "greets");
 	clean_text(&s, text, strlen(text), false);
 	f->text = str_take(&s);
@@ -180,6 +182,7 @@ step_baseline(struct push *p, struct err *e)
 			};
 
 			snprintf(b.sha256, sizeof(b.sha256), "%s", h.sha256);
+			snprintf(b.key, sizeof(b.key), "%s", w->key);
 			ARRAY_GROW(p->before.v, p->before.n);
 			p->before.v[p->before.n++] = b;
 		}

@@ -218,8 +218,10 @@ check_key(const struct form *f, const char *value, struct str *note, struct err 
 {
 	enum key_kind kind;
 
-	(void)f;
 	if (key_kind_parse(&kind, value, e) == -1)
+		return -1;
+	if (is_new(f) && (branch_is_second(f) || of(f)->second.id != 0) &&
+	    certificate_kind_fits(f->journey, f->object, certificate_kind_word(kind), branch_is_second(f), e) == -1)
 		return -1;
 	if (kind == KEY_EC_P256 || kind == KEY_EC_P384)
 		str_add(note, "peers from before about 2012 (Exchange 2003, OpenSSL 0.9.8, Java 6) take RSA only");
@@ -248,7 +250,7 @@ try_answer(const struct form *f, const char *path, struct str *summary, struct e
 
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return err_set(e, RC_INVALID, "%s is not a file", clean(path));
-	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, false, summary, &id, e);
+	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, 0, summary, &id, e);
 }
 
 static int
@@ -348,6 +350,9 @@ static const struct field fields[] = {
 	{ .name = "state-now", .page = "what", .label = "Now", .kind = FIELD_NOTE, .help = "What this virtual server has." },
 	{ .name = "action", .page = "what", .label = "Do", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
 	  .options = branches_actions, .initial = "new", .help = "The choices depend on what is there." },
+	{ .name = "second", .page = "what", .label = "As the second one", .kind = FIELD_CHECK, .initial = "no", .shown = branch_has_second,
+	  .help = "A virtual server can have two certificates, one with an EC key and one with an RSA key: each peer gets the one it "
+	  "understands. Postfix from 3.4 on." },
 	{ .name = "renew-key", .page = "renew", .label = "Key", .kind = FIELD_CHOICE, .flags = FIELD_NO_OPTION, .choices = renew_keys,
 	  .initial = "new", .help = "A new key ends what an old one, copied somewhere, could do. The same key is for DANE records and pins "
 	  "that name it." },
@@ -567,12 +572,15 @@ preview(const struct form *f, const char *page, struct str *out)
 	else if (is_process(f))
 		preview_answer(f, out);
 	else if (is_assign(f))
-		str_addf(out, "Certificate #%s is assigned to %s. A push carries it there.\n", form_get(f, "certificate"),
-		    f->object_name);
+		str_addf(out, "Certificate #%s is assigned to %s%s. A push carries it there.\n", form_get(f, "certificate"),
+		    f->object_name, branch_is_second(f) ? ", beside the one that it has" : "");
 	else if (wizard_is(f, "resume"))
 		str_add(out, "The order goes on from where it stopped; the answer is checked and assigned. A push carries it to the host.\n");
 	else if (is_drop(f))
 		str_add(out, "The request goes to the trash; its key stays on the host, so it can be restored.\n");
+	else if (branch_is_second(f))
+		str_addf(out, "The second certificate, #%lld, goes with the next push; the first one stays. It stays here and can be assigned "
+		    "again.\n", (long long)of(f)->second.id);
 	else
 		str_add(out, "The virtual server gets no certificate of ours. TLS stops with the next push unless one is configured "
 		    "by hand. The certificate stays here and can be assigned again.\n");
@@ -593,18 +601,31 @@ command(const struct form *f, struct str *out)
 		str_addf(out, "mxseal cert process %s ", f->object_name);
 		str_add_word(out, form_get(f, "answer"));
 	} else if (is_assign(f))
-		str_addf(out, "mxseal cert assign %s %s", f->object_name, form_get(f, "certificate"));
+		str_addf(out, "mxseal cert assign %s %s%s", f->object_name, form_get(f, "certificate"), branch_is_second(f) ? " --second" : "");
 	else if (wizard_is(f, "resume"))
 		str_addf(out, "mxseal cert resume %s", f->object_name);
 	else if (wizard_is(f, "drop"))
 		str_addf(out, "mxseal cert drop-request %s", form_get(f, "dropping"));
 	else
-		str_addf(out, "mxseal cert remove %s", f->object_name);
+		str_addf(out, "mxseal cert remove %s%s", f->object_name, branch_is_second(f) ? " --second" : "");
+}
+
+/* Of two certificates the second has the other kind of key. */
+static void
+propose_key(struct form *f)
+{
+	enum key_kind kind;
+
+	if (is_new(f) && branch_is_second(f) && key_kind_parse(&kind, form_get(f, "key"), NULL) == 0 &&
+	    text_eq(certificate_kind_word(kind), of(f)->mine.key_type))
+		(void)form_set(f, "key", text_eq(of(f)->mine.key_type, "EC") ? "rsa-2048" : "ec-p256", NULL);
 }
 
 static int64_t
 look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
+	if (strcmp(page, "key") == 0)
+		propose_key(f);
 	if (strcmp(page, "name") != 0)
 		return 0;
 	return certificate_names_look(f->journey, f, done, arg);
@@ -624,15 +645,15 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 		return certificate_resume(f->journey, certificate_unfinished(f->journey, f->object), &f->result, &f->result_id, done, arg, e);
 	if (is_process(f))
 		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"),
-		    true, &f->result, &f->result_id, e);
+		    ANSWER_COMMIT, &f->result, &f->result_id, e);
 	else if (is_assign(f)) {
-		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), e);
+		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), branch_is_second(f), e);
 		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");
 	} else if (wizard_is(f, "drop")) {
 		rc = request_drop(f->journey, strtoll(form_get(f, "dropping"), NULL, 10), false, e);
 		str_add(&f->result, rc == 0 ? "The request is in the trash; its key is kept.\n" : "");
 	} else {
-		rc = certificate_remove(f->journey, f->object, e);
+		rc = certificate_remove(f->journey, f->object, branch_is_second(f), e);
 		str_add(&f->result, rc == 0 ? "The certificate is unbound. A push carries that to the host.\n" : "");
 	}
 	return sheet_finish(done, arg, rc, e);

@@ -46,6 +46,31 @@ branch_renews_with_new_key(const struct form *f)
 	return wizard_is(f, "renew") && strcmp(form_get(f, "renew-key"), "new") == 0;
 }
 
+/* A second one stands beside a first one; renewed and removed is one that is there. */
+bool
+branch_has_second(const struct form *f)
+{
+	const struct wizard *w = wizard_of(f);
+
+	if (w->mine.id == 0)
+		return false;
+	if (wizard_is(f, "renew") || wizard_is(f, "remove"))
+		return w->second.id != 0;
+	return wizard_is(f, "new") || wizard_is(f, "assign") || wizard_is(f, "import");
+}
+
+bool
+branch_is_second(const struct form *f)
+{
+	return branch_has_second(f) && form_yes(f, "second");
+}
+
+const struct certificate *
+branch_certificate(const struct form *f)
+{
+	return branch_is_second(f) ? &wizard_of(f)->second : &wizard_of(f)->mine;
+}
+
 /* --- the state --- */
 
 static void
@@ -106,6 +131,12 @@ static void
 state_sentence(const struct form *f, struct str *out)
 {
 	add_installed(f, out);
+	if (wizard_of(f)->second.id != 0) {
+		char until[16];
+
+		when_date(until, wizard_of(f)->second.not_after);
+		str_addf(out, "; beside it #%lld with an %s key, until %s", (long long)wizard_of(f)->second.id, wizard_of(f)->second.key_type, until);
+	}
 	if (branch_has_pending(f)) {
 		str_add(out, "; ");
 		add_requests(f, out);
@@ -384,6 +415,8 @@ branches_load(struct form *f, struct err *e)
 		return -1;
 	if (w->mine.id != 0 && key_kind_of(w->mine.key_type, w->mine.key_bits, &kind) == 0)
 		(void)form_set(f, "key", key_kind_name(kind), NULL);
+	if (w->mine.id != 0 && w->vs.second != 0 && store_certificate_get(journey_store(f->journey), w->vs.second, &w->second, e) == -1)
+		return -1;
 	state_sentence(f, &s);
 	(void)form_set(f, "state-now", s.s, NULL);
 	str_release(&s);
@@ -401,6 +434,7 @@ void
 branches_free(struct wizard *w)
 {
 	certificate_release(&w->mine);
+	certificate_release(&w->second);
 	backup_view_release(&w->backup.view);
 	free(w->backup.with);
 }
@@ -425,17 +459,19 @@ static void
 preview_renew(const struct form *f, struct str *out)
 {
 	const struct wizard *w = wizard_of(f);
+	const struct certificate *c = branch_certificate(f);
 	bool now = strcmp(form_get(f, "when"), "now") == 0;
 	char until[16];
 
-	when_date(until, w->mine.not_after);
-	str_addf(out, "Renews #%lld %s (until %s), for the same names:\n%s\n\n", (long long)w->mine.id,
-	    w->mine.cn ? clean(w->mine.cn) : "-", until, w->mine.san ? clean(w->mine.san) : "-");
+	when_date(until, c->not_after);
+	str_addf(out, "Renews #%lld %s (until %s), for the same names:\n%s\n\n", (long long)c->id,
+	    c->cn ? clean(c->cn) : "-", until, c->san ? clean(c->san) : "-");
 	str_add(out, "What will happen, in order\n");
 	if (branch_renews_with_new_key(f))
 		str_addf(out, "  1 %s: a new key under /var/lib/mxseal/keys, 0600 root\n", w->server.name);
 	else
-		str_addf(out, "  1 the key that is in use stays: %s\n", lives_here(f) ? "it is kept here, sealed" : w->mine.key_path);
+		str_addf(out, "  1 the key that is in use stays: %s\n", !text_empty(c->sealed_key) ? "it is kept here, sealed" :
+		    c->key_path);
 	str_addf(out, "  2 a request is made, beside what is in use\n");
 	if (now && authority_asks(f->journey, form_get(f, "authority")))
 		str_addf(out, "  3 it waits at %s until somebody approves it\n", form_get(f, "authority"));
@@ -473,9 +509,9 @@ branches_command(const struct form *f, struct str *out)
 			str_add(out, " --key ");
 			str_add_word(out, form_get(f, "key-file"));
 		}
-		str_add(out, form_yes(f, "accept-weak") ? " --accept-weak" : "");
+		str_addf(out, "%s%s", branch_is_second(f) ? " --second" : "", form_yes(f, "accept-weak") ? " --accept-weak" : "");
 	} else if (wizard_is(f, "renew")) {
-		str_addf(out, "mxseal cert renew %s ", f->object_name);
+		str_addf(out, "mxseal cert renew %s%s ", f->object_name, branch_is_second(f) ? " --second" : "");
 		if (branch_renews_with_new_key(f)) {
 			str_add(out, "--new-key --key ");
 			str_add_word(out, form_get(f, "key"));
@@ -501,7 +537,7 @@ import(struct form *f, struct err *e)
 	int rc;
 
 	form_secret(f, "file-passphrase", &passphrase);
-	rc = certificate_import(f->journey, f->object, &in, NULL, form_yes(f, "accept-weak"), &f->result, &f->result_id, e);
+	rc = certificate_import(f->journey, f->object, &in, NULL, form_yes(f, "accept-weak"), branch_is_second(f), &f->result, &f->result_id, e);
 	secret_release(&passphrase);
 	return rc;
 }
@@ -524,7 +560,8 @@ export(struct form *f, struct err *e)
 static int64_t
 renew(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 {
-	const struct certificate *c = &wizard_of(f)->mine;
+	const struct certificate *c = branch_certificate(f);
+	enum key_kind kind;
 	struct subject s = { .cn = NULL };
 	int rc = cert_subject(c->pem, &s, e);
 
@@ -536,6 +573,9 @@ renew(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 		(void)form_set(f, "state", s.st ? s.st : "", NULL);
 		(void)form_set(f, "locality", s.l ? s.l : "", NULL);
 		(void)form_set(f, "san", s.san ? s.san : "", NULL);
+		(void)form_set(f, "second", branch_is_second(f) ? "yes" : "no", NULL);
+		if (branch_is_second(f) && key_kind_of(c->key_type, c->key_bits, &kind) == 0)
+			(void)form_set(f, "key", key_kind_name(kind), NULL);
 		if (*form_get(f, "name") == '\0')
 			(void)form_set(f, "name", c->name ? c->name : "", NULL);
 	}

@@ -20,6 +20,7 @@ struct wizard {
 	const char *state;
 	struct str domains;              /* names known to be right: the server's own, and those of the certificate in use */
 	struct certificate mine;         /* the one assigned; id 0: none */
+	struct certificate second;       /* the second one, with the other kind of key; id 0: none */
 	struct looked_backup backup;
 };
 
@@ -34,6 +35,9 @@ void branches_dropped(const struct form *f, struct choice_list *out);     /* req
 bool branch_has_pending(const struct form *f);
 bool branch_has_installed(const struct form *f);
 bool branch_renews_with_new_key(const struct form *f);
+bool branch_has_second(const struct form *f);              /* can the branch be about the second certificate? */
+bool branch_is_second(const struct form *f);               /* ... and it is */
+const struct certificate *branch_certificate(const struct form *f);       /* the one that it is about */
 bool branch_backup_is_weak(const struct form *f);
 bool branch_backup_is_locked(const struct form *f);
 int  branch_check_backup(const struct form *f, const char *value, struct str *note, struct err *e);

@@ -77,15 +77,24 @@ char *mx_names_known(struct journey *j, int64_t server);              /* what na
 const char *certificate_state(struct journey *j, int64_t vserver);
 /* Makes key (on the host) and request; writes the file or asks the own CA; f is a form of the certificate wizard. */
 int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *done, void *arg, struct err *e);
+/* How an answer is taken; 0: it is only looked at. */
+enum {
+	ANSWER_COMMIT = 1,
+	ANSWER_SECOND = 2,               /* as the second certificate, whatever its request says */
+};
 /* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
- * what is being installed, and warnings, for people. commit false: only looks. */
-int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, bool commit,
+ * what is being installed, and warnings, for people. how: ANSWER_ bits. */
+int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, unsigned how,
         struct str *summary, int64_t *certificate, struct err *e);
 /* The same with the file it lies in. */
-int  certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, bool commit,
+int  certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, unsigned how,
         struct str *summary, int64_t *certificate, struct err *e);
-int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, struct err *e);
-int  certificate_remove(struct journey *j, int64_t vserver, struct err *e);       /* unbinds */
+/* second: beside the one in use, with the other kind of key. RC_CERT: of two with the same kind one only is ever served. */
+int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, bool second, struct err *e);
+int  certificate_remove(struct journey *j, int64_t vserver, bool second, struct err *e);   /* unbinds both, or the second */
+/* May a certificate with this kind of key ("EC", "RSA") be the first or the second one of a virtual server? RC_CERT: no. */
+int  certificate_kind_fits(struct journey *j, int64_t vserver, const char *key_type, bool second, struct err *e);
+const char *certificate_kind_word(enum key_kind kind);                            /* "EC", "RSA" */
 /* The server that it is for, also when its key lives here; 0: it is gone. */
 int64_t request_server(struct journey *j, const struct request *r);
 /* Since when it waits, its SHA-256 and its text, for people; appended. */
@@ -108,7 +117,7 @@ void backup_view_release(struct backup_view *v);
 int  backup_look(struct journey *j, int64_t vserver, const struct backup_file *in, struct backup_view *v, struct err *e);
 /* The same, then its key is sealed here (RC_PASSPHRASE until the store's passphrase is given) and the certificate assigned.
  * name: what people call it, NULL: its common name. RC_CERT when it is weakly encrypted and accept_weak is not said. */
-int  certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak,
+int  certificate_import(struct journey *j, int64_t vserver, const struct backup_file *in, const char *name, bool accept_weak, bool second,
         struct str *summary, int64_t *certificate, struct err *e);
 /* Can it be exported: does its key live here? RC_CERT with where it lives instead. */
 int  certificate_exportable(struct journey *j, int64_t certificate, struct err *e);
@@ -142,6 +151,7 @@ int64_t certificate_window_ask(struct journey *j, int64_t certificate, journey_d
 /* --- core/journey/renew.c: the same certificate once more --- */
 /* What is being asked of a renewal, and what came of it; lent until done is called. */
 struct renewal {
+	bool second;                     /* the second certificate, not the first */
 	bool new_key;
 	const char *kind;                /* of the new key; NULL: as the one before */
 	const char *authority;           /* name; NULL: who issued it the last time */
@@ -159,7 +169,7 @@ int64_t certificate_resume(struct journey *j, int64_t request, struct str *resul
 int64_t certificate_unfinished(struct journey *j, int64_t vserver);
 /* Is it time to renew the certificate in use, and can that be done without a person: an ACME authority, or an own one that
  * always signs? why: half a sentence. */
-bool certificate_is_due(struct journey *j, const struct vserver *vs, struct str *why);
+bool certificate_is_due(struct journey *j, int64_t certificate, struct str *why);
 
 /* --- core/journey/office.c: an own authority at work --- */
 int  authority_policy(struct journey *j, int64_t authority, const char *policy, struct err *e);          /* "always", "ask" */

@@ -36,6 +36,7 @@ struct wanted_vs {
 	struct wanted_list settings;              /* effective, inherited */
 	bool certificate_set;                     /* false: leave what is there */
 	struct certificate *certificate;          /* lent; NULL with certificate_set: unbind */
+	struct certificate *second;               /* lent; beside it, with the other kind of key; NULL: none */
 	char *ours, *listen, *kind, *run;         /* as ours, listen_wanted, kind, run_wanted of the record */
 	char *client;                             /* the client service of its own that mail of its connectors leaves by; NULL:
 	                                           * the default virtual server's */

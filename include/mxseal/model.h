@@ -70,6 +70,8 @@ struct vserver {
 	char *cert_file;          /* path in the configuration */
 	char *cert_pem;           /* what is in it (certificates only) */
 	char *cert_trouble;       /* "key does not fit", ... or NULL */
+	char *second_pem;         /* where the configuration names two: what is in the second, which has the other kind of key */
+	char *second_served;      /* SHA-256 of the leaf that a peer gets who takes only that kind of key */
 	/* certificate served, seen from the host itself */
 	char *served_pem;         /* leaf first */
 	char *served_sha256;      /* of the leaf */
@@ -78,6 +80,7 @@ struct vserver {
 	/* wanted */
 	int64_t certificate;      /* assigned certificate, 0 none of ours */
 	bool certificate_set;     /* the store has an opinion (0 then means: unbound) */
+	int64_t second;           /* beside certificate: one with the other kind of key (RSA beside EC), 0 none */
 	char *ours;               /* "added": its listener is made by a push; "removed": taken away by one; NULL: the host's own */
 	char *listen_wanted;      /* "192.0.2.5:2525", "0.0.0.0:587"; NULL: as it is on the host; "" : it only sends */
 	char *kind;               /* of an added one: "smtp", "submission", "submissions" (implicit TLS), "outbound" (only sends) */
@@ -116,6 +119,7 @@ struct request {
 	char *state;              /* "pending", "answered", "dropped" */
 	int64_t created_at;
 	int64_t certificate;      /* the answer */
+	bool second;              /* the answer is to be the virtual server's second certificate */
 };
 RECORD(request);
 

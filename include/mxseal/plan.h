@@ -41,6 +41,7 @@ struct proof_want {
 	bool want_tls;               /* STARTTLS must be offered and work; false: it must at least greet */
 	bool forbid_tls;             /* inbound TLS off: STARTTLS must not be offered */
 	char sha256[65];             /* the leaf that must be served; "" = any */
+	char key[8];                 /* "EC", "RSA": ... to a peer that takes no other kind of key; "": whatever comes */
 	char *name;                  /* SNI and name check, may be NULL */
 	char *roots;                 /* PEM: the chain must verify with these beside the system's; may be NULL */
 };

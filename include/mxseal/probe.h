@@ -53,6 +53,7 @@ struct probe_options {
 	bool versions;            /* where the handshake fails: try each version alone */
 	const char *helo;         /* name we say; NULL: the machine's */
 	const char *domain;       /* whose mail servers these are, for domain_ok; NULL: the host looked at */
+	const char *key;          /* "EC", "RSA": take no certificate with another kind of key (RFC 8446 4.2.3); NULL or "": any */
 };
 /* Looks at one address:port. Returns 0 also when the peer is broken (then trouble and class say so); -1 only when cancelled. */
 int probe_smtp(const struct dialer *d, const char *host, const char *address, int port, const struct probe_options *o,

@@ -61,7 +61,7 @@ cmd_cert_import(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && (v.weak == NULL || yes))
 		rc = cli_passphrase(c, "the keys kept here", !sealed_keys_exist(c->j), e);
 	if (rc == 0)
-		rc = certificate_import(c->j, vs.id, &in, args_get(a, "name"), yes, &text, &id, e);
+		rc = certificate_import(c->j, vs.id, &in, args_get(a, "name"), yes, args_has(a, "second"), &text, &id, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:I,s:o,s:o}", "id", (json_int_t)id, "weak", json_text(v.weak), "text", json_text(text.s)));
 	else if (rc == 0)

@@ -48,6 +48,21 @@ say_made(struct cli *c, const struct form *f, bool waits)
 		out_text(f->result.s);
 }
 
+/* Of two certificates the second has the other kind of key: where none is named, that is it. */
+static int
+other_key(struct cli *c, const struct vserver *vs, struct form *f, struct err *e)
+{
+	struct certificate first = { .id = 0 };
+	int rc = 0;
+
+	if (vs->certificate_set && vs->certificate != 0)
+		rc = store_certificate_get(journey_store(c->j), vs->certificate, &first, e);
+	if (rc == 0 && text_eq(first.key_type, "EC"))
+		rc = form_set(f, "key", "rsa-2048", e);
+	certificate_release(&first);
+	return rc;
+}
+
 int
 cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 {
@@ -66,7 +81,7 @@ cmd_cert_request(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && !args_has(a, "san"))
 		rc = form_set(f, "san", "", e);
 	if (rc == 0 && !args_has(a, "key"))
-		rc = form_set(f, "key", form_field(f, "key", NULL)->initial, e);
+		rc = args_has(a, "second") ? other_key(c, &vs, f, e) : form_set(f, "key", form_field(f, "key", NULL)->initial, e);
 	if (rc == 0)
 		rc = form_set(f, "when", args_has(a, "authority") ? "now" : "later", e);
 	waits = waits || authority_asks(c->j, args_get(a, "authority"));
@@ -173,7 +188,7 @@ cmd_cert_process(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && args_has(a, "request"))
 		rc = cli_id(args_get(a, "request"), &request, e);
 	if (rc == 0)
-		rc = certificate_process_file(c->j, vs.id, request, a->words[1], true, &summary, &id, e);
+		rc = certificate_process_file(c->j, vs.id, request, a->words[1], ANSWER_COMMIT | (args_has(a, "second") ? ANSWER_SECOND : 0), &summary, &id, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)id, "text", json_text(summary.s)));
 	else if (rc == 0)
@@ -319,9 +334,10 @@ cmd_cert_assign(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0)
 		rc = cli_id(a->words[1], &id, e);
 	if (rc == 0)
-		rc = certificate_assign(c->j, vs.id, id, e);
+		rc = certificate_assign(c->j, vs.id, id, args_has(a, "second"), e);
 	if (rc == 0 && !c->json)
-		printf("Certificate #%lld is assigned to %s. Next: mxseal plan\n", (long long)id, clean(a->words[0]));
+		printf("Certificate #%lld is assigned to %s%s. Next: mxseal plan\n", (long long)id, clean(a->words[0]),
+		    args_has(a, "second") ? " as the second one" : "");
 	else if (rc == 0)
 		out_json(json_pack("{s:I}", "id", (json_int_t)id));
 	vserver_release(&vs);
@@ -335,9 +351,10 @@ cmd_cert_remove(struct cli *c, const struct args *a, struct err *e)
 	int rc = cli_vserver(c, a->words[0], &vs, e);
 
 	if (rc == 0)
-		rc = certificate_remove(c->j, vs.id, e);
+		rc = certificate_remove(c->j, vs.id, args_has(a, "second"), e);
 	if (rc == 0 && !c->json)
-		printf("%s has no certificate of ours any more. Next: mxseal plan\n", clean(a->words[0]));
+		printf("%s has no %s any more. Next: mxseal plan\n", clean(a->words[0]), args_has(a, "second") ? "second certificate" :
+		    "certificate of ours");
 	else if (rc == 0)
 		out_json(json_pack("{s:n}", "certificate"));
 	vserver_release(&vs);

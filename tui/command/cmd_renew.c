@@ -64,7 +64,7 @@ int
 cmd_cert_renew(struct cli *c, const struct args *a, struct err *e)
 {
 	struct vserver vs = { .id = 0 };
-	struct again g = { .w = { .new_key = args_has(a, "new-key"), .kind = args_get(a, "key"), .authority = args_get(a, "authority"), .out = args_get(a, "out") } };
+	struct again g = { .w = { .second = args_has(a, "second"), .new_key = args_has(a, "new-key"), .kind = args_get(a, "key"), .authority = args_get(a, "authority"), .out = args_get(a, "out") } };
 	bool later;
 	int rc = cli_vserver(c, a->words[0], &vs, e);
 
@@ -153,11 +153,11 @@ has_other_edits(struct cli *c, int64_t server, char first[200])
 
 /* A renewal that was made, but whose push failed: another certificate is assigned than the one on the host, which is due. */
 static bool
-waits_for_push(struct cli *c, const struct vserver *vs)
+waits_for_push(struct cli *c, int64_t certificate, const char *pem)
 {
 	struct certificate wanted = { .id = 0 }, found = { .id = 0 };
-	bool yes = vs->certificate_set && vs->certificate != 0 && vs->cert_pem != NULL &&
-	    store_certificate_get(journey_store(c->j), vs->certificate, &wanted, NULL) == 0 && cert_describe(vs->cert_pem, &found, NULL) == 0 &&
+	bool yes = certificate != 0 && pem != NULL &&
+	    store_certificate_get(journey_store(c->j), certificate, &wanted, NULL) == 0 && cert_describe(pem, &found, NULL) == 0 &&
 	    !text_eq(wanted.sha256, found.sha256) && text_eq(wanted.subject, found.subject) && wanted.not_after > found.not_after &&
 	    when_now() >= found.not_after - (found.not_after - found.not_before) / 3;
 
@@ -168,9 +168,10 @@ waits_for_push(struct cli *c, const struct vserver *vs)
 
 /* One virtual server: its order is gone on with, or its certificate renewed, where it is time; then pushed and proved. */
 static int
-renew_one(struct cli *c, const struct args *a, const struct vserver *vs, const char *name, json_t *rows, struct err *e)
+renew_one(struct cli *c, const struct args *a, const struct vserver *vs, bool second, const char *name, json_t *rows, struct err *e)
 {
-	struct again g = { .vserver = vs->id, .w = { .new_key = true } };
+	struct again g = { .vserver = vs->id, .w = { .second = second, .new_key = true } };
+	int64_t certificate = !vs->certificate_set ? 0 : second ? vs->second : vs->certificate;
 	struct str why = STR_INIT;
 	char edit[200] = "";
 	struct err own;
@@ -178,19 +179,20 @@ renew_one(struct cli *c, const struct args *a, const struct vserver *vs, const c
 	int rc = 0;
 
 	str_init(&g.w.result, 0);
-	id = vs->certificate_set && vs->certificate != 0 ? certificate_window_ask(c->j, vs->certificate, window_told, c, &own) : 0;
+	id = certificate != 0 ? certificate_window_ask(c->j, certificate, window_told, c, &own) : 0;
 	if (id > 0)
 		jobq_wait(journey_jobs(c->j), id);
-	g.request = certificate_unfinished(c->j, vs->id);
+	if (!second)
+		g.request = certificate_unfinished(c->j, vs->id);
 	if (g.request != 0)
 		str_add(&why, "its order was not finished");
-	else if (waits_for_push(c, vs)) {
+	else if (waits_for_push(c, certificate, second ? vs->second_pem : vs->cert_pem)) {
 		str_add(&why, "it was renewed and not pushed yet");
-		g.w.result_id = vs->certificate;
-	} else if (!certificate_is_due(c->j, vs, &why))
+		g.w.result_id = certificate;
+	} else if (!certificate_is_due(c->j, certificate, &why))
 		goto out;
 	if (!c->quiet)
-		fprintf(stderr, "%s: %s\n", clean(name), clean(why.s));
+		fprintf(stderr, "%s%s: %s\n", clean(name), second ? ", the second certificate" : "", clean(why.s));
 	if (has_other_edits(c, vs->server, edit)) {
 		rc = err_set(e, RC_CONFLICT, "other edits are not pushed yet, and nobody is here to look at them: %s", clean(edit));
 		err_hint(e, "push them, or take them back; then check --renew goes on");
@@ -226,13 +228,18 @@ renew_due(struct cli *c, const struct args *a, json_t *rows, struct err *e)
 		return -1;
 	for (i = 0; i < l.n; i++) {
 		char *name = l.v[i].present ? xstrdup(vserver_name(c, l.v[i].id)) : NULL;
-		int rc = name != NULL ? renew_one(c, a, &l.v[i], name, rows, &own) : 0;
 
+		for (int second = 0; name != NULL && second < 2; second++) {
+			struct vserver now = { .id = 0 };    /* renewing the first may have changed it */
+			int rc = store_vserver_get(journey_store(c->j), l.v[i].id, &now, &own);
+
+			if (rc == 0 && (second == 0 || now.second != 0))
+				rc = renew_one(c, a, &now, second == 1, name, rows, &own);
+			vserver_release(&now);
+			if (rc == -1 && (failed++ == 0 || gravity(&own) > gravity(e)))
+				*e = own;
+		}
 		free(name);
-		if (rc == 0)
-			continue;
-		if (failed++ == 0 || gravity(&own) > gravity(e))
-			*e = own;
 	}
 	vserver_list_release(&l);
 	if (failed > 0)

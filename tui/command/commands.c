@@ -14,11 +14,17 @@
 static const struct option trust_options[] = {
 	{ "fingerprint", "SHA256:...", "accept exactly this key, without a question", false }, { NULL, NULL, NULL, false } };
 static const struct option process_options[] = {
+	{ "second", NULL, "as the second certificate, whatever was said when it was requested", false },
 	{ "request", "ID", "the request it answers; found by its key otherwise", false },
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option assign_options[] = {
+	{ "second", NULL, "beside the one that is there, with the other kind of key", false },
+	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
+static const struct option remove_options[] = { { "second", NULL, "only the second certificate", false }, { NULL, NULL, NULL, false } };
 static const struct option import_options[] = {
+	{ "second", NULL, "beside the one that is there, with the other kind of key", false },
 	{ "key", "FILE", "the key, when it is in a file of its own", false },
 	{ "name", "NAME", "what you call it (its common name)", false },
 	{ "accept-weak", NULL, "also when the file is encrypted so weakly that who had it can have the key", false },
@@ -85,6 +91,7 @@ static const struct option check_options[] = {
 static const struct option eab_options[] = {
 	{ "eab-key-fd", "N", "the key of the external account stands on this descriptor", false }, { NULL, NULL, NULL, false } };
 static const struct option cert_renew_options[] = {
+	{ "second", NULL, "the second certificate, of the other kind of key (RSA beside EC)", false },
 	{ "new-key", NULL, "with a new key; else with the one that is there", false },
 	{ "key", "KIND", "of a new key (as before)", false },
 	{ "authority", "NAME", "another authority than the one that issued it", false },
@@ -144,7 +151,8 @@ const struct cli_command commands[] = {
 	{ "cert list", "[VS]", "certificates", NULL, 0, 1, STORE, NULL, NULL, cmd_cert_list },
 	{ "cert show", "ID|VS", "one certificate and its chain", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_show },
 	{ "cert served", "VS", "what its listeners show right now", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_served },
-	{ "cert assign", "VS ID", "use a certificate whose key is on that host, or kept here", NULL, 2, 2, STORE, use_options, NULL,
+	{ "cert assign", "VS ID", "use a certificate whose key is on that host, or kept here", "One with an EC key and one with an RSA key "
+	  "can be used at a time: --second. Each peer gets the one\nit understands.", 2, 2, STORE, assign_options, NULL,
 	  cmd_cert_assign },
 	{ "cert import", "VS FILE", "a certificate with its key: PKCS#12 or PEM", "Its key is sealed here, and pushes carry it to the host. "
 	  "The passphrase of the file is asked for on the\nterminal; with --passphrase-fd it is the first line there, and the passphrase "
@@ -153,7 +161,7 @@ const struct cli_command commands[] = {
 	{ "cert export", "ID", "a certificate with its key, as PKCS#12 (AES-256)", "Only of keys that live here: one made on a host never leaves "
 	  "it. The passphrase of the file is asked for\ntwice; with --passphrase-fd it is the first line there, and the passphrase of what is "
 	  "sealed here the second.", 1, 1, STORE, export_options, NULL, cmd_cert_export },
-	{ "cert remove", "VS", "unbind; the certificate stays", NULL, 1, 1, STORE, NULL, NULL, cmd_cert_remove },
+	{ "cert remove", "VS", "unbind; the certificate stays", "Of two, both go, or with --second the second one.", 1, 1, STORE, remove_options, NULL, cmd_cert_remove },
 	{ "authority add own", "NAME", "an own certificate authority, its key sealed here", NULL, 1, 1, STORE, NULL,
 	  "authority", cmd_authority_add },
 	{ "authority renew", "NAME", "new dates under the same key; what it issued stays valid", "Whoever trusts it by its file needs the "

@@ -124,6 +124,12 @@ vserver_json(struct cli *c, const struct vserver *vs)
 	    "trouble", json_text(vs->served_trouble), "at", json_when(vs->served_at)) : json_null());
 	json_object_set_new(o, "wanted_certificate", vs->certificate_set && vs->certificate ? json_integer(vs->certificate)
 	    : json_null());
+	json_object_set_new(o, "wanted_second", vs->certificate_set && vs->second ? json_integer(vs->second) : json_null());
+	json_object_set_new(o, "second", json_null());
+	certificate_release(&cert);
+	memset(&cert, 0, sizeof(cert));
+	if (vs->second_pem != NULL && cert_describe(vs->second_pem, &cert, NULL) == 0)
+		json_object_set_new(o, "second", certificate_json(c, &cert, NULL));
 	certificate_release(&cert);
 	return o;
 }
@@ -167,6 +173,12 @@ vserver_print(struct cli *c, const struct vserver *vs)
 		    vs->cert_trouble ? "  ! " : "", vs->cert_trouble ? clean(vs->cert_trouble) : "");
 	} else
 		printf("  certificate  none%s%s\n", vs->cert_trouble ? "  ! " : "", vs->cert_trouble ? clean(vs->cert_trouble) : "");
+	certificate_release(&cert);
+	memset(&cert, 0, sizeof(cert));
+	if (vs->second_pem != NULL && cert_describe(vs->second_pem, &cert, NULL) == 0) {
+		when_date(date, cert.not_after);
+		printf("  second       %s %d, until %s\n", clean(cert.key_type), cert.key_bits, date);
+	}
 	if (vs->served_at != 0)
 		printf("  served       %s\n", vs->served_sha256 ? vs->served_sha256 : clean(vs->served_trouble));
 	(void)store_wanted(journey_store(c->j), vs->id, &w, NULL);
@@ -269,8 +281,8 @@ used_by(struct cli *c, const struct certificate *cert, bool *in_use, bool *wante
 	*in_use = *wanted = false;
 	if (store_vservers(journey_store(c->j), 0, &l, NULL) == 0)
 		for (i = 0; i < l.n; i++) {
-			bool w = cert->id != 0 && l.v[i].certificate_set && l.v[i].certificate == cert->id;
-			bool u = text_eq(l.v[i].served_sha256, cert->sha256) && cert->sha256 != NULL;
+			bool w = cert->id != 0 && l.v[i].certificate_set && (l.v[i].certificate == cert->id || l.v[i].second == cert->id);
+			bool u = cert->sha256 != NULL && (text_eq(l.v[i].served_sha256, cert->sha256) || text_eq(l.v[i].second_served, cert->sha256));
 
 			*wanted = *wanted || w;
 			*in_use = *in_use || u;

@@ -200,6 +200,8 @@ of_vserver(struct app *a, const struct node *n, int width, struct lines *l)
 	else if (v.cert_pem != NULL)
 		certificate_lines(l, width, "Has", v.cert_pem);
 	lines_field(l, STYLE_NORMAL, width, "File", v.cert_file);
+	if (v.second_pem != NULL)
+		certificate_lines(l, width, "And second", v.second_pem);
 	if (v.cert_trouble != NULL)
 		lines_field(l, STYLE_BAD, width, "Trouble", v.cert_trouble);
 	for (size_t i = 0; i < v.found.n; i++) {

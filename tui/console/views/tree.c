@@ -275,7 +275,7 @@ belongs(struct app *a, const struct certificate *c, int64_t server)
 
 	if (c->sealed_key != NULL && store_vservers(a->st, server, &l, NULL) == 0)
 		for (size_t i = 0; i < l.n; i++)
-			yes = yes || l.v[i].certificate == c->id;
+			yes = yes || l.v[i].certificate == c->id || l.v[i].second == c->id;
 	vserver_list_release(&l);
 	return yes;
 }
