@@ -281,6 +281,26 @@ const struct migration migration_table[] = {
 		"SELECT 'server', '', 3600, server, at - at % 3600, max(messages), max(messages), min(oldest) "
 		"FROM queue_point GROUP BY server, at - at % 3600;\n"
 },
+{ 8, "work-arounds and the looks at their destinations",
+	"CREATE TABLE workaround (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	rev INTEGER NOT NULL,\n"
+	"	domain TEXT NOT NULL, servers TEXT NOT NULL, connector TEXT NOT NULL, level TEXT, target TEXT,\n"
+	"	port INTEGER NOT NULL DEFAULT 0, reason TEXT, evidence TEXT, owner TEXT,\n"
+	"	since INTEGER NOT NULL, review_at INTEGER NOT NULL DEFAULT 0,\n"
+	"	state TEXT NOT NULL CHECK (state IN ('open', 'proving', 'ended')), changed_at INTEGER NOT NULL,\n"
+	"	falls INTEGER NOT NULL DEFAULT 0, used_at INTEGER NOT NULL DEFAULT 0, log_at INTEGER NOT NULL DEFAULT 0,\n"
+	"	mail_at INTEGER NOT NULL DEFAULT 0, stuck INTEGER NOT NULL DEFAULT 0, proved INTEGER NOT NULL DEFAULT 0\n"
+	") STRICT;\n"
+	"CREATE UNIQUE INDEX workaround_domain ON workaround (domain) WHERE state <> 'ended';\n"
+	"CREATE TABLE workaround_look (\n"
+	"	workaround INTEGER NOT NULL REFERENCES workaround ON DELETE CASCADE,\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	last_at INTEGER NOT NULL, good_since INTEGER NOT NULL, good INTEGER NOT NULL, text TEXT,\n"
+	"	PRIMARY KEY (workaround, server)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"CREATE INDEX workaround_look_server ON workaround_look (server);\n"
+},
 { 9, "traffic that waits, and the newest TLS of a peer",
 	"ALTER TABLE traffic ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE traffic ADD COLUMN newest TEXT;\n"

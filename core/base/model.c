@@ -77,6 +77,14 @@ static const size_t found_rule_texts[] = {
 	TEXT(found_rule, trouble), END
 };
 
+static const size_t workaround_texts[] = {
+	TEXT(workaround, domain), TEXT(workaround, servers), TEXT(workaround, connector), TEXT(workaround, level),
+	TEXT(workaround, target), TEXT(workaround, reason), TEXT(workaround, evidence), TEXT(workaround, owner),
+	TEXT(workaround, state), END
+};
+
+static const size_t workaround_look_texts[] = { TEXT(workaround_look, text), END };
+
 static const size_t traffic_texts[] = {
 	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, oldest), TEXT(traffic, newest), END
 };
@@ -155,6 +163,8 @@ RELEASE(submission, (void)0)
 RELEASE(connector, (void)0)
 RELEASE(found_rule, (void)0)
 RELEASE(traffic, (void)0)
+RELEASE(workaround, (void)0)
+RELEASE(workaround_look, (void)0)
 RELEASE(wanted_edit, (void)0)
 RELEASE(wanted, (void)0)
 RELEASE(activity, (void)0)

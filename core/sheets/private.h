@@ -6,7 +6,8 @@
 #include "mxseal/sheet.h"
 
 extern const struct sheet sheet_server, sheet_server_set, sheet_certificate, sheet_virtual_server, sheet_connector, sheet_authority,
-    sheet_listener, sheet_recipe_tls_to, sheet_recipe_tls_except, sheet_acme;
+    sheet_listener, sheet_recipe_tls_to, sheet_recipe_tls_except, sheet_acme,
+    sheet_workaround;
 
 /* The options of the command line that make this form of a fresh one, each with a blank in front. Passed over are the fields
  * in except (NULL-ended, may be NULL): they stand in the command as words. */

@@ -15,6 +15,7 @@ const struct sheet *const sheets[] = {
 	&sheet_connector,
 	&sheet_authority,
 	&sheet_acme,
+	&sheet_workaround,
 	NULL
 };
 

@@ -15,6 +15,7 @@
 #include "mxseal/plan.h"
 #include "mxseal/probe.h"
 #include "mxseal/queue.h"
+#include "mxseal/retire.h"
 #include "mxseal/secret.h"
 #include "mxseal/sheet.h"
 #include "mxseal/store.h"
@@ -370,6 +371,33 @@ int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *a
 int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, struct str *said, struct err *e);
 /* When the last rehearsal of this level was, 0: never; out (may be NULL) gets what it came to as a sentence. */
 int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
+
+/* --- core/journey/workaround.c: the article's work-around, for as long as it is needed --- */
+/* Mail for domain leaves the server without TLS: by the virtual server SERVER/notls, which only sends, and a connector of its own
+ * bound to it; one edit. seen: the diagnosis that speaks for it (evidence, the level that held), NULL: nobody looked. review: a
+ * date, NULL: a month from now. One that is there for another server is widened. said gets what was kept. */
+int  workaround_make(struct journey *j, int64_t server, const char *domain, const char *reason, const char *review,
+        const struct destination_view *seen, int64_t *id, struct str *said, struct err *e);
+/* Does that help against what was found? RC_INVALID with what would. */
+int  workaround_helps(const struct destination_view *seen, struct err *e);
+/* Takes it back, one edit: a push makes it so; then the first mail is watched. by_itself: after good looks, for the activity. */
+int  workaround_end(struct journey *j, int64_t id, bool by_itself, struct str *said, struct err *e);
+/* Opens one that was ended again: mail does not leave. */
+int  workaround_come_back(struct journey *j, int64_t id, struct str *said, struct err *e);
+int  workaround_done(struct journey *j, int64_t id, struct err *e);         /* it was ended, and that holds */
+/* Would mail at that level be delivered now? text: what was seen. Worker; looks at the queue as well: see workaround.c. */
+struct workaround_seen { bool good; int64_t waiting, stuck; char *text; };
+void workaround_seen_release(struct workaround_seen *s);
+/* One look from one of its servers at destination and queue; what came of it is stored. out may be NULL. Job id. */
+int64_t workaround_look_now(struct journey *j, int64_t id, int64_t server, struct workaround_seen *out, journey_done_fn *done,
+        void *arg, struct err *e);
+/* What the log's figures say, once they were read (traffic_read): when it was used, whether the first mail left. */
+int  workaround_log_read(struct journey *j, int64_t id, struct err *e);
+bool workaround_wants_log(const struct workaround *w, int64_t now);
+/* What the state machine is asked with; looks must live as long. */
+struct retire_view { struct retire r; struct retire_sender v[64]; struct workaround_look_list looks; };
+int  workaround_facts(struct journey *j, const struct workaround *w, struct retire_view *out, struct err *e);
+void retire_view_release(struct retire_view *v);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */

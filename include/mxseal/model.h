@@ -255,6 +255,36 @@ struct traffic {
 };
 RECORD(traffic);
 
+/* A work-around: mail for a domain leaves without TLS, by a connector of its own, until the other side can do it again. */
+struct workaround {
+	int64_t id, rev;
+	char *domain;
+	char *servers;            /* "mx1 mx2": who sends for it */
+	char *connector;          /* name of the connector that does it */
+	char *level;              /* that held before, and holds again afterwards; NULL unknown */
+	char *target; int port;   /* next hop that is looked at; port 0: the usual one */
+	char *reason, *evidence;  /* why, as a person put it; what was seen then */
+	char *owner;              /* user@machine */
+	int64_t since, review_at; /* review_at 0: none */
+	char *state;              /* "open", "proving", "ended" */
+	int64_t changed_at;
+	int falls;                /* how often it came back by itself */
+	int64_t used_at, log_at;  /* last mail seen on it, when the log was read for that */
+	int64_t mail_at;          /* of proving: last mail before the end, by the hosts' clocks */
+	int64_t stuck;            /* of proving: messages that wait because of TLS */
+	bool proved;
+};
+RECORD(workaround);
+
+/* The looks of one sender at a work-around's destination. */
+struct workaround_look {
+	int64_t server;
+	int64_t last_at, good_since;
+	int good;                 /* in a row; 0: the last one was bad */
+	char *text;               /* what the last one saw */
+};
+RECORD(workaround_look);
+
 /* One edit of what is wanted, to be undone as a whole. */
 struct wanted_edit {
 	int64_t id, at;

@@ -109,6 +109,16 @@ int store_queue_cells_prune(struct store *st, int64_t now, struct err *e);
 int store_traffic_set(struct store *st, int64_t server, const struct traffic_list *l, struct err *e);
 int store_traffic(struct store *st, int64_t server, const char *direction, struct traffic_list *out, struct err *e);
 
+/* Work-arounds: those that are not ended first, by domain. */
+int store_workarounds(struct store *st, struct workaround_list *out, struct err *e);
+int store_workaround_get(struct store *st, int64_t id, struct workaround *out, struct err *e);
+/* The one of a domain that is not ended: 1 there is one, 0 none, -1. */
+int store_workaround_of(struct store *st, const char *domain, struct workaround *out, struct err *e);
+int store_workaround_save(struct store *st, struct workaround *r, struct err *e);
+int store_workaround_looks(struct store *st, int64_t workaround, struct workaround_look_list *out, struct err *e);
+int store_workaround_look_set(struct store *st, int64_t workaround, const struct workaround_look *l, struct err *e);
+int store_workaround_looks_forget(struct store *st, int64_t workaround, struct err *e);
+
 /* Drafts of open dialogs: one text (JSON) per key ("certificate mx1/smtp"). NULL removes. get: RC_NOTFOUND. */
 int store_draft_set(struct store *st, const char *key, const char *text, struct err *e);
 int store_draft_get(struct store *st, const char *key, char **out, struct err *e);
