@@ -270,6 +270,18 @@ cli_descriptor(const char *word, const char *option, int *fd, struct err *e)
 	return 0;
 }
 
+int
+cli_number(const char *word, const char *option, int min, int max, int *n, struct err *e)
+{
+	char *end;
+	long value = strtol(word, &end, 10);
+
+	if (word[0] < '0' || word[0] > '9' || *end != '\0' || value < min || value > max)
+		return err_set(e, RC_USAGE, "%s takes a number from %d to %d, not \"%s\"", option, min, max, clean(word));
+	*n = (int)value;
+	return 0;
+}
+
 /* The options in front of the command. Returns how many words they took, -1. */
 static int
 general_options(struct cli *c, int argc, char **argv, bool *help, bool *version, struct err *e)
