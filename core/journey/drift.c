@@ -553,3 +553,40 @@ drift_leave(struct journey *j, int64_t server, const char *const *fields, size_t
 {
 	return way_out(j, server, false, fields, n, said, e);
 }
+
+int
+drift_unleave(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e)
+{
+	struct drift_list l = { NULL, 0 };
+	struct server sv = { .id = 0 };
+	json_t *left = fact_get(j, "drift-left", server);
+	struct str names = STR_INIT;
+	size_t i, k;
+	int rc = store_server_get(j->store, server, &sv, e) == 0 && drift_of_server(j, server, &l, e) == 0 ? 0 : -1;
+
+	for (i = 0; rc == 0 && i < l.n; i++)
+		for (k = 0; k < n && l.v[i].kind == DRIFT_LEFT; k++)
+			if (is_named(&l.v[i], fields[k])) {
+				char *key = xasprintf("%s/%s", strchr(l.v[i].object, '/') + 1, l.v[i].name);
+
+				json_object_del(left, key);
+				free(key);
+				str_addf(&names, "%s%s", names.len > 0 ? ", " : "", l.v[i].name);
+				break;
+			}
+	if (rc == 0 && names.len == 0) {
+		err_set(e, RC_NOTFOUND, "%s has no such field that was left as it is there", sv.name);
+		rc = err_hint(e, "mxseal drift %s lists them", sv.name);
+	}
+	if (rc == 0)
+		rc = fact_set(j, "drift-left", server, left, e);
+	if (rc == 0)
+		rc = note_activity(j, sv.name, "drift-unleave", 0, e, names.s);
+	if (rc == 0)
+		str_addf(said, "Not left on %s any more: %s. A push puts it back to what is wanted.", sv.name, names.s);
+	json_decref(left);
+	str_release(&names);
+	drift_list_release(&l);
+	server_release(&sv);
+	return rc;
+}

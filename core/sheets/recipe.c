@@ -50,6 +50,22 @@ free_name(const struct form *f, const char *value, struct str *note, struct err 
 	return err_set(e, RC_EXISTS, "there is a connector %s already", clean(value));
 }
 
+/* Not all of them: that is a setting of the virtual server. */
+static int
+chosen_domains(const struct form *f, const char *value, struct str *note, struct err *e)
+{
+	char **w = words_split(value, " ", NULL);
+	bool all = false;
+
+	for (size_t i = 0; w[i] != NULL; i++)
+		all = all || strcmp(w[i], "*") == 0 || text_starts(w[i], "*,");
+	words_free(w);
+	if (!all)
+		return sheet_check_domains(f, value, note, e);
+	err_set(e, RC_INVALID, "* is every domain, and this is for some of them");
+	return err_hint(e, "what holds for all mail is set on the virtual server: outbound.tls");
+}
+
 static void
 fill(const struct form *f, struct connector *c, const char *via, const char *tls)
 {
@@ -79,7 +95,7 @@ static const struct page to_pages[] = {
 
 static const struct field to_fields[] = {
 	{ .name = "domain", .page = "domains", .label = "E-mail domains", .kind = FIELD_LIST, .flags = FIELD_REQUIRED,
-	  .check = sheet_check_domains, .help = "The domains, blank between; *.bank.test is all below bank.test.",
+	  .check = chosen_domains, .help = "The domains, blank between; *.bank.test is all below bank.test.",
 	  .example = "bank.test *.bank.test" },
 	{ .name = "tls", .page = "security", .label = "Outbound security", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED, .choices = levels,
 	  .initial = "encrypt", .help = "What is asked of the other side; where it cannot do that, mail waits and then returns." },
@@ -215,7 +231,7 @@ static const struct page except_pages[] = {
 static const struct field except_fields[] = {
 	{ .name = "tls", .page = "level", .label = "Outbound security", .kind = FIELD_CHOICE, .flags = FIELD_REQUIRED, .choices = levels,
 	  .check = check_everywhere, .initial = "encrypt", .help = "What is asked of every destination but the few." },
-	{ .name = "domain", .page = "few", .label = "Without TLS", .kind = FIELD_LIST, .flags = FIELD_REQUIRED, .check = sheet_check_domains,
+	{ .name = "domain", .page = "few", .label = "Without TLS", .kind = FIELD_LIST, .flags = FIELD_REQUIRED, .check = chosen_domains,
 	  .help = "The domains that get their mail without TLS, blank between.", .example = "old.test *.old.test" },
 	{ .name = "name", .page = "few", .label = "Name", .kind = FIELD_TEXT, .flags = FIELD_REQUIRED, .check = free_sender, .initial = "clear",
 	  .help = "What the virtual server without TLS, and the connector bound to it, are called." },

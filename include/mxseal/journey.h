@@ -285,6 +285,8 @@ int64_t drift_look(struct journey *j, int64_t server, const struct plan_options 
  * what is wanted, as one edit; or it is left until it changes again. said gets a sentence. */
 int  drift_take(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
 int  drift_leave(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+/* Takes the leaving back: a push puts it back to what is wanted again. */
+int  drift_unleave(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
 
 /* --- core/journey/queue.c --- */
 struct queue_view {

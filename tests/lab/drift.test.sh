@@ -53,6 +53,10 @@ quiet push mx1 --yes --no-shadow
 prove "a push lets it be" is "$(postconf smtp_tls_security_level)" none
 prove "and has put our file back" is "$("$lab" exec mx1 sh -c 'grep -c shop.test /etc/mxseal/*/tls_policy | tail -n 1' | sed 's/.*://')" 0
 prove "that is as wanted" status_is 0 drift mx1
+show drift mx1 --unleave outbound.tls
+prove "taken back, it is a change again" is "$(kind outbound.tls)" changed
+show drift mx1 --leave outbound.tls
+prove "and can be left again" status_is 0 drift mx1
 edit 's/^smtp_tls_security_level = .*/smtp_tls_security_level = encrypt/'
 prove "until it changes again" is "$(kind outbound.tls)" changed
 show drift mx1 --take outbound.tls

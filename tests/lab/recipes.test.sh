@@ -13,6 +13,7 @@ before=$(configuration mx1)
 
 chapter "TLS to selected domains"
 prove "a level below TLS is none of its levels" status_is 2 recipe tls-to partner --domain good.test --tls may --via mx1
+prove "every domain is not what it is for" status_is 2 recipe tls-to partner --domain '*' --via mx1
 show recipe tls-to partner --domain good.test --domain notls.test --tls encrypt --via mx1 --reason "contract"
 push
 to good.test notls.test wrongname.test

@@ -75,16 +75,16 @@ cmd_authority_renew(struct cli *c, const struct args *a, struct err *e)
 {
 	struct authority k = { .id = 0 };
 	const char *word = args_get(a, "days");
-	char *end = NULL, date[16];
-	long days = word != NULL ? strtol(word, &end, 10) : 0;
+	char date[16];
+	int days = 0;
 	int rc = store_authority_by_name(journey_store(c->j), a->words[0], &k, e);
 
-	if (rc == 0 && word != NULL && (*end != '\0' || days < 30 || days > 36500))
-		rc = err_set(e, RC_USAGE, "--days takes 30 to 36500, not \"%s\"", clean(word));
+	if (rc == 0 && word != NULL)
+		rc = cli_number(word, "--days", 30, 36500, &days, e);
 	if (rc == 0)
 		rc = cli_passphrase(c, a->words[0], false, e);
 	if (rc == 0)
-		rc = authority_renew_own(c->j, k.id, (int)days, e);
+		rc = authority_renew_own(c->j, k.id, days, e);
 	authority_release(&k);
 	memset(&k, 0, sizeof(k));
 	if (rc == 0)

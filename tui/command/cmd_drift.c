@@ -98,9 +98,14 @@ drift_one(struct cli *c, struct fleet_host *h, const struct args *a, struct err 
 	return drift ? err_set(e, RC_FINDINGS, "%s differs from what is wanted", h->name) : 0;
 }
 
-/* --take or --leave: of the fields that the last reading saw. */
+typedef int way_fn(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+static const struct way { const char *option; way_fn *go; } ways[] = {
+	{ "take", drift_take }, { "leave", drift_leave }, { "unleave", drift_unleave },
+};
+
+/* One of them, of the fields that the last reading saw. */
 static int
-way_out(struct cli *c, const struct args *a, bool take, struct err *e)
+way_out(struct cli *c, const struct args *a, const struct way *w, struct err *e)
 {
 	struct str words = STR_INIT, said = STR_INIT;
 	struct server_list l = { NULL, 0 };
@@ -108,15 +113,15 @@ way_out(struct cli *c, const struct args *a, bool take, struct err *e)
 	size_t i, n = 0, without = 0;
 	int rc = cli_servers(c, a, &l, e);
 
-	args_join(a, take ? "take" : "leave", &words);
+	args_join(a, w->option, &words);
 	fields = words_split(words.s, " ,", NULL);
 	while (fields[n] != NULL)
 		n++;
 	if (rc == 0 && n == 0)
-		rc = err_set(e, RC_USAGE, "--%s takes the name of a field, or all", take ? "take" : "leave");
+		rc = err_set(e, RC_USAGE, "--%s takes the name of a field, or all", w->option);
 	for (i = 0; i < l.n && rc == 0; i++) {
 		str_reset(&said);
-		rc = (take ? drift_take : drift_leave)(c->j, l.v[i].id, (const char *const *)fields, n, &said, e);
+		rc = w->go(c->j, l.v[i].id, (const char *const *)fields, n, &said, e);
 		if (rc == -1 && e->code == RC_NOTFOUND && ++without < l.n)      /* one of several has it not */
 			rc = 0;
 		else if (rc == 0 && c->json)
@@ -134,9 +139,16 @@ way_out(struct cli *c, const struct args *a, bool take, struct err *e)
 int
 cmd_drift(struct cli *c, const struct args *a, struct err *e)
 {
-	if (args_has(a, "take") && args_has(a, "leave"))
-		return err_set(e, RC_USAGE, "--take or --leave, not both");
-	if (args_has(a, "take") || args_has(a, "leave"))
-		return way_out(c, a, args_has(a, "take"), e);
+	const struct way *w = NULL;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (!args_has(a, ways[i].option))
+			continue;
+		if (w != NULL)
+			return err_set(e, RC_USAGE, "--%s or --%s, not both", w->option, ways[i].option);
+		w = &ways[i];
+	}
+	if (w != NULL)
+		return way_out(c, a, w, e);
 	return cli_each(c, a, "drift", look_start, drift_one, e);
 }

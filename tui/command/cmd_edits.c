@@ -14,10 +14,14 @@ cmd_edits(struct cli *c, const struct args *a, struct err *e)
 	static const char *const head[] = { "ID", "", "WHEN", "WHO", "EDIT" };
 	struct table t = { .head = head, .columns = 5 };
 	struct wanted_edit_list l = { NULL, 0 };
-	size_t limit = args_has(a, "limit") ? (size_t)atoll(args_get(a, "limit")) : 50, i;
+	int limit = 50;
+	size_t i;
 	json_t *rows = json_array();
 	char stamp[32];
-	int rc = store_edits(journey_store(c->j), limit, &l, e);
+	int rc = args_has(a, "limit") ? cli_number(args_get(a, "limit"), "--limit", 1, 100000, &limit, e) : 0;
+
+	if (rc == 0)
+		rc = store_edits(journey_store(c->j), (size_t)limit, &l, e);
 
 	for (i = 0; i < l.n; i++) {
 		const struct wanted_edit *w = &l.v[i];

@@ -26,11 +26,12 @@ submission_id(struct cli *c, const struct args *a, int64_t *id, struct err *e)
 	struct submission s = { .id = 0 };
 	int64_t authority;
 	char *end;
-	int rc = authority_id(c, a->words[0], &authority, e);
 
+	if (authority_id(c, a->words[0], &authority, e) == -1)
+		return -1;                             /* its own hint says which there are */
 	*id = strtoll(a->words[1], &end, 10);
-	if (rc == 0 && (*end != '\0' || *id <= 0))
-		rc = err_set(e, RC_USAGE, "\"%s\" is not the number of a submission", clean(a->words[1]));
+	int rc = *end == '\0' && *id > 0 ? 0 :
+	    err_set(e, RC_USAGE, "\"%s\" is not the number of a submission", clean(a->words[1]));
 	if (rc == 0)
 		rc = store_submission_get(journey_store(c->j), *id, &s, e);
 	if (rc == 0 && s.authority != authority)
@@ -52,7 +53,11 @@ give(struct cli *c, const struct args *a, const struct str *pem, const char *sai
 	if (c->json)
 		out_json(json_pack("{s:o,s:o}", "text", json_text(said), "pem", json_text(pem->s)));
 	else {
-		fputs(said, out != NULL ? stdout : stderr);
+		struct str text = STR_INIT;
+
+		clean_text(&text, said, strlen(said), true);
+		fputs(text.s, out != NULL ? stdout : stderr);
+		str_release(&text);
 		if (out == NULL)
 			out_text(pem->s);
 	}
@@ -178,16 +183,18 @@ cmd_authority_revoke(struct cli *c, const struct args *a, struct err *e)
 int
 cmd_authority_crl(struct cli *c, const struct args *a, struct err *e)
 {
-	const char *days = args_get(a, "days");
 	struct str pem = STR_INIT, said = STR_INIT;
 	size_t revoked = 0;
+	int days = 30;
 	int64_t id;
 	int rc = authority_id(c, a->words[0], &id, e);
 
+	if (rc == 0 && args_has(a, "days"))
+		rc = cli_number(args_get(a, "days"), "--days", 1, 3650, &days, e);
 	if (rc == 0)
 		rc = cli_passphrase(c, a->words[0], false, e);
 	if (rc == 0)
-		rc = authority_make_crl(c->j, id, days != NULL ? atoi(days) : 30, &pem, &revoked, e);
+		rc = authority_make_crl(c->j, id, days, &pem, &revoked, e);
 	str_addf(&said, "%zu revoked certificate%s on the list.\n", revoked, revoked == 1 ? "" : "s");
 	if (rc == 0)
 		rc = give(c, a, &pem, said.s, e);

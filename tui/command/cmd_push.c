@@ -188,13 +188,11 @@ push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 	    .push = { .confirm_within = 120, .keep = !args_has(a, "no-keep"), .plan = { .no_shadow = args_has(a, "no-shadow") } } };
 	if (o->at_once == 0)
 		return -1;
-	if (args_has(a, "watch"))
-		o->push.watch = atoi(args_get(a, "watch"));
-	if (args_has(a, "confirm-within"))
-		o->push.confirm_within = atoi(args_get(a, "confirm-within"));
-	if (o->push.confirm_within < 3 || o->push.confirm_within > 86400)
-		return err_set(e, RC_USAGE, "--confirm-within takes 3 to 86400 seconds");
-	if (o->push.watch != 0 && (o->push.watch < 0 || o->push.watch > o->push.confirm_within - 15))
+	if (args_has(a, "watch") && cli_number(args_get(a, "watch"), "--watch", 0, 86400, &o->push.watch, e) == -1)
+		return -1;
+	if (args_has(a, "confirm-within") && cli_number(args_get(a, "confirm-within"), "--confirm-within", 3, 86400, &o->push.confirm_within, e) == -1)
+		return -1;
+	if (o->push.watch != 0 && (o->push.watch > o->push.confirm_within - 15))
 		return err_set(e, RC_USAGE, "--watch takes seconds, at least 15 less than --confirm-within (%d)", o->push.confirm_within);
 	return 0;
 }

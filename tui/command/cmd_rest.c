@@ -10,17 +10,6 @@
 #include "tui/command/records.h"
 #include "tui/version.h"
 
-static int
-whole_number(const char *word, int max, struct err *e)
-{
-	char *end;
-	long n = strtol(word, &end, 10);
-
-	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n < 0 || n > max)
-		return err_set(e, RC_USAGE, "--warn takes a number of days, 0 to %d, not \"%s\"", max, clean(word));
-	return (int)n;
-}
-
 /* For scripts: which thing a finding is about. */
 static json_t *
 finding_json(struct cli *c, const struct attention *f)
@@ -47,7 +36,7 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 	int rc, days = ATTENTION_DAYS;
 	size_t i;
 
-	if (args_has(a, "warn") && (days = whole_number(args_get(a, "warn"), 3650, e)) == -1) {
+	if (args_has(a, "warn") && cli_number(args_get(a, "warn"), "--warn", 0, 3650, &days, e) == -1) {
 		json_decref(rows);
 		json_decref(renewed);
 		return -1;

@@ -85,14 +85,14 @@ cmd_traffic(struct cli *c, const struct args *a, struct err *e)
 	struct server sv = { .id = 0 };
 	struct traffic_list in = { NULL, 0 }, out = { NULL, 0 };
 	struct traffic_taken t;
-	int64_t days = DAYS;
+	int days = DAYS;
 	struct read_arg r;
 	char date[16];
 	int rc = cli_server(c, a->words[0], &sv, e);
 
-	if (rc == 0 && args_has(a, "days") && (cli_id(args_get(a, "days"), &days, NULL) == -1 || days > DAYS_MAX))
-		rc = err_set(e, RC_USAGE, "--days takes a number from 1 to %d, not \"%s\"", DAYS_MAX, clean(args_get(a, "days")));
-	r = (struct read_arg){ sv.id, (int)days };
+	if (rc == 0 && args_has(a, "days"))
+		rc = cli_number(args_get(a, "days"), "--days", 1, DAYS_MAX, &days, e);
+	r = (struct read_arg){ sv.id, days };
 	if (rc == 0)
 		rc = cli_job(c, sv.id, read_start, &r, e);
 	if (rc == 0)

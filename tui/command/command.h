@@ -84,6 +84,8 @@ void cli_progress(const struct job_progress *p, void *cli);
 
 /* The number of a descriptor; option names it in the sentence. */
 int cli_descriptor(const char *word, const char *option, int *fd, struct err *e);
+/* A whole number from min to max; option names it in the sentence. */
+int cli_number(const char *word, const char *option, int min, int max, int *n, struct err *e);
 
 /* --- many servers at a time: many.c --- */
 #define CLI_READS_AT_ONCE 8

@@ -47,7 +47,8 @@ static const struct option many_options[] = { AT_ONCE, { NULL, NULL, NULL, false
 #define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
 static const struct option plan_options[] = { NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
 static const struct option drift_options[] = { { "take", "FIELD", "what was found becomes what is wanted", true },
-	{ "leave", "FIELD", "let it be as it is there until it changes again", true }, NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
+	{ "leave", "FIELD", "let it be as it is there until it changes again", true },
+	{ "unleave", "FIELD", "what was left is put back by a push again", true }, NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
 static const struct option push_options[] = {
 	{ "yes", NULL, "do not ask", false },
 	{ "confirm-within", "SECONDS", "the host undoes by itself after this time (120)", false },
@@ -236,7 +237,7 @@ const struct cli_command commands[] = {
 	{ "status", "[SERVER]...", "generation in force, push in progress", NULL, 0, 1000, STORE, many_options, NULL, cmd_status },
 	{ "drift", "[SERVER]...", "status 1 when found differs from wanted", "Reads the hosts and compares field by field; lines and files of\n"
 	  "mxseal that were edited by hand are told with their difference. Ways out of what was\nchanged there: --take makes it what is "
-	  "wanted, --leave lets it be until it changes again,\na push puts it back. FIELD is as listed (outbound.tls, "
+	  "wanted, --leave lets it be until it changes again\n(--unleave takes that back), a push puts it back. FIELD is as listed (outbound.tls, "
 	  "smtp/outbound.tls), or all.", 0, 1000, STORE, drift_options, NULL, cmd_drift },
 	{ "queue messages", "SERVER", "single messages", NULL, 1, 1, STORE, messages_options, NULL, cmd_queue_messages },
 	{ "queue hold", "SERVER [ID...]", "keep messages back", NULL, 1, 100000, CHANGE, group_options, NULL, cmd_queue_hold },
@@ -294,6 +295,18 @@ cli_descriptor(const char *word, const char *option, int *fd, struct err *e)
 	if (word[0] < '0' || word[0] > '9' || *end != '\0' || n > INT_MAX)
 		return err_set(e, RC_USAGE, "%s takes the number of a descriptor, not \"%s\"", option, clean(word));
 	*fd = (int)n;
+	return 0;
+}
+
+int
+cli_number(const char *word, const char *option, int min, int max, int *n, struct err *e)
+{
+	char *end;
+	long value = strtol(word, &end, 10);
+
+	if (word[0] < '0' || word[0] > '9' || *end != '\0' || value < min || value > max)
+		return err_set(e, RC_USAGE, "%s takes a number from %d to %d, not \"%s\"", option, min, max, clean(word));
+	*n = (int)value;
 	return 0;
 }
 

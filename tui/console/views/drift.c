@@ -118,8 +118,10 @@ drift_draw(struct view *v, struct area a)
 		draw_details(v, a.h >= 8 && a.w >= 30 && below.h >= 3 ? draw_box(below, "Details") : below);
 }
 
+typedef int way_fn(struct journey *j, int64_t server, const char *const *fields, size_t n, struct str *said, struct err *e);
+
 static void
-way_out(struct view *v, bool take)
+way_out(struct view *v, way_fn *go)
 {
 	struct drift_data *d = v->data;
 	const struct drift *r = selected(v);
@@ -130,7 +132,7 @@ way_out(struct view *v, bool take)
 	if (r == NULL)
 		return;
 	field = xasprintf("%s/%s", r->object, r->name);
-	if ((take ? drift_take : drift_leave)(v->app->j, d->server, (const char *const[]){ field }, 1, &said, &e) != 0)
+	if (go(v->app->j, d->server, (const char *const[]){ field }, 1, &said, &e) != 0)
 		app_fail(v->app, &e);
 	else
 		app_say(v->app, STYLE_OK, "%s", clean(said.s));
@@ -139,8 +141,30 @@ way_out(struct view *v, bool take)
 	load(v);
 }
 
-static void act_take(struct view *v) { way_out(v, true); }
-static void act_leave(struct view *v) { way_out(v, false); }
+static void act_take(struct view *v) { way_out(v, drift_take); }
+
+static void
+leave_sure(struct app *a, struct view *v, int64_t arg, const char *text)
+{
+	(void)a, (void)arg;
+	if (v != NULL && text != NULL)
+		way_out(v, drift_leave);
+}
+
+/* A push passes it over then, so it is asked; back again is nothing to ask for. */
+static void
+act_leave(struct view *v)
+{
+	const struct drift *r = selected(v);
+
+	if (r == NULL)
+		return;
+	if (r->kind == DRIFT_LEFT)
+		way_out(v, drift_unleave);
+	else
+		prompt_open(v->app, PROMPT_YESNO, v, 0, leave_sure, "Leave %s as it is on %s? A push passes it over until it changes again.",
+		    r->name, ((const struct drift_data *)v->data)->name);
+}
 
 static void
 act_put_back(struct view *v)
@@ -152,7 +176,7 @@ act_put_back(struct view *v)
 
 static void act_read(struct view *v) { app_server_read(v->app, v, ((struct drift_data *)v->data)->server); }
 static bool can_take(const struct view *v) { return selected(v) != NULL && selected(v)->kind != DRIFT_FILE; }
-static bool can_leave(const struct view *v) { return can_take(v) && selected(v)->kind == DRIFT_CHANGED; }
+static bool can_leave(const struct view *v) { return can_take(v) && (selected(v)->kind == DRIFT_CHANGED || selected(v)->kind == DRIFT_LEFT); }
 static bool any(const struct view *v) { return selected(v) != NULL; }
 
 static bool
@@ -186,7 +210,7 @@ drift_copy(const struct view *v, bool command, struct str *out)
 static const struct action drift_actions[] = {
 	{ 't', "take over", "take over", "What is found on the host becomes what is wanted; an edit, undone with u.", "mxseal drift SERVER --take FIELD",
 	  act_take, can_take, 0 },
-	{ 'l', "leave", "leave", "Lets it be as it is there, until it changes again; a push does not touch it.", "mxseal drift SERVER --leave FIELD",
+	{ 'L', "leave", "leave", "Lets it be as it is there, until it changes again; a push does not touch it. On what was left: takes that back.", "mxseal drift SERVER --leave FIELD",
 	  act_leave, can_leave, 0 },
 	{ 'P', "put back", "put back", "The plan that puts everything back to what is wanted.", "mxseal push SERVER", act_put_back, any, 0 },
 	{ 'r', "read", "read", "Reads the host again; changes nothing there.", "mxseal drift SERVER", act_read, NULL, 0 },
