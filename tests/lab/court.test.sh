@@ -1,7 +1,7 @@
 #!/bin/bash
 # The court: seven faults on three hosts, each host hit by each while the others look on: a proxy that strips STARTTLS, an empty
 # trust store, a lying resolver, a wrong clock, one bad mail server of three, an expired certificate of the other side, a dead
-# policy server. 21 verdicts, whose it is and where; and "healthy" before. It raises a lab of its own.
+# policy server. Whose it is and where; and "healthy" before. 9 verdicts, with MXSEAL_LONG=yes (./check --long) all 21. It raises a lab of its own.
 if [ -z "${MXSEAL_LAB:-}" ]; then
 	echo "skipped: no lab is up (MXSEAL_LAB); it needs root and network namespaces"
 	exit 77
@@ -119,7 +119,10 @@ wait "${asked[@]}"
 for host in "${hosts[@]}"; do prove "$host: healthy" is "$(verdict "$host")" "tls-ok none -"; done
 
 right=0
-for round in 0 1 2 3 4 5 6; do
+# three rounds have each fault on one host at least; all seven have each on each
+rounds=(0 1 2)
+[ -z "${MXSEAL_LONG:-}" ] || rounds=(0 1 2 3 4 5 6)
+for round in "${rounds[@]}"; do
 	chapter "$(for i in 0 1 2; do printf '%s: %s  ' "${hosts[i]}" "${kinds[(round + 2 * i) % 7]}"; done)"
 	asked=()
 	for i in 0 1 2; do
@@ -147,5 +150,5 @@ for round in 0 1 2 3 4 5 6; do
 	done
 	strip_ends
 done
-echo "$right of 21 verdicts are right"
-prove "all verdicts are right" is "$right" 21
+echo "$right of $((3 * ${#rounds[@]})) verdicts are right"
+prove "all verdicts are right" is "$right" $((3 * ${#rounds[@]}))
