@@ -45,7 +45,7 @@ END {
 }'
 
 check() {
-	awk -v changing='(push_apply|push_keep|push_undo|talk_open)\\(|a->commands\\.v\\[' "$gate" "$@"
+	awk -v changing='(push_apply|push_keep|push_undo|talk_open)\\(|rc = act_once\\(' "$gate" "$@"
 }
 
 check core/journey/*.c
