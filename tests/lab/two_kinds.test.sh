@@ -46,7 +46,7 @@ prove "the first stays" is "$(ec_only | sha)" "$(wanted "$ec")"
 
 # as if it had lasted since 1970: less than a third of its life is left
 sqlite3 "$MXSEAL_STORE" "UPDATE certificate SET not_before = 0 WHERE id = $again"
-prove "check --renew renews the second alone, at the own authority" is "$(json '[.renewed[] | select(.ok)] | length' check --renew --no-dns)" 1
+prove "check --renew renews the second alone, at the own authority" is "$(json 'select(.renewed) | [.renewed[] | select(.ok)] | length' check --renew --no-dns)" 1
 due=$again
 again=$(json '.virtual_servers[0].wanted_second // .wanted_second' vs show mx1)
 prove "another one now" [ "$again" != "$due" ]
