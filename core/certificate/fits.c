@@ -327,3 +327,72 @@ cert_fits(const struct certificate *c, const char *spki_sha256, const char *name
 	ERR_clear_error();
 	return rc;
 }
+
+static int
+refuse_issuer(const struct question *q, struct err *e)
+{
+	X509 *last = sk_X509_value(q->chain, sk_X509_num(q->chain) - 1);
+	char *issuer = x509_name_text(X509_get_issuer_name(last));
+
+	switch (q->verified.code) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		err_set(e, RC_CERT, "the certificate %s is signed by itself: no authority vouches for it", q->subject);
+		break;
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		err_set(e, RC_CERT, "the chain of %s leads nowhere: its issuer \"%s\" did not come with it and is not known here", q->subject,
+		    clean(issuer));
+		err_hint(e, "put the certificate of that issuer into the file of the answer, or name its root with --ca");
+		break;
+	default:
+		err_set(e, RC_CERT, "the chain of %s is not one that peers accept: %s%s%s%s", q->subject, verify_words(q->verified.code),
+		    q->verified.who[0] ? " (" : "", q->verified.who, q->verified.who[0] ? ")" : "");
+	}
+	free(issuer);
+	return -1;
+}
+
+/* Roots are trusted for what they are: nobody looks at their signature. */
+static int
+refuse_weak_issuer(const struct question *q, struct err *e)
+{
+	const char *weak;
+	char *subject;
+	int i;
+
+	for (i = 1; i < sk_X509_num(q->chain); i++) {
+		X509 *x = sk_X509_value(q->chain, i);
+
+		if ((weak = weak_digest(x)) == NULL || X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0)
+			continue;
+		subject = short_subject(x);
+		err_set(e, RC_CERT, "the issuer's certificate %s is signed with %s, which many peers refuse", subject, weak);
+		free(subject);
+		return err_hint(e, "ask the authority for the answer with a newer chain");
+	}
+	return 0;
+}
+
+int
+cert_issuer_known(const struct certificate *c, const char *roots, int64_t now, struct err *e)
+{
+	struct question q = { .now = now };
+	char *subject = NULL;
+	int rc = 0;
+
+	q.chain = x509_read_bag(c->pem != NULL ? c->pem : "", c->pem != NULL ? strlen(c->pem) : 0, e);
+	if (q.chain == NULL)
+		return -1;
+	q.leaf = sk_X509_value(q.chain, 0);
+	q.subject = subject = short_subject(q.leaf);
+	verify_chain(q.leaf, q.chain, roots, now, &q.verified);
+	if (q.verified.code != X509_V_OK)
+		rc = refuse_issuer(&q, e);
+	else
+		rc = refuse_weak_issuer(&q, e);
+	free(subject);
+	x509_stack_free(q.chain);
+	ERR_clear_error();
+	return rc;
+}

@@ -249,16 +249,18 @@ out:
 	return rc;
 }
 
-int
-certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, unsigned how,
+/* ca: more roots, or NULL. */
+static int
+process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, const char *ca, unsigned how,
     struct str *summary, int64_t *certificate, struct err *e)
 {
 	struct request r = { .id = 0 };
 	struct certificate c = { .id = 0 };
 	struct str names = STR_INIT, warnings = STR_INIT;
-	char *roots = own_roots(j);
+	char *own = own_roots(j), *roots = xasprintf("%s%s", own ? own : "", ca ? ca : "");
 	int rc = -1;
 
+	free(own);
 	if (find_request(j, vserver, request, mem, len, &r, e) == -1 || cert_read(mem, len, r.spki_sha256, &c, e) == -1 ||
 	    subject_names(&r.subject, &names, e) == -1)
 		goto out;
@@ -266,6 +268,8 @@ certificate_process(struct journey *j, int64_t vserver, int64_t request, const v
 		hint_whose(j, r.id, c.spki_sha256, e);
 		goto out;
 	}
+	if ((how & ANSWER_ANY_ISSUER) == 0 && cert_issuer_known(&c, roots, when_now(), e) == -1)
+		goto out;
 	r.second = r.second || (how & ANSWER_SECOND) != 0;
 	if (certificate_kind_fits(j, r.vserver, c.key_type, r.second, e) == -1)
 		goto out;
@@ -302,18 +306,28 @@ out:
 }
 
 int
-certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, unsigned how,
+certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, unsigned how,
     struct str *summary, int64_t *certificate, struct err *e)
 {
-	struct str text = STR_INIT;
+	return process(j, vserver, request, mem, len, NULL, how, summary, certificate, e);
+}
+
+int
+certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, const char *ca, unsigned how,
+    struct str *summary, int64_t *certificate, struct err *e)
+{
+	struct str text = STR_INIT, roots = STR_INIT;
 	int rc = str_read_file(&text, path, CERT_MAX, e);
 
+	if (rc == 0 && ca != NULL)
+		rc = str_read_file(&roots, ca, CERT_MAX, e);
 	if (rc == 0) {
-		rc = certificate_process(j, vserver, request, text.s, text.len, how, summary, certificate, e);
+		rc = process(j, vserver, request, text.s, text.len, roots.s, how, summary, certificate, e);
 		if (rc == -1 && (e->code == RC_CERT || e->code == RC_PARSE || e->code == RC_LIMIT))
 			err_wrap(e, "%s", clean(path));
 	}
 	str_release(&text);
+	str_release(&roots);
 	return rc;
 }
 

@@ -159,7 +159,8 @@ make_send(struct journey *j, struct make *m, const struct authority *a, struct s
 		else
 			rc = authority_sign(j, a->id, m->r.pem, &pem, e);
 		if (rc == 0)
-			rc = certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, ANSWER_COMMIT, text, m->result_id, e);
+			/* of an authority that was chosen by name nobody asks who vouches for it */
+			rc = certificate_process(j, m->r.vserver, m->r.id, pem.s, pem.len, ANSWER_COMMIT | ANSWER_ANY_ISSUER, text, m->result_id, e);
 	}
 	str_release(&pem);
 	return rc == 0 ? 0 : err_hint(e, "the request is kept as #%lld", (long long)m->r.id);

@@ -243,14 +243,39 @@ check_out(const struct form *f, const char *value, struct str *note, struct err 
 
 /* Looks at the file of an answer and changes nothing. What is not a file is not opened: a pipe would be waited for. */
 static int
-try_answer(const struct form *f, const char *path, struct str *summary, struct err *e)
+look_at_answer(const struct form *f, const char *path, unsigned how, struct str *summary, struct err *e)
 {
 	struct stat st;
 	int64_t id;
 
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return err_set(e, RC_INVALID, "%s is not a file", clean(path));
-	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, 0, summary, &id, e);
+	return certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), path, NULL, how, summary, &id, e);
+}
+
+static unsigned
+answer_how(const struct form *f)
+{
+	return form_yes(f, "accept-issuer") ? ANSWER_ANY_ISSUER : 0;
+}
+
+static int
+try_answer(const struct form *f, const char *path, struct str *summary, struct err *e)
+{
+	return look_at_answer(f, path, answer_how(f), summary, e);
+}
+
+/* Is the chain all that stands against this answer? */
+static bool
+answer_is_unknown(const struct form *f)
+{
+	struct str summary = STR_INIT;
+	const char *path = form_get(f, "answer");
+	bool yes = is_process(f) && *path != '\0' && look_at_answer(f, path, 0, &summary, NULL) == -1 &&
+	    look_at_answer(f, path, ANSWER_ANY_ISSUER, &summary, NULL) == 0;
+
+	str_release(&summary);
+	return yes;
 }
 
 static int
@@ -391,6 +416,9 @@ static const struct field fields[] = {
 	{ .name = "answer", .page = "answer", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
 	  .check = check_answer, .help = "It is compared with the request before anything happens: same key, not an "
 	  "authority's own certificate, in time, all names covered." },
+	{ .name = "accept-issuer", .page = "answer", .label = "Take it all the same", .kind = FIELD_CHECK, .flags = FIELD_NO_OPTION,
+	  .initial = "no", .shown = answer_is_unknown, .help = "Its chain leads to no authority that is known here, or is signed weakly: "
+	  "peers that verify may refuse it." },
 	{ .name = "certificate", .page = "existing", .label = "Certificate", .kind = FIELD_CHOICE,
 	  .flags = FIELD_REQUIRED | FIELD_NO_OPTION, .options = certificate_options, .help = "It takes effect with a push." },
 	{ .name = "backup", .page = "backup", .label = "File", .kind = FIELD_PATH, .flags = FIELD_REQUIRED | FIELD_NO_OPTION,
@@ -497,6 +525,8 @@ load(struct form *f, struct err *e)
 	free(file);
 	if (branch_has_pending(f))
 		(void)form_set(f, "action", certificate_unfinished(f->journey, f->object) != 0 ? "resume" : "process", NULL);
+	else if (branch_has_installed(f))        /* what is due: the same once more; "new" is to replace it */
+		(void)form_set(f, "action", w->vs.certificate != 0 ? "renew" : "new", NULL);
 	request_options(f, &l);
 	if (l.n > 0)
 		(void)form_set(f, "request", l.v[0].name, NULL);
@@ -600,6 +630,7 @@ command(const struct form *f, struct str *out)
 	} else if (is_process(f)) {
 		str_addf(out, "mxseal cert process %s ", f->object_name);
 		str_add_word(out, form_get(f, "answer"));
+		str_add(out, form_yes(f, "accept-issuer") ? " --accept-unknown-issuer" : "");
 	} else if (is_assign(f))
 		str_addf(out, "mxseal cert assign %s %s%s", f->object_name, form_get(f, "certificate"), branch_is_second(f) ? " --second" : "");
 	else if (wizard_is(f, "resume"))
@@ -644,8 +675,8 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 	if (wizard_is(f, "resume"))
 		return certificate_resume(f->journey, certificate_unfinished(f->journey, f->object), &f->result, &f->result_id, done, arg, e);
 	if (is_process(f))
-		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"),
-		    ANSWER_COMMIT, &f->result, &f->result_id, e);
+		rc = certificate_process_file(f->journey, f->object, strtoll(form_get(f, "request"), NULL, 10), form_get(f, "answer"), NULL,
+		    ANSWER_COMMIT | answer_how(f), &f->result, &f->result_id, e);
 	else if (is_assign(f)) {
 		rc = certificate_assign(f->journey, f->object, strtoll(form_get(f, "certificate"), NULL, 10), branch_is_second(f), e);
 		str_add(&f->result, rc == 0 ? "The certificate is assigned. A push carries it to the host.\n" : "");

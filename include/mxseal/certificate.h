@@ -70,6 +70,9 @@ int cert_chain_lines(const char *pem, struct cert_line_list *out, struct err *e)
  * weak, has expired or ends earlier, no alternative names. */
 int cert_fits(const struct certificate *c, const char *spki_sha256, const char *names, const char *roots, int64_t now,
         struct str *warnings, struct err *e);
+/* Does its chain lead to an authority that is known here, by the system's roots or by roots (PEM, may be NULL), and is every issuer
+ * in it signed as peers accept? RC_CERT with the issuer that is missing, and what can be done. cert_fits only warns of these. */
+int cert_issuer_known(const struct certificate *c, const char *roots, int64_t now, struct err *e);
 /* Chain and name verdict in words, as a peer would see it that verifies. trusted: by system roots or roots, dates aside;
  * in_time: the whole chain; name_ok: also when name is NULL. code: of X509_V_..., 0 when all three are true, else of the
  * gravest. text is clean. Takes a few milliseconds; safe in any thread. */

@@ -82,13 +82,14 @@ int64_t certificate_request(struct journey *j, struct form *f, journey_done_fn *
 enum {
 	ANSWER_COMMIT = 1,
 	ANSWER_SECOND = 2,               /* as the second certificate, whatever its request says */
+	ANSWER_ANY_ISSUER = 4,           /* although its chain leads to nobody that is known here, or is weak */
 };
 /* The authority's answer, bytes of a file. request 0: the pending one of this virtual server with that key. summary:
  * what is being installed, and warnings, for people. how: ANSWER_ bits. */
 int  certificate_process(struct journey *j, int64_t vserver, int64_t request, const void *mem, size_t len, unsigned how,
         struct str *summary, int64_t *certificate, struct err *e);
-/* The same with the file it lies in. */
-int  certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, unsigned how,
+/* The same with the file it lies in. ca: a file with roots that are trusted for this answer, or NULL. */
+int  certificate_process_file(struct journey *j, int64_t vserver, int64_t request, const char *path, const char *ca, unsigned how,
         struct str *summary, int64_t *certificate, struct err *e);
 /* second: beside the one in use, with the other kind of key. RC_CERT: of two with the same kind one only is ever served. */
 int  certificate_assign(struct journey *j, int64_t vserver, int64_t certificate, bool second, struct err *e);

@@ -32,7 +32,7 @@ refused_answer() { # SENTENCE STATUS PATTERN FILE: one sentence that names the f
 taken() { # SENTENCE FILE CHAIN: into a copy of the store
 	rm -rf "$here/copy"
 	cp -r "$here/kept" "$here/copy"
-	got=$(MXSEAL_STORE=$here/copy/store.db json .id cert process mx1 "$ca/$2") || fail "$1 is not taken"
+	got=$(MXSEAL_STORE=$here/copy/store.db json .id cert process mx1 "$ca/$2" "${@:4}" --ca "$ca/roots") || fail "$1 is not taken"
 	prove "$1 is taken, the chain in order" is "$(MXSEAL_STORE=$here/copy/store.db json '[.chain[].subject] | join(" < ")' cert show "$got")" "$3"
 }
 
@@ -131,6 +131,7 @@ refused_answer "PKCS#12" 7 'PKCS#12' sack.p12
 refused_answer "no file" 2 'cannot open' missing
 prove "after all that the store is what it was" is "$(json '.certificates | length' cert list)" 0
 cat "$ca/good.pem" "$ca/inter.pem" "$ca/root.pem" > "$ca/chain"
+cat "$ca/inter.pem" "$ca/root.pem" > "$ca/roots"
 cat "$ca/root.pem" "$ca/inter.pem" "$ca/good.pem" > "$ca/wrong-order"
 { printf 'Dear customer,\n-----------\n'; cat "$ca/good.pem"; echo 'and our own -----'; cat "$ca/inter.pem"; } > "$ca/letter"
 sed 's/$/\r/' "$ca/chain" > "$ca/crlf"
@@ -152,7 +153,8 @@ taken CRLF crlf "$whole"
 taken "a byte order mark" bom "$whole"
 taken UTF-16 utf16 "$whole"
 taken "a wildcard" wildcard.pem "$leaf"
-taken "a chain that leads nowhere" lost.pem "$leaf"
+refused_answer "a chain that leads nowhere" 4 "leads nowhere: its issuer" lost.pem
+taken "a chain that leads nowhere, when that is said" lost.pem "$leaf" --accept-unknown-issuer
 
 chapter "which request"
 quiet cert request mx1 --cn two.lab.test --out "$work/two"
@@ -165,9 +167,9 @@ prove "  and how to take it out" hints 'restore-request 1'
 prove "nor does another one: status 4" status_is 4 cert process mx1 "$ca/good.pem"
 prove "  and where the right one is" hints 'in the trash: mxseal cert restore-request 1'
 quiet cert restore-request 1
-quiet cert process mx1 "$ca/chain"
+quiet cert process mx1 "$ca/chain" --ca "$ca/roots"
 prove "found by its key" is "$(json '.requests | map(.id) | join(" ")' cert requests)" 2
-prove "the same answer once more makes no second certificate" is "$(json .id cert process mx1 "$ca/chain")" 1
+prove "the same answer once more makes no second certificate" is "$(json .id cert process mx1 "$ca/chain" --ca "$ca/roots")" 1
 
 chapter "the own authority"
 echo "not it" > "$work/wrong"

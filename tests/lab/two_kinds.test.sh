@@ -24,7 +24,6 @@ quiet cert request mx1 --cn mx1.lab.test --authority ca
 quiet vs set mx1 inbound.tls=offer
 prove "the same kind of key is refused before a key is made" bash -c "! '$lab' ctl '$program' --no-input cert request mx1 --cn mx1.lab.test --second --key ec-p384 --out '$work/none.pem' 2> '$work/said' && grep -q 'has an EC key as well' '$work/said' && grep -q -- '--key rsa-2048' '$work/said'"
 quiet push mx1 --yes
-first=$(configuration mx1)
 quiet cert request mx1 --cn mx1.lab.test --second --authority ca
 prove "the plan proves each for who takes only that" bash -c "MXSEAL_STORE='$MXSEAL_STORE' '$lab' ctl '$program' --no-input plan mx1 > '$work/plan'; grep -q 'to who takes only RSA keys' '$work/plan' && grep -q 'to who takes only EC keys' '$work/plan'"
 quiet push mx1 --yes
@@ -45,7 +44,17 @@ prove "another one now" [ "$again" != "$rsa" ]
 prove "served" is "$(rsa_only | sha)" "$(wanted "$again")"
 prove "the first stays" is "$(ec_only | sha)" "$(wanted "$ec")"
 
+# as if it had lasted since 1970: less than a third of its life is left
+sqlite3 "$MXSEAL_STORE" "UPDATE certificate SET not_before = 0 WHERE id = $again"
+prove "check --renew renews the second alone, at the own authority" is "$(json 'select(.renewed) | [.renewed[] | select(.ok)] | length' check --renew --no-dns)" 1
+due=$again
+again=$(json '.virtual_servers[0].wanted_second // .wanted_second' vs show mx1)
+prove "another one now" [ "$again" != "$due" ]
+prove "served" is "$(rsa_only | sha)" "$(wanted "$again")"
+prove "the first stays" is "$(ec_only | sha)" "$(wanted "$ec")"
+
 chapter "changed by hand, put back"
+# shellcheck disable=SC2016 # expanded in the host
 "$lab" exec mx1 sh -c 'postconf -e "smtpd_tls_chain_files=$(postconf -h smtpd_tls_chain_files | cut -d, -f1)" && postfix reload' > /dev/null 2>&1
 quiet server read mx1
 prove "drift names the second" bash -c "'$lab' ctl '$program' --no-input drift mx1 | grep -q 'second certificate'"

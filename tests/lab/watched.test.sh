@@ -61,7 +61,7 @@ for form in der p7-der quoted; do
 	p7-der) openssl crl2pkcs7 -nocrl -certfile "$work/leaf.pem" -outform DER -out "$work/answer" ;;
 	quoted) cat "$work/out.pem" "$work/leaf.pem" | sed 's/^/> /' > "$work/answer" ;;
 	esac
-	quiet cert process mx1 "$work/answer" --request 2
+	quiet cert process mx1 "$work/answer" --request 2 --ca "$work/out.pem"
 	quiet push mx1 --yes --no-shadow
 	prove "$form" is "$(sha256_at 25)" "$(der_sha256 "$work/leaf.pem")"
 done

@@ -441,6 +441,7 @@ static void
 branches_of_the_wizard(void **state)
 {
 	static const char *const renew[] = { "action", "renew", "when", "now", NULL };
+	static const char *const second[] = { "action", "new", "second", "yes", "when", "later", NULL };
 	static const char *const same[] = { "action", "renew", "renew-key", "same", "when", "later", NULL };
 	static const char *const locked[] = { "action", "import", "backup", "old.pfx", NULL };
 	static const char *const weak[] = { "action", "import", "backup", "old.pfx", "file-passphrase", "geheim", NULL };
@@ -478,6 +479,7 @@ branches_of_the_wizard(void **state)
 	xset(&r.state, "dropped");
 	must(store_request_save(journey_store(w->app->j), &r, &e), &e);
 	walk_with(w->app, s, w->smtp, "mx1/smtp", "-renew", renew);
+	walk_with(w->app, s, w->smtp, "mx1/smtp", "-second", second);
 	walk_with(w->app, s, w->smtp, "mx1/smtp", "-renew-same", same);
 	walk_with(w->app, s, w->smtp, "mx1/smtp", "-export", export);
 	walk_with(w->app, s, w->smtp, "mx1/smtp", "-restore", restore);

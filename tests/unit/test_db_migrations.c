@@ -22,6 +22,7 @@ static const char *const released[] = {
 	"ccf24383b139a86ac85c03927fc280777cace331ee905a244dae460662f04fa5",
 	"e20075e33fc03e28331e8a3c5090af9af361952f653dfb9d0b67667acb800e19",
 	"2a9d5d096acb42549afa0435e00ce36079093e05f5ae066336029639274fc13c",
+	"5ea4507503b764d36b79d041d1f43f88acaba8cafb12dd2c0f27a2cd32bca06a",
 };
 #define RELEASED ((int)(sizeof(released) / sizeof(released[0])))
 

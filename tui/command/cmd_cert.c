@@ -188,7 +188,8 @@ cmd_cert_process(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && args_has(a, "request"))
 		rc = cli_id(args_get(a, "request"), &request, e);
 	if (rc == 0)
-		rc = certificate_process_file(c->j, vs.id, request, a->words[1], ANSWER_COMMIT | (args_has(a, "second") ? ANSWER_SECOND : 0), &summary, &id, e);
+		rc = certificate_process_file(c->j, vs.id, request, a->words[1], args_get(a, "ca"), ANSWER_COMMIT |
+		    (args_has(a, "second") ? ANSWER_SECOND : 0) | (args_has(a, "accept-unknown-issuer") ? ANSWER_ANY_ISSUER : 0), &summary, &id, e);
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)id, "text", json_text(summary.s)));
 	else if (rc == 0)

@@ -16,6 +16,8 @@ static const struct option trust_options[] = {
 static const struct option process_options[] = {
 	{ "second", NULL, "as the second certificate, whatever was said when it was requested", false },
 	{ "request", "ID", "the request it answers; found by its key otherwise", false },
+	{ "ca", "FILE", "roots that are trusted for this answer, beside the system's and your own authorities'", false },
+	{ "accept-unknown-issuer", NULL, "also when its chain leads to nobody that is known here, or is signed weakly", false },
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
 static const struct option use_options[] = {
 	{ "use", NULL, "plan and push at once", false }, { NULL, NULL, NULL, false } };
