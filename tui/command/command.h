@@ -43,7 +43,8 @@ const char *args_get(const struct args *a, const char *name);       /* last valu
 bool args_has(const struct args *a, const char *name);
 void args_join(const struct args *a, const char *name, struct str *out);   /* all values, blank between */
 
-enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */ };
+enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */,
+	SHOWS_ALONE = 4 /* ... but without words it only shows */ };
 
 struct cli_command {
 	const char *words;            /* "server add" */
