@@ -29,7 +29,7 @@ changes() { json '[.activity[] | select(.verb == "workaround")] | length' histor
 
 known_host mx1
 turned good.test notls
-quiet vs set mx1 outbound.tls=encrypt
+quiet vs set mx1 outbound.tls=encrypt --yes
 quiet push mx1 --yes --no-shadow
 
 chapter "Stuck mail leaves"
