@@ -204,6 +204,9 @@ const struct cli_command commands[] = {
 	  cmd_recipe_tls_to },
 	{ "recipe tls-except", "SERVER", "TLS everywhere but a few", "The server sends with TLS only; a virtual server that only sends, without "
 	  "TLS, and a\nconnector for the few bound to it. All of it is one edit.", 1, 1, STORE, NULL, "tls-except", cmd_recipe_tls_except },
+	{ "remedy complain", "SERVER DOMAIN", "a letter to its postmaster: what is seen, since when, and a command that shows it", NULL, 2, 2, STORE,
+	  out_options, NULL, cmd_remedy_complain },
+	{ "remedy", "SERVER DOMAIN", "what can be done about mail that waits for it", NULL, 2, 2, STORE, NULL, NULL, cmd_remedy },
 	{ "workaround end", "DOMAIN", "take one back: plan, push, and its first mail is watched", NULL, 1, 1, CHANGE, workaround_options, NULL,
 	  cmd_workaround_end },
 	{ "workaround", "[SERVER DOMAIN]", "mail for one domain without TLS, for as long as it is needed", "Without words it lists them. The "

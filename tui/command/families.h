@@ -36,7 +36,7 @@ cmd_fn cmd_plan, cmd_push, cmd_keep, cmd_undo, cmd_status, cmd_drift;
 cmd_fn cmd_queue, cmd_queue_messages, cmd_queue_hold, cmd_queue_release, cmd_queue_retry, cmd_queue_delete, cmd_classify,
     cmd_diagnose, cmd_probe, cmd_route;
 cmd_fn cmd_connector_take, cmd_recipe_tls_to, cmd_recipe_tls_except;
-cmd_fn cmd_workaround, cmd_workaround_end, cmd_watch;
+cmd_fn cmd_remedy, cmd_remedy_complain, cmd_workaround, cmd_workaround_end, cmd_watch;
 cmd_fn cmd_edits, cmd_edits_undo, cmd_edits_redo;
 cmd_fn cmd_check, cmd_read_only, cmd_history, cmd_doctor, cmd_completion, cmd_help;
 
