@@ -211,6 +211,46 @@ about_authorities(struct journey *j, int64_t soon, struct attention_list *out)
 	authority_list_release(&l);
 }
 
+/* Work-arounds: what was seen last decides; nothing is looked at here. */
+static void
+about_workarounds(struct journey *j, struct attention_list *out)
+{
+	struct workaround_list l = { NULL, 0 };
+	struct retire_view v;
+	struct str why = STR_INIT;
+	int64_t now = when_now();
+	char date[16];
+	size_t i;
+
+	if (store_workarounds(j->store, &l, NULL) == -1)
+		return;
+	for (i = 0; i < l.n; i++) {
+		const struct workaround *w = &l.v[i];
+		enum retire_advice advice;
+
+		if (text_eq(w->state, "ended") || workaround_facts(j, w, &v, NULL) == -1)
+			continue;
+		str_reset(&why);
+		retire_why(&v.r, now, &why);
+		advice = retire_next(&v.r, now);
+		when_date(date, w->review_at);
+		if (advice == RETIRE_COME_BACK)
+			attention_add(out, '!', 0, "workaround", xasprintf("%s: its work-around %s (mxseal check --retire opens it again)", w->domain, why.s));
+		else if (advice == RETIRE_TIGHTEN)
+			attention_add(out, '?', 0, "workaround", xasprintf("%s does TLS again, %s: end its work-around (mxseal workaround end %s)", w->domain,
+			    why.s, w->domain));
+		else if (retire_overdue(&v.r, now))
+			attention_add(out, '!', 0, "workaround", xasprintf("%s: the work-around was to be reviewed on %s; %s, and its mail goes on without "
+			    "TLS", w->domain, date, why.s));
+		else if (retire_unused(&v.r, now))
+			attention_add(out, '?', 0, "workaround", xasprintf("%s: no mail took its work-around for %d days (mxseal workaround end %s)", w->domain,
+			    RETIRE_UNUSED / 86400, w->domain));
+		retire_view_release(&v);
+	}
+	str_release(&why);
+	workaround_list_release(&l);
+}
+
 static void
 about_rest(struct journey *j, struct attention_list *out)
 {
@@ -269,6 +309,7 @@ attention_within(struct journey *j, int days, struct attention_list *out, struct
 	issued_list_release(&issued);
 	about_requests(j, out);
 	about_authorities(j, soon, out);
+	about_workarounds(j, out);
 	about_rest(j, out);
 	if (out->n > 1)
 		qsort(out->v, out->n, sizeof(*out->v), worse);

@@ -111,7 +111,7 @@ push_ended(struct cli *c, struct fleet_host *h, void *arg)
 static int
 confirm(struct cli *c, const struct args *a, struct fleet *f, struct err *e)
 {
-	bool yes = args_has(a, "yes") || args_has(a, "use") || args_has(a, "renew");
+	bool yes = args_has(a, "yes") || args_has(a, "use") || args_has(a, "renew") || args_has(a, "retire");
 	const char *first = NULL;
 	size_t i, n = 0;
 

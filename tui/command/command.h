@@ -45,7 +45,8 @@ void args_join(const struct args *a, const char *name, struct str *out);   /* al
 
 const char **args_values(const struct args *a, const char *name, size_t *n);  /* free() it; the values are the arguments' own */
 
-enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */ };
+enum { NEEDS_STORE = 1, CHANGES_HOST = 2 /* refused while read-only; no other command may change a host */,
+	SHOWS_ALONE = 4 /* ... but without words it only shows */ };
 
 struct cli_command {
 	const char *words;            /* "server add" */

@@ -90,7 +90,9 @@ static const struct option check_options[] = {
 	{ "read", NULL, "read every server first", false },
 	{ "warn", "DAYS", "name what ends within so many days (30)", false },
 	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false },
-	{ "renew", NULL, "renew what is due at ACME and own authorities, and push it", false }, { NULL, NULL, NULL, false } };
+	{ "renew", NULL, "renew what is due at ACME and own authorities, and push it", false },
+	{ "no-looks", NULL, "do not look at the destinations of work-arounds", false },
+	{ "retire", NULL, "end work-arounds whose destination does TLS again, and open those again whose mail waits; push it", false }, { NULL, NULL, NULL, false } };
 static const struct option eab_options[] = {
 	{ "eab-key-fd", "N", "the key of the external account stands on this descriptor", false }, { NULL, NULL, NULL, false } };
 static const struct option cert_renew_options[] = {
@@ -118,6 +120,12 @@ static const struct option found_options[] = { { "found", NULL, "the administrat
 static const struct option take_options[] = { { "name", "NAME", "what to call the connector (the key)", false }, { NULL, NULL, NULL, false } };
 static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
+
+#define RETIRE { "retire", NULL, "end work-arounds whose destination does TLS again, and open those again whose mail waits; push it", false }
+static const struct option workaround_options[] = { { "yes", NULL, "do not ask", false },
+	{ "no-push", NULL, "keep it here; a push makes it so", false }, NO_SHADOW, { NULL, NULL, NULL, false } };
+static const struct option watch_options[] = { { "every", "SECONDS", "between two rounds (300)", false },
+	{ "once", NULL, "one round; status 1 when anything was found", false }, RETIRE, NO_SHADOW, { NULL, NULL, NULL, false } };
 
 #define STORE NEEDS_STORE
 #define CHANGE (NEEDS_STORE | CHANGES_HOST)
@@ -224,6 +232,14 @@ const struct cli_command commands[] = {
 	  cmd_recipe_tls_to },
 	{ "recipe tls-except", "SERVER", "TLS everywhere but a few", "The server sends with TLS only; a virtual server that only sends, without "
 	  "TLS, and a\nconnector for the few bound to it. All of it is one edit. It is asked first, with figures from the host's\nmail log (mxseal traffic SERVER).", 1, 1, STORE, yes_options, "tls-except", cmd_recipe_tls_except },
+	{ "remedy complain", "SERVER DOMAIN", "a letter to its postmaster: what is seen, since when, and a command that shows it", NULL, 2, 2, STORE,
+	  out_options, NULL, cmd_remedy_complain },
+	{ "remedy", "SERVER DOMAIN", "what can be done about mail that waits for it", NULL, 2, 2, STORE, NULL, NULL, cmd_remedy },
+	{ "workaround end", "DOMAIN", "take one back: plan, push, and its first mail is watched", NULL, 1, 1, CHANGE, workaround_options, NULL,
+	  cmd_workaround_end },
+	{ "workaround", "[SERVER DOMAIN]", "mail for one domain without TLS, for as long as it is needed", "Without words it lists them. The "
+	  "destination is looked at; a virtual server without TLS and a connector\nfor the domain are planned and pushed; what waits for it is tried "
+	  "again and followed out. check and watch\nlook after it.", 0, 2, CHANGE | SHOWS_ALONE, workaround_options, "workaround", cmd_workaround },
 	{ "edits undo", "[ID]", "undo an edit of what is wanted: the newest, or this one", "Puts exactly what it changed back, if that "
 	  "is still as the edit left it. No host\nis touched; what was pushed already goes back by the next push.", 0, 1, STORE, NULL, NULL, cmd_edits_undo },
 	{ "edits redo", "[ID]", "make an undone edit again: the one undone last, or this one", NULL, 0, 1, STORE, NULL, NULL,
@@ -258,6 +274,9 @@ const struct cli_command commands[] = {
 	  "mail can reach. ADDRESS - reads them from standard input, one a line, its sender may follow; --json: an object a line.", 1, 1000,
 	  STORE, route_options, NULL, cmd_route },
 	{ "check", "", "what needs attention; status 1 when something does", NULL, 0, 0, STORE, check_options, NULL, cmd_check },
+	{ "watch", "[SERVER]...", "round after round what needs attention, as it comes and goes", "Each round lists the queues and looks at the "
+	  "destinations of work-arounds from all hosts that send for them.\nWith --json an object a line, its event new, gone, or is (--once).", 0,
+	  1000, STORE, watch_options, NULL, cmd_watch },
 	{ "read-only", "[on|off]", "whether hosts may be changed from this store at all", "With on nobody who uses this store can "
 	  "change a host until it is off again; what is wanted can still be edited here.", 0, 1, STORE, NULL, NULL, cmd_read_only },
 	{ "history", "", "who did what, newest first", NULL, 0, 0, STORE, history_options, NULL, cmd_history },
@@ -351,7 +370,8 @@ general_options(struct cli *c, int argc, char **argv, bool *help, bool *version,
 static int
 intent(struct cli *c, const struct cli_command *cmd, const struct args *a, struct err *e)
 {
-	bool change = (cmd->flags & CHANGES_HOST) || args_has(a, "use") || args_has(a, "renew");
+	bool alone = (cmd->flags & SHOWS_ALONE) && a->n == 0;
+	bool change = ((cmd->flags & CHANGES_HOST) && !alone) || args_has(a, "use") || args_has(a, "renew") || args_has(a, "retire");
 
 	(void)journey_intend(c->j, change);
 	return change ? may_change(c->j, e) : 0;

@@ -16,6 +16,9 @@ int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err
 /* Everything that is due and can be renewed without a person: renewed, pushed, proved. */
 int renew_due(struct cli *c, const struct args *a, json_t *rows, struct err *e);
 
+/* Work-arounds are looked at from all their senders; with --retire what is advised is done: ended, opened again, pushed, proved. */
+int workarounds_tend(struct cli *c, const struct args *a, struct err *e);
+
 /* Every setting with what it takes and its default: for the help of vs set. */
 void settings_help(struct str *out);
 
@@ -33,6 +36,7 @@ cmd_fn cmd_plan, cmd_push, cmd_keep, cmd_undo, cmd_status, cmd_drift;
 cmd_fn cmd_queue, cmd_queue_messages, cmd_queue_hold, cmd_queue_release, cmd_queue_retry, cmd_queue_delete, cmd_classify,
     cmd_diagnose, cmd_probe, cmd_route;
 cmd_fn cmd_connector_take, cmd_recipe_tls_to, cmd_recipe_tls_except;
+cmd_fn cmd_remedy, cmd_remedy_complain, cmd_workaround, cmd_workaround_end, cmd_watch;
 cmd_fn cmd_edits, cmd_edits_undo, cmd_edits_redo;
 cmd_fn cmd_check, cmd_read_only, cmd_history, cmd_doctor, cmd_completion, cmd_help;
 

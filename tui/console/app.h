@@ -69,7 +69,8 @@ struct view *view_by_serial(struct app *a, int64_t serial);     /* NULL when clo
 struct view *view_by_ops(struct app *a, const struct view_ops *ops);
 
 extern const struct view_ops view_main, view_sheet, view_plan, view_push_watch, view_queue, view_probe, view_activity,
-    view_certificate, view_office, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey, view_drift;
+    view_certificate, view_office, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey, view_drift,
+    view_workarounds;
 
 /* --- background verbs (task.c) --- */
 struct task;

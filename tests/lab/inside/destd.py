@@ -82,12 +82,21 @@ class Gone(Exception):
     """The end of a session, with the reason."""
 
 
+def turned(dest):
+    """Its behaviour now: what the file /etc/destd/turned/DOMAIN says, else that of its row."""
+    try:
+        with open(f"{ETC}/turned/{dest['domain']}") as other:
+            return other.read().strip()
+    except FileNotFoundError:
+        return dest["behaviour"]
+
+
 class Session:
     """One SMTP session. `dest` is a row of dest.tsv with its behaviour."""
 
     def __init__(self, dest, sock, peer):
         self.dest, self.sock, self.peer = dest, sock, peer
-        self.does = BEHAVIOURS[dest["behaviour"]]
+        self.does = BEHAVIOURS[turned(dest)]
         self.buffer = b""
         self.tls = None
         self.sender, self.recipients, self.user = None, 0, None

@@ -190,6 +190,12 @@ act_drift(struct view *v)
 		view_push(v->app, &view_drift, &arg);
 }
 
+static void
+act_workarounds(struct view *v)
+{
+	view_push(v->app, &view_workarounds, NULL);
+}
+
 /* The two recipes. */
 static void
 act_tls_to(struct view *v)
@@ -392,7 +398,7 @@ act_office(struct view *v)
 }
 
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
-	{ "approve", act_office }, { "authority", act_office },
+	{ "workaround", act_workarounds }, { "approve", act_office }, { "authority", act_office },
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
 	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_drift }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
@@ -623,6 +629,8 @@ const struct action main_actions[] = {
 	  has_servers, 0 },
 	{ 'D', "drift", "drift", "What was changed on the host since the last push: take it over, leave it, put it back.", "mxseal drift SERVER",
 	  act_drift, on_read_server, ACTION_QUIET },
+	{ 0, "work-arounds", NULL, "Domains whose mail leaves without TLS for a while, and what the looks at them say.", "mxseal workaround",
+	  act_workarounds, NULL, 0 },
 	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
 	  act_tls_to, has_servers, 0 },
 	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",

@@ -359,33 +359,19 @@ act_mark(struct view *v)
 	xset(&d->selected, queue_selected(v)->key);
 }
 
-/* The connector dialog, filled in: a rule of its own for this destination. Only an edit; a push makes it so. */
+/* The work-around's dialog, filled in. Only an edit; a push makes it so. */
 static void
 act_workaround(struct view *v)
 {
 	struct queue_data *d = data_of(v);
 	struct queue_group *g = queue_selected(v);
-	struct vserver_list l = { NULL, 0 };
 	struct server s = { 0 };
-	char *via = NULL, review[16], *name;
-	int64_t server;
 
 	if (g == NULL || d->by != QUEUE_BY_DESTINATION)
 		return;
-	server = queue_server_of(v, g->key);
-	if (store_server_get(v->app->st, server, &s, NULL) == 0 && store_vservers(v->app->st, server, &l, NULL) == 0)
-		for (size_t i = 0; i < l.n; i++)
-			if (l.v[i].is_default)
-				via = xasprintf("%s/%s", s.name, l.v[i].name);
-	when_date(review, when_now() + 30 * 86400);
-	name = xstrdup(g->key);
-	const char *preset[] = { "name", name, "domain", name, "via", via != NULL ? via : "", "tls", "may", "reason",
-	    g->failure != NULL ? g->failure->title : "", "review", review, NULL };
-	app_sheet(v->app, "connector", 0, via, preset);
-	vserver_list_release(&l);
+	if (store_server_get(v->app->st, queue_server_of(v, g->key), &s, NULL) == 0)
+		app_sheet(v->app, "workaround", s.id, s.name, (const char *const[]){ "domain", g->key, NULL });
 	server_release(&s);
-	free(via);
-	free(name);
 }
 
 static void
@@ -416,7 +402,7 @@ static const struct action queue_actions[] = {
 	  ACTION_QUIET },
 	{ 'g', "group by", "group", "By destination, by reason, by sender, by server.", "mxseal queue --group reason", act_group, NULL, 0 },
 	{ ' ', "mark", "mark", "Takes the messages that the group has now; A acts on exactly these, whatever the list shows by then.", NULL, act_mark, on_group, 0 },
-	{ 'w', "work around", "workaround", "Opens a connector for this destination, filled in; nothing changes before a push.",
+	{ 'w', "work around", "workaround", "Opens a work-around for this destination, filled in; nothing changes before a push.",
 	  "mxseal workaround SERVER DOMAIN", act_workaround, on_destination, 0 },
 	{ 'm', "route", "route", "Which way its mail takes, and what decides about TLS.", "mxseal route VS ADDRESS", act_route,
 	  on_destination, ACTION_QUIET },

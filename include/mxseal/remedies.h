@@ -1,0 +1,24 @@
+/* THE TABLE of remedies: what can be done about a diagnosis, each with what it opens, filled in. */
+#ifndef MXSEAL_REMEDIES_H
+#define MXSEAL_REMEDIES_H
+
+#include "mxseal/journey.h"
+
+struct remedy_offer {
+	const char *name;                /* "wait" "lower" "workaround" "repair" "complain" "hold" */
+	const char *title;
+	struct str says;                 /* what it does or means here, for people */
+	const char *sheet;               /* opened with object and preset; NULL: nothing is opened */
+	int64_t object;
+	char *object_name;
+	char **preset;                   /* name, value, ..., NULL */
+	char *command;                   /* the same on the command line; NULL: there is nothing to run */
+};
+struct remedy_offers { struct remedy_offer *v; size_t n; };
+/* Those that fit, in the order of the table. */
+void remedies_for(struct journey *j, int64_t server, const struct destination_view *seen, struct remedy_offers *out);
+void remedy_offers_release(struct remedy_offers *o);
+/* A letter to the remote postmaster: what is seen, since when, and a command that shows it to him. */
+void complaint_text(struct journey *j, int64_t server, const struct destination_view *seen, struct str *out);
+
+#endif
