@@ -401,7 +401,7 @@ endpoint_meets(const struct probe_host *p, const char *level)
 
 /* Would mail at that level be delivered now? Every address counts: which one is taken is not ours to choose. */
 static bool
-probe_meets(const struct probe_report *r, const char *level)
+all_meet(const struct probe_report *r, const char *level)
 {
 	size_t i, good = 0;
 
@@ -424,14 +424,14 @@ look_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	job_say(ctx, "looking at %s from %s", clean(l->w.domain), hj->server.name);
 	rc = probe_from_host(h, &hj->server, l->w.target ? l->w.target : l->w.domain, l->w.port, true, &o, ctx, &report, e);
 	if (rc == 0) {
-		l->seen.good = probe_meets(&report, level);
+		l->seen.good = all_meet(&report, level);
 		l->seen.text = xstrdup(report.verdict ? report.verdict : "nothing was seen");
 	} else if (e->code == RC_NOTFOUND) {
 		l->seen.text = xstrdup(e->text);
 		rc = 0;
 	}
 	if (rc == 0)
-		rc = poll_queue(h, &hj->server, QUEUE_BY_DESTINATION, l->w.domain, WAITING_READ, &q, e);
+		rc = poll_queue(hj, h, QUEUE_BY_DESTINATION, l->w.domain, WAITING_READ, &q, e);
 	for (i = 0; rc == 0 && i < q.taken.n; i++) {
 		l->seen.waiting++;
 		l->seen.stuck += q.taken.v[i].failure != NULL && q.taken.v[i].failure->tls;

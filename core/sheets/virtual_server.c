@@ -331,7 +331,7 @@ worth_rehearsing(const struct form *f)
 	size_t i = 0;
 
 	(void)form_field(f, "outbound.tls", &i);
-	return of(f)->vs.is_default && strcmp(level, f->was[i]) != 0 && stricter(f, "outbound.tls", level) &&
+	return of(f)->vs.is_default && strcmp(level, f->was[i]) != 0 && vs_stricter(&of(f)->vs, "outbound.tls", level) &&
 	    rehearsal_sentence(f->journey, of(f)->vs.server, level, NULL) < when_now() - REHEARSAL_GOOD;
 }
 
