@@ -245,7 +245,7 @@ fill_or_stir(const char *what, const char *spool, size_t n)
 			rename(from, to);
 			rename(to, from);
 			snprintf(to, sizeof(to), "%s/defer/%c/%s", spool, id[0], id);
-			spill(to, seeds[i % n_seeds].reasons, seeds[i % n_seeds].reasons_len, &seeds[0], 0600);
+			spill(to, seeds[i * 50 % n_seeds].reasons, seeds[i * 50 % n_seeds].reasons_len, &seeds[0], 0600);
 			printf("Nov 27 00:00:00 mx1 postfix/qmgr[1]: %s: from=<s@sender.test>, size=300, nrcpt=1 (queue active)\n", id);
 		}
 	}
