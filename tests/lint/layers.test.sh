@@ -29,6 +29,8 @@ connector core/setting
 err core/base
 failure core/queue
 fleet core/journey
+remedies core/journey
+retire core/queue
 log core/base
 model core/base
 plan core/push

@@ -1,6 +1,7 @@
 /* remedies, and a complaint written to a file or the screen. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mxseal/clean.h"
 #include "mxseal/remedies.h"
@@ -37,6 +38,8 @@ offers_print(const struct remedy_offers *o)
 
 	for (i = 0; i < o->n; i++) {
 		printf("%zu %-10s %s\n", i + 1, o->v[i].name, o->v[i].title);
+		if (strcmp(o->v[i].name, "complain") != 0)
+			printf("  %s\n", clean(o->v[i].says.s));
 		if (o->v[i].command != NULL)
 			printf("  $ %s\n", clean(o->v[i].command));
 	}
