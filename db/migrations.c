@@ -261,7 +261,7 @@ const struct migration migration_table[] = {
 	"CREATE INDEX vserver_second ON vserver (second);\n"
 	"ALTER TABLE request ADD COLUMN second INTEGER NOT NULL DEFAULT 0 CHECK (second IN (0, 1));\n"
 },
-{ 6, "what waited, in cells of five minutes and of an hour",
+{ 6, "what waited, in cells of five minutes and of an hour; work-arounds and looks at their destinations; traffic that waits",
 	"CREATE TABLE queue_cell (\n"
 	"	grouping TEXT NOT NULL CHECK (grouping IN ('destination', 'reason', 'sender', 'server')),\n"
 	"	key TEXT NOT NULL,\n"
@@ -280,8 +280,7 @@ const struct migration migration_table[] = {
 	"INSERT INTO queue_cell (grouping, key, span, server, at, messages, high, oldest) "
 		"SELECT 'server', '', 3600, server, at - at % 3600, max(messages), max(messages), min(oldest) "
 		"FROM queue_point GROUP BY server, at - at % 3600;\n"
-},
-{ 8, "work-arounds and the looks at their destinations",
+
 	"CREATE TABLE workaround (\n"
 	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
 	"	rev INTEGER NOT NULL,\n"
@@ -300,8 +299,7 @@ const struct migration migration_table[] = {
 	"	PRIMARY KEY (workaround, server)\n"
 	") STRICT, WITHOUT ROWID;\n"
 	"CREATE INDEX workaround_look_server ON workaround_look (server);\n"
-},
-{ 9, "traffic that waits, and the newest TLS of a peer",
+
 	"ALTER TABLE traffic ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE traffic ADD COLUMN newest TEXT;\n"
 },
