@@ -18,7 +18,8 @@
 #include "tui/console/app.h"
 
 static const struct view_ops *const views[] = { &view_main, &view_sheet, &view_plan, &view_push_watch, &view_queue, &view_probe,
-    &view_activity, &view_certificate, &view_office, &view_route, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift };
+    &view_activity, &view_certificate, &view_office, &view_route, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift,
+    &view_workarounds };
 
 /* None is forgotten: as many as app.h declares. */
 static void
@@ -181,7 +182,7 @@ command_refused(const struct world *w, const char *before, const struct cli_comm
 
 	str_addf(&line, "%s '%s' --store '%s' --no-input %s %s", strchr(before, '=') != NULL ? before : "", program != NULL ? program :
 	    TEST_PROGRAM, w->store, strchr(before, '=') == NULL ? before : "", c->words);
-	for (size_t i = 0; i < c->least; i++)
+	for (size_t i = 0; i < ((c->flags & SHOWS_ALONE) != 0 ? c->most : c->least); i++)
 		str_add(&line, " 1");
 	str_addf(&line, " %s 2>&1", option);
 	rc = pki_run(w->dir, &out, "%s", line.s);
@@ -195,7 +196,7 @@ static void
 commands_of_the_table(void **state)
 {
 	static const char *const must[] = { "push", "keep", "undo", "cert request", "queue hold", "queue release", "queue retry",
-	    "queue delete" };
+	    "queue delete", "workaround", "workaround end" };
 	struct world *w = *state;
 	size_t marked = 0, found = 0;
 
