@@ -214,6 +214,8 @@ fill_or_stir(const char *what, const char *spool, size_t n)
 	static struct seed seeds[64];
 	size_t n_seeds = seeds_find(spool, seeds, 64), i;
 	char id[32], from[512], to[512];
+	struct stat st;
+	size_t len;
 
 	if (n_seeds == 0)
 		return 1;
@@ -245,7 +247,11 @@ fill_or_stir(const char *what, const char *spool, size_t n)
 			rename(from, to);
 			rename(to, from);
 			snprintf(to, sizeof(to), "%s/defer/%c/%s", spool, id[0], id);
-			spill(to, seeds[i * 50 % n_seeds].reasons, seeds[i * 50 % n_seeds].reasons_len, &seeds[0], 0600);
+			char *reasons = slurp(to, &len, &st);    /* written anew, about its own recipients */
+
+			if (reasons != NULL)
+				spill(to, reasons, len, &seeds[0], 0600);
+			free(reasons);
 			printf("Nov 27 00:00:00 mx1 postfix/qmgr[1]: %s: from=<s@sender.test>, size=300, nrcpt=1 (queue active)\n", id);
 		}
 	}

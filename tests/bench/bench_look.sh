@@ -51,4 +51,4 @@ look "nothing changed"
 look "1 % changed"
 echo "a look at what changed costs the host $((spent * 1000 / full_cpu)) per mille of the processor time of a full listing, and $((came * 1000 / full_bytes)) per mille of the bytes"
 echo equal >&"${LOOK[1]}"
-while read -r -u "${LOOK[0]}" line; do case $line in equal | differs | failed*) echo "against a full listing: $line"; break ;; esac; done
+while read -r -u "${LOOK[0]}" line; do echo "  $line"; case $line in equal | differs | failed*) echo "against a full listing: $line"; break ;; esac; done
