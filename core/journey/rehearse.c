@@ -424,7 +424,7 @@ rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, stru
 {
 	struct host_job *hj;
 	struct rehearsing *x;
-	size_t level, i;
+	size_t level = 0, i;
 
 	if (level_parse(ask->inbound, ask->level, &level, e) == -1 || (hj = host_job_new(j, server, done, arg, e)) == NULL)
 		return -1;

@@ -108,7 +108,7 @@ import_a_backup(struct vt *t)
 static void
 renew_with_its_key(struct vt *t)
 {
-	choose(t, "<Left>", "Renew the certificate");
+	choose(t, "", "Renew the certificate");
 	vt_expect(t, ": Renewal", 5000);
 	vt_type(t, "<Right>");
 	vt_expect(t, "(o) the key that is in use", 3000);
@@ -125,7 +125,7 @@ renew_with_its_key(struct vt *t)
 static void
 replace_it(struct vt *t)
 {
-	choose(t, "", "Replace it by a new certificate");
+	choose(t, "<Right>", "Replace it by a new certificate");
 	for (int page = 2; page < 8; page++) {
 		char step[32];
 		snprintf(step, sizeof(step), "Step %d of 8", page);
