@@ -142,6 +142,15 @@ printf '%s\n' "$marker" > "$work/eab"
 mx authority add acme bound --directory https://acme.lab.test:14000/dir --ca-file "$dir/ca.pem" --agree-tos --eab-kid no-such \
 	--eab-key-fd 8 8< "$work/eab" > "$work/out" 2> "$work/err"
 prove "an external account that it does not know is refused" said 'refuses'
+bound_key=zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W          # of tests/lab/inside/role-acme.sh
+printf '%s\n' "$bound_key" > "$work/eab"
+prove "one that it knows is bound to the account" good authority add acme bound --directory https://acme.lab.test:14000/dir \
+	--ca-file "$dir/ca.pem" --agree-tos --eab-kid kid-1 --eab-key-fd 8 8< "$work/eab"
+rm "$work/eab"
 sqlite3 "$MXSEAL_STORE" .dump > "$work/dump"
-no_secret() { ! grep -aqrE "BEGIN [A-Z ]*PRIVATE KEY|better passphrase|$marker" "$here" "$work/dump" "$work/out" "$work/err"; }
+raw=$(tr '_-' '/+' <<< "$bound_key" | base64 -d | head -c 12 | od -An -v -tx1 | tr -d '\n' | sed 's/ /\\x/g')
+no_secret() {
+	! grep -aqrE "BEGIN [A-Z ]*PRIVATE KEY|better passphrase|$marker|$bound_key" "$here" "$work/dump" "$work/out" "$work/err" &&
+		! LC_ALL=C grep -aqrP "$raw" "$here" "$work/dump" "$work/out" "$work/err"
+}
 prove "no passphrase, account key or external key in store, log and output" no_secret
