@@ -183,6 +183,35 @@ known_host(void)
 	mxseal("server read mx1");
 }
 
+/* The key that was imported, as a file has it and as its bytes: neither on the wire to the terminal nor left in memory, where a
+ * core dump would show it. What surely is there is found. */
+static void
+key_is_nowhere(struct vt *t)
+{
+	struct str pem = STR_INIT, der = STR_INIT;
+	struct err e;
+
+	shell("openssl pkey -in old.key -outform DER -out key.der && sed -n 9p old.key | tr -d '\\n' >key.line");
+	if (str_read_file(&pem, "key.line", 4096, &e) != 0 || str_read_file(&der, "key.der", 65536, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_true(pem.len == 64 && der.len > 1000);
+	assert_true(vt_was_sent(t, "Fleet", 5) && vt_in_memory(t, dir, strlen(dir)));
+	assert_false(vt_was_sent(t, pem.s, pem.len));
+	assert_false(vt_in_memory(t, pem.s, pem.len));
+	/* the private exponent and a prime, as PKCS#8 has them */
+	assert_false(vt_in_memory(t, der.s + 400, 48));
+	assert_false(vt_in_memory(t, der.s + 620, 48));
+	for (size_t i = 0; i < 24; i++) {                    /* and as numbers lie in memory */
+		char c = der.s[400 + i];
+
+		der.s[400 + i] = der.s[447 - i];
+		der.s[447 - i] = c;
+	}
+	assert_false(vt_in_memory(t, der.s + 400, 48));
+	str_release(&pem);
+	str_release(&der);
+}
+
 static void
 import_renew_replace(void **state)
 {
@@ -204,6 +233,7 @@ import_renew_replace(void **state)
 	push_and_keep(t);
 	look();
 	shell("openssl x509 -in old.pem -outform DER -out a && openssl x509 -in served.pem -outform DER -out b && cmp a b");
+	key_is_nowhere(t);
 	renew_with_its_key(t);
 	push_and_keep(t);
 	look();

@@ -29,6 +29,7 @@
 #define SLOW 4      /* sanitizers make everything slower: times are upper bounds, so be generous */
 
 struct vt {
+	struct str sent;               /* all that came from it */
 	int fd, slave;
 	pid_t pid;
 	VTerm *vt;
@@ -86,6 +87,7 @@ vt_start(const char *const argv[], const char *const env[], int rows, int cols)
 	t->rows = rows;
 	t->cols = cols;
 	t->cursor = true;
+	str_init(&t->sent, 0);
 	t->vt = vterm_new(rows, cols);
 	vterm_set_utf8(t->vt, 1);
 	t->screen = vterm_obtain_screen(t->vt);
@@ -160,10 +162,56 @@ take(struct vt *t, int ms)
 		return;
 	while ((n = read(t->fd, mem, sizeof(mem))) > 0) {
 		watch_modes(t, mem, (size_t)n);
+		str_addn(&t->sent, mem, (size_t)n);
 		vterm_input_write(t->vt, mem, (size_t)n);
 		vterm_screen_flush_damage(t->screen);
 		answer(t);
 	}
+}
+
+bool
+vt_was_sent(const struct vt *t, const void *mem, size_t len)
+{
+	return t->sent.len > 0 && memmem(t->sent.s, t->sent.len, mem, len) != NULL;
+}
+
+#define REGION_MAX ((size_t)512 << 20)       /* more is the address sanitizer's own */
+
+bool
+vt_in_memory(const struct vt *t, const void *mem, size_t len)
+{
+	char line[512], *path = xasprintf("/proc/%ld/maps", (long)t->pid);
+	FILE *maps = fopen(path, "r");
+	size_t read_all = 0;
+	bool found = false;
+	int fd;
+
+	free(path);
+	path = xasprintf("/proc/%ld/mem", (long)t->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	free(path);
+	while (maps != NULL && fd >= 0 && !found && fgets(line, sizeof(line), maps) != NULL) {
+		unsigned long from, to;
+		char mode[8], *copy;
+		ssize_t n;
+
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || strncmp(mode, "rw", 2) != 0 || to - from > REGION_MAX)
+			continue;
+		copy = xcalloc(to - from, 1);
+		n = pread(fd, copy, to - from, (off_t)from);
+		if (n > 0) {
+			read_all += (size_t)n;
+			found = memmem(copy, (size_t)n, mem, len) != NULL;
+		}
+		free(copy);
+	}
+	if (maps != NULL)
+		fclose(maps);
+	if (fd >= 0)
+		close(fd);
+	if (read_all < 100000)
+		fail_msg("the memory of process %ld cannot be read", (long)t->pid);
+	return found;
 }
 
 static void
@@ -409,5 +457,6 @@ vt_close(struct vt *t)
 		close(t->slave);
 	}
 	vterm_free(t->vt);
+	str_release(&t->sent);
 	free(t);
 }

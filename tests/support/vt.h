@@ -4,6 +4,7 @@
 #define MXSEAL_TEST_VT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct vt;
@@ -24,6 +25,10 @@ bool vt_termios_restored(struct vt *t);
 /* All text of one row; trailing blanks cut; lent. */
 const char *vt_row(struct vt *t, int row);
 pid_t vt_pid(const struct vt *t);
+/* Were these bytes ever sent to the terminal? */
+bool vt_was_sent(const struct vt *t, const void *mem, size_t len);
+/* Do they stand anywhere in the memory of the program that argv ends in, as it is now? Fails when that cannot be read. */
+bool vt_in_memory(const struct vt *t, const void *mem, size_t len);
 /* Waits for its end and gives the exit status (128 + signal); reads what it still writes. Frees t only by vt_close. */
 int  vt_finish(struct vt *t, int ms);
 /* The terminal goes away, as when a window is closed or a connection breaks. Waits for the program's end as vt_finish does. */
