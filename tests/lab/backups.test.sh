@@ -72,6 +72,17 @@ two cert import mx1 new.p12 > import.out 2>&1 || { cat import.out; fail "no impo
 quiet push mx1 --yes
 prove "served byte for byte" is "$(served_sha256 mx1)" "$(sha new.pem)"
 
+chapter "the same one on a second host"
+"$lab" up mx2 > up2 2>&1 || { cat up2; fail "the lab has no mx2"; }
+known_host mx2
+quiet cert assign mx2 "$(json .id cert show mx1)"
+quiet vs set mx2 inbound.tls=offer
+quiet push mx2 --yes
+prove "served there byte for byte" is "$(served_sha256 mx2)" "$(sha new.pem)"
+prove "and still on the first" is "$(served_sha256 mx1)" "$(sha new.pem)"
+prove "its key is there for root only" is "$("$lab" exec mx2 sh -c 'stat -c "%a %U" /var/lib/mxseal/keys/* /etc/mxseal/*/chain-*' | sort -u)" "600 root"
+quiet undo mx2 --to 0
+
 chapter "renewed"
 quiet authority add own house --cn "House CA"
 mx authority certificate house > ca.pem
