@@ -64,6 +64,17 @@ draw_looks(struct view *v, const struct retire_view *r, int width, struct lines 
 	}
 }
 
+/* A sentence a line. */
+static void
+draw_evidence(const char *evidence, int width, struct lines *l)
+{
+	char **w = words_split(evidence != NULL ? evidence : "", "\n", NULL);
+
+	for (size_t i = 0; w[i] != NULL; i++)
+		lines_field(l, STYLE_NORMAL, width, i == 0 ? "Evidence" : "", w[i]);
+	words_free(w);
+}
+
 static void
 draw_details(struct view *v, struct area a)
 {
@@ -89,7 +100,7 @@ draw_details(struct view *v, struct area a)
 		if (retire_unused(&r.r, when_now()))
 			lines_addf(&l, STYLE_UNKNOWN, "No mail took it for %d days.", RETIRE_UNUSED / 86400);
 		draw_looks(v, &r, a.w, &l);
-		lines_field(&l, STYLE_NORMAL, a.w, "Evidence", w->evidence);
+		draw_evidence(w->evidence, a.w, &l);
 		retire_view_release(&r);
 	}
 	lines_draw(&l, a, &((struct workarounds_data *)v->data)->top);
