@@ -131,7 +131,8 @@ judge(struct acme *c, const struct reply *r, const char *accept, struct err *e)
 	if (r->status >= 200 && r->status < 300) {
 		if (has_type(r, accept != NULL ? accept : "application/json"))
 			return 0;
-		return err_set(e, RC_PARSE, "%s answers with %s, not with %s", c->who, clean(r->type), accept != NULL ? accept : "JSON");
+		return err_set(e, RC_PARSE, "%s answers with %s, not with %s", c->who,
+		    text_empty(r->type) ? "something it does not name" : clean(r->type), accept != NULL ? accept : "JSON");
 	}
 	(void)acme_parse_problem(r->body.s, r->body.len, &p);
 	return acme_refused(c->who, r->status, &p, r->retry_at, e);

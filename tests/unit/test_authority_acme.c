@@ -320,7 +320,7 @@ static const struct { const char *does, *says; } hostile[] = {
 	{ "https by a stranger", "is not trusted" },
 	{ "HTML", "the directory is not JSON" },
 	{ "text/html", "answers with text/html, not with JSON" },
-	{ "no content type", "not with JSON" },
+	{ "no content type", "answers with something it does not name, not with JSON" },
 	{ "JSON as text/plain", "answers with text/plain, not with JSON" },
 	{ "nothing but brackets", "the directory is not JSON" },
 	{ "deep JSON", "the directory is not JSON" },
