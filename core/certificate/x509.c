@@ -171,12 +171,10 @@ x509_to_pem(X509 *x, struct str *out, struct err *e)
 	return rc;
 }
 
-int
-x509_sha256(X509 *x, char out[65])
+/* The digest of what OpenSSL encoded, which is freed; len <= 0: it could not. */
+static int
+der_sha256(unsigned char *der, int len, char out[65])
 {
-	unsigned char *der = NULL;
-	int len = i2d_X509(x, &der);
-
 	out[0] = '\0';
 	if (len <= 0) {
 		ERR_clear_error();
@@ -188,19 +186,21 @@ x509_sha256(X509 *x, char out[65])
 }
 
 int
+x509_sha256(X509 *x, char out[65])
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(x, &der);
+
+	return der_sha256(der, len, out);
+}
+
+int
 x509_spki_sha256(X509_PUBKEY *key, char out[65])
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509_PUBKEY(key, &der);
 
-	out[0] = '\0';
-	if (len <= 0) {
-		ERR_clear_error();
-		return -1;
-	}
-	sha256_hex(der, (size_t)len, out);
-	OPENSSL_free(der);
-	return 0;
+	return der_sha256(der, len, out);
 }
 
 bool

@@ -227,18 +227,28 @@ planned_job(struct host_job *hj, struct err *e)
 	return hj;
 }
 
+/* The same, of which the plan is what is asked for. */
+static struct host_job *
+planning_job(struct host_job *hj, const struct plan_options *o, struct plan *out, struct err *e)
+{
+	struct pushing *p;
+
+	if (planned_job(hj, e) == NULL)
+		return NULL;
+	p = hj->data;
+	p->options.plan = *o;
+	p->plan_out = out;
+	return hj;
+}
+
 int64_t
 plan_make(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
     struct err *e)
 {
-	struct host_job *hj = planned_job(host_job_new(j, server, done, arg, e), e);
-	struct pushing *p;
+	struct host_job *hj = planning_job(host_job_new(j, server, done, arg, e), o, out, e);
 
 	if (hj == NULL)
 		return -1;
-	p = hj->data;
-	p->options.plan = *o;
-	p->plan_out = out;
 	hj->work = make_plan;
 	hj->finish = plan_finish;
 	return host_job_start(hj, "plan", e);
@@ -281,14 +291,10 @@ int64_t
 drift_look(struct journey *j, int64_t server, const struct plan_options *o, struct plan *out, journey_done_fn *done, void *arg,
     struct err *e)
 {
-	struct host_job *hj = planned_job(host_job_new(j, server, done, arg, e), e);
-	struct pushing *p;
+	struct host_job *hj = planning_job(host_job_new(j, server, done, arg, e), o, out, e);
 
 	if (hj == NULL)
 		return -1;
-	p = hj->data;
-	p->options.plan = *o;
-	p->plan_out = out;
 	hj->work = drift_work;
 	hj->finish = drift_finish;
 	return host_job_start(hj, "drift", e);

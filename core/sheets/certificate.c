@@ -62,22 +62,7 @@ static bool is_described(const struct form *f) { return is_new(f) && !is_acme(f)
 static void
 request_options(const struct form *f, struct choice_list *out)
 {
-	struct request_list l = { NULL, 0 };
-	char id[24], *label, date[16];
-	size_t i;
-
-	if (store_requests(journey_store(f->journey), f->object, &l, NULL) == -1)
-		return;
-	for (i = 0; i < l.n; i++) {
-		if (!text_eq(l.v[i].state, "pending"))
-			continue;
-		snprintf(id, sizeof(id), "%lld", (long long)l.v[i].id);
-		when_date(date, l.v[i].created_at);
-		label = xasprintf("#%s %s, waiting since %s", id, l.v[i].subject.cn, date);
-		choice_list_add(out, id, label);
-		free(label);
-	}
-	request_list_release(&l);
+	branches_requests(f, "pending", "waiting since", out);
 }
 
 static void

@@ -206,7 +206,7 @@ branches_actions(const struct form *f, struct choice_list *out)
 }
 
 void
-branches_dropped(const struct form *f, struct choice_list *out)
+branches_requests(const struct form *f, const char *state, const char *since, struct choice_list *out)
 {
 	struct request_list l = { NULL, 0 };
 	char id[24], *label, date[16];
@@ -215,15 +215,21 @@ branches_dropped(const struct form *f, struct choice_list *out)
 	if (store_requests(journey_store(f->journey), f->object, &l, NULL) == -1)
 		return;
 	for (i = 0; i < l.n; i++) {
-		if (!text_eq(l.v[i].state, "dropped"))
+		if (!text_eq(l.v[i].state, state))
 			continue;
 		snprintf(id, sizeof(id), "%lld", (long long)l.v[i].id);
 		when_date(date, l.v[i].created_at);
-		label = xasprintf("#%s %s, of %s", id, l.v[i].subject.cn, date);
+		label = xasprintf("#%s %s, %s %s", id, l.v[i].subject.cn, since, date);
 		choice_list_add(out, id, label);
 		free(label);
 	}
 	request_list_release(&l);
+}
+
+void
+branches_dropped(const struct form *f, struct choice_list *out)
+{
+	branches_requests(f, "dropped", "of", out);
 }
 
 /* --- backups --- */

@@ -31,6 +31,8 @@ bool wizard_is(const struct form *f, const char *action);
 int  branches_load(struct form *f, struct err *e);         /* state, and what the branches propose */
 void branches_free(struct wizard *w);
 void branches_actions(const struct form *f, struct choice_list *out);
+/* Requests of the virtual server in this state ("pending"), each "#4 NAME, SINCE DATE". */
+void branches_requests(const struct form *f, const char *state, const char *since, struct choice_list *out);
 void branches_dropped(const struct form *f, struct choice_list *out);     /* requests in the trash */
 bool branch_has_pending(const struct form *f);
 bool branch_has_installed(const struct form *f);

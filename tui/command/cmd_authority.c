@@ -10,14 +10,10 @@
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
-int
-cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
+/* The rest of both: its keys are sealed, so the passphrase is asked for; then it is made, and told. Closes the form. */
+static int
+run_named(struct cli *c, const struct args *a, struct form *f, int rc, struct err *e)
 {
-	struct form *f = NULL;
-	int rc = cli_form(c, sheet_find("authority"), 0, NULL, a, &f, e);
-
-	if (rc == 0)
-		rc = form_set(f, "name", a->words[0], e);
 	if (rc == 0)
 		rc = cli_passphrase(c, a->words[0], !sealed_keys_exist(c->j), e);
 	if (rc == 0)
@@ -28,6 +24,17 @@ cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
 		out_text(f->result.s);
 	form_close(f);
 	return rc;
+}
+
+int
+cmd_authority_add(struct cli *c, const struct args *a, struct err *e)
+{
+	struct form *f = NULL;
+	int rc = cli_form(c, sheet_find("authority"), 0, NULL, a, &f, e);
+
+	if (rc == 0)
+		rc = form_set(f, "name", a->words[0], e);
+	return run_named(c, a, f, rc, e);
 }
 
 /* Name of the one above it, or NULL. */
@@ -133,16 +140,7 @@ cmd_authority_add_acme(struct cli *c, const struct args *a, struct err *e)
 		rc = form_set(f, "provider", "other", e);
 	if (rc == 0)
 		rc = eab_key(c, a, f, e);
-	if (rc == 0)
-		rc = cli_passphrase(c, a->words[0], !sealed_keys_exist(c->j), e);
-	if (rc == 0)
-		rc = cli_form_run(c, f, 0, e);
-	if (rc == 0 && c->json)
-		out_json(json_pack("{s:I,s:o}", "id", (json_int_t)f->result_id, "name", json_text(a->words[0])));
-	else if (rc == 0)
-		out_text(f->result.s);
-	form_close(f);
-	return rc;
+	return run_named(c, a, f, rc, e);
 }
 
 /* An ACME authority: its account, and the orders, the last one at the end. */
