@@ -11,7 +11,7 @@
 #                                   however many
 #     full                          everything, by postqueue, then names and times
 #
-# The answer is sections, each begun by a line with @ (core/queue/mirror_read.c reads it): @queue CLOCK DEPTH DIRECTORY; @log
+# The answer is sections, each begun by a line with @ (core/queue/mirror_hear.c reads it): @queue CLOCK DEPTH DIRECTORY; @log
 # INODE SIZE, then ids; @dir PATH, then names; @same PATH; @times, @envelopes, @reasons, @json; @no WORD: it cannot be done so;
 # @end. Only one script is at a queue at a time, whoever's. This text is the lines without those that are only a comment.
 

@@ -1,5 +1,5 @@
-/* A mirror of a queue from the inside: what is kept (mirror.c) and what a look asks and hears (mirror_read.c). Only for the
- * files of this folder. */
+/* A mirror of a queue from the inside: what is kept (mirror.c), what a look asks (mirror_read.c) and hears (mirror_hear.c), and the
+ * messages that it reads anew (mirror_items.c). Only for the files of this folder. */
 #ifndef MXSEAL_QUEUE_MIRROR_H
 #define MXSEAL_QUEUE_MIRROR_H
 
@@ -7,6 +7,7 @@
 
 #define ID_SIZE 24
 #define DIRS_MAX 65535u
+#define ROUNDS 3                 /* a look asks at most so often for messages */
 
 /* One message. With recipients of several groups or reasons, group is the first of its runs and reason their number. */
 struct held {
@@ -76,8 +77,24 @@ void mirror_sweep(struct queue_mirror *m);
 bool mirror_id_ok(const char *id, size_t len);
 uint64_t mirror_hash(const char *id, size_t len);
 
-/* --- mirror_read.c --- */
+/* --- mirror_items.c --- */
 void mirror_items_release(struct queue_mirror *m);
 struct item *mirror_item_add(struct queue_mirror *m, const char *id, size_t len, uint16_t dir);
+struct item *mirror_item_find(struct queue_mirror *m, const char *id, size_t len);       /* NULL: none */
+/* Texts of items live until these are released. */
+const char *mirror_text_keep(struct queue_mirror *m, const char *s, size_t len);
+struct entry *mirror_entry_add(struct queue_mirror *m, uint32_t *first, uint32_t *last, const char *address, size_t len);
+/* Makes items of the known messages that must be read anew: they were tried or moved; the new ones are items already. */
+void mirror_items_collect(struct queue_mirror *m);
+/* Words that ask for the next items, as many as a command holds. False: none is left. */
+bool mirror_items_ask(struct queue_mirror *m, struct queue_words *out);
+/* Takes over what came; what must be asked once more stays, the others are dropped. */
+void mirror_items_settle(struct queue_mirror *m);
+
+/* --- mirror_hear.c: queue_mirror_feed, and --- */
+enum queue_state mirror_dir_state(const struct queue_mirror *m, uint16_t dir);
+
+/* --- mirror_read.c --- */
+void mirror_word_add(struct queue_words *w, char *word);
 
 #endif

@@ -55,7 +55,7 @@ int64_t queue_reader_bad_lines(const struct queue_reader *q);
 void queue_reader_taken(struct queue_reader *q, struct queue_messages *out);
 void queue_reader_free(struct queue_reader *q);
 
-/* --- mirror.c, mirror_read.c: what is known of a queue, kept between looks ---
+/* --- mirror*.c: what is known of a queue, kept between looks ---
  *
  * A full listing costs a host some forty times what the names of its messages cost. So a mirror remembers every message in some
  * sixty bytes, and a look asks for names, then only for what is new, was moved or was tried again. What it then says equals a
