@@ -303,6 +303,37 @@ const struct migration migration_table[] = {
 	"ALTER TABLE traffic ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE traffic ADD COLUMN newest TEXT;\n"
 },
+{ 8, "work-arounds on trial",
+	/* a CHECK is changed only by a new table; the looks go along, or they would go with the old one */
+	"CREATE TABLE workaround_new (\n"
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+	"	rev INTEGER NOT NULL,\n"
+	"	domain TEXT NOT NULL, servers TEXT NOT NULL, connector TEXT NOT NULL, level TEXT, target TEXT,\n"
+	"	port INTEGER NOT NULL DEFAULT 0, reason TEXT, evidence TEXT, owner TEXT,\n"
+	"	since INTEGER NOT NULL, review_at INTEGER NOT NULL DEFAULT 0,\n"
+	"	state TEXT NOT NULL CHECK (state IN ('open', 'trial', 'proving', 'ended')), changed_at INTEGER NOT NULL,\n"
+	"	falls INTEGER NOT NULL DEFAULT 0, used_at INTEGER NOT NULL DEFAULT 0, log_at INTEGER NOT NULL DEFAULT 0,\n"
+	"	proof TEXT, in_clear TEXT\n"
+	") STRICT;\n"
+	"INSERT INTO workaround_new (id, rev, domain, servers, connector, level, target, port, reason, evidence, owner, since, review_at, "
+		"state, changed_at, falls, used_at, log_at, proof) SELECT id, rev, domain, servers, connector, level, target, port, reason, "
+		"evidence, owner, since, review_at, state, changed_at, falls, used_at, log_at, iif(proved, 'mail left', NULL) FROM workaround;\n"
+	"CREATE TABLE workaround_look_new (\n"
+	"	workaround INTEGER NOT NULL REFERENCES workaround_new ON DELETE CASCADE,\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	last_at INTEGER NOT NULL, good_since INTEGER NOT NULL, good INTEGER NOT NULL, bad INTEGER NOT NULL,\n"
+	"	stuck INTEGER NOT NULL DEFAULT 0, mark_at INTEGER NOT NULL DEFAULT 0, text TEXT,\n"
+	"	PRIMARY KEY (workaround, server)\n"
+	") STRICT, WITHOUT ROWID;\n"
+	"INSERT INTO workaround_look_new (workaround, server, last_at, good_since, good, bad, text) "
+		"SELECT workaround, server, last_at, good_since, good, good = 0, text FROM workaround_look;\n"
+	"DROP TABLE workaround_look;\n"
+	"DROP TABLE workaround;\n"
+	"ALTER TABLE workaround_new RENAME TO workaround;\n"
+	"ALTER TABLE workaround_look_new RENAME TO workaround_look;\n"
+	"CREATE UNIQUE INDEX workaround_domain ON workaround (domain) WHERE state <> 'ended';\n"
+	"CREATE INDEX workaround_look_server ON workaround_look (server);\n"
+},
 { 0, NULL, NULL }
 };
 

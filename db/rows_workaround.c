@@ -10,8 +10,7 @@ static const struct column workaround_columns[] = {
 	COL(id, COL_INT64), COL(rev, COL_INT64), COL(domain, COL_TEXT), COL(servers, COL_TEXT), COL(connector, COL_TEXT),
 	COL(level, COL_TEXT), COL(target, COL_TEXT), COL(port, COL_INT), COL(reason, COL_TEXT), COL(evidence, COL_TEXT),
 	COL(owner, COL_TEXT), COL(since, COL_INT64), COL(review_at, COL_INT64), COL(state, COL_TEXT), COL(changed_at, COL_INT64),
-	COL(falls, COL_INT), COL(used_at, COL_INT64), COL(log_at, COL_INT64), COL(mail_at, COL_INT64), COL(stuck, COL_INT64),
-	COL(proved, COL_BOOL),
+	COL(falls, COL_INT), COL(used_at, COL_INT64), COL(log_at, COL_INT64), COL(proof, COL_TEXT), COL(in_clear, COL_TEXT),
 	{ NULL, COL_TEXT, 0, NULL, 0 }
 };
 
@@ -51,7 +50,8 @@ int
 store_workaround_looks(struct store *st, int64_t workaround, struct workaround_look_list *out, struct err *e)
 {
 	static const struct column columns[] = {
-		LOOK(server, COL_INT64), LOOK(last_at, COL_INT64), LOOK(good_since, COL_INT64), LOOK(good, COL_INT), LOOK(text, COL_TEXT),
+		LOOK(server, COL_INT64), LOOK(last_at, COL_INT64), LOOK(good_since, COL_INT64), LOOK(good, COL_INT), LOOK(bad, COL_BOOL),
+		LOOK(stuck, COL_INT64), LOOK(mark_at, COL_INT64), LOOK(text, COL_TEXT),
 		{ NULL, COL_TEXT, 0, NULL, 0 }
 	};
 
@@ -61,8 +61,8 @@ store_workaround_looks(struct store *st, int64_t workaround, struct workaround_l
 int
 store_workaround_look_set(struct store *st, int64_t workaround, const struct workaround_look *l, struct err *e)
 {
-	return db_run(st, ST_WORKAROUND_LOOK_SET, NULL, e, "iiiiit", workaround, l->server, l->last_at, l->good_since, (int64_t)l->good,
-	    l->text);
+	return db_run(st, ST_WORKAROUND_LOOK_SET, NULL, e, "iiiiiiiit", workaround, l->server, l->last_at, l->good_since, (int64_t)l->good,
+	    (int64_t)l->bad, l->stuck, l->mark_at, l->text);
 }
 
 int

@@ -28,7 +28,7 @@
 #define CONNECTOR_COLUMNS "id, rev, name, domains, route, smart_hosts, auth_user, auth_sealed, senders, delivery, via, tls, " \
 	"\"match\", reason, review, created_at"
 #define WORKAROUND_COLUMNS "id, rev, domain, servers, connector, level, target, port, reason, evidence, owner, since, review_at, " \
-	"state, changed_at, falls, used_at, log_at, mail_at, stuck, proved"
+	"state, changed_at, falls, used_at, log_at, proof, in_clear"
 #define PUSH_COLUMNS "id, server, started_at, ended_at, generation, result, plan_text, steps"
 #define ACTIVITY_COLUMNS "id, at, who, server, verb, text, result, hash"
 
@@ -197,18 +197,18 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_WORKAROUND_GET] = "SELECT " WORKAROUND_COLUMNS " FROM workaround WHERE id = ?",
 	[ST_WORKAROUND_OF] = "SELECT " WORKAROUND_COLUMNS " FROM workaround WHERE domain = ? AND state <> 'ended'",
 	[ST_WORKAROUND_INSERT] = "INSERT INTO workaround (rev, domain, servers, connector, level, target, port, reason, evidence, owner, "
-		"since, review_at, state, changed_at, falls, used_at, log_at, mail_at, stuck, proved) VALUES (1, :domain, :servers, "
+		"since, review_at, state, changed_at, falls, used_at, log_at, proof, in_clear) VALUES (1, :domain, :servers, "
 		":connector, :level, :target, :port, :reason, :evidence, :owner, :since, :review_at, :state, :changed_at, :falls, "
-		":used_at, :log_at, :mail_at, :stuck, :proved)",
+		":used_at, :log_at, :proof, :in_clear)",
 	[ST_WORKAROUND_UPDATE] = "UPDATE workaround SET rev = rev + 1, domain = :domain, servers = :servers, connector = :connector, "
 		"level = :level, target = :target, port = :port, reason = :reason, evidence = :evidence, owner = :owner, "
 		"since = :since, review_at = :review_at, state = :state, changed_at = :changed_at, falls = :falls, "
-		"used_at = :used_at, log_at = :log_at, mail_at = :mail_at, stuck = :stuck, proved = :proved "
+		"used_at = :used_at, log_at = :log_at, proof = :proof, in_clear = :in_clear "
 		"WHERE id = :id AND rev = :rev",
-	[ST_WORKAROUND_LOOKS] = "SELECT server, last_at, good_since, good, text FROM workaround_look WHERE workaround = ? ORDER BY server",
-	[ST_WORKAROUND_LOOK_SET] = "INSERT INTO workaround_look (workaround, server, last_at, good_since, good, text) VALUES (?, ?, ?, ?, ?, ?) "
+	[ST_WORKAROUND_LOOKS] = "SELECT server, last_at, good_since, good, bad, stuck, mark_at, text FROM workaround_look WHERE workaround = ? ORDER BY server",
+	[ST_WORKAROUND_LOOK_SET] = "INSERT INTO workaround_look (workaround, server, last_at, good_since, good, bad, stuck, mark_at, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
 		"ON CONFLICT (workaround, server) DO UPDATE SET last_at = excluded.last_at, good_since = excluded.good_since, "
-		"good = excluded.good, text = excluded.text",
+		"good = excluded.good, bad = excluded.bad, stuck = excluded.stuck, mark_at = excluded.mark_at, text = excluded.text",
 	[ST_WORKAROUND_LOOK_CLEAR] = "DELETE FROM workaround_look WHERE workaround = ?",
 
 	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, waiting, oldest, newest, last_at FROM traffic "

@@ -80,7 +80,7 @@ static const size_t found_rule_texts[] = {
 static const size_t workaround_texts[] = {
 	TEXT(workaround, domain), TEXT(workaround, servers), TEXT(workaround, connector), TEXT(workaround, level),
 	TEXT(workaround, target), TEXT(workaround, reason), TEXT(workaround, evidence), TEXT(workaround, owner),
-	TEXT(workaround, state), END
+	TEXT(workaround, state), TEXT(workaround, proof), TEXT(workaround, in_clear), END
 };
 
 static const size_t workaround_look_texts[] = { TEXT(workaround_look, text), END };

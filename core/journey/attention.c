@@ -236,6 +236,12 @@ about_workarounds(struct journey *j, struct attention_list *out)
 		when_date(date, w->review_at);
 		if (advice == RETIRE_COME_BACK)
 			attention_add(out, '!', 0, "workaround", xasprintf("%s: its work-around %s (mxseal check --retire opens it again)", w->domain, why.s));
+		else if (v.r.state == RETIRE_PROVING && w->in_clear != NULL)
+			attention_add(out, '!', 0, "workaround", xasprintf("%s: its work-around was ended, but mail %s: another rule decides (mxseal route)",
+			    w->domain, w->in_clear));
+		else if (advice == RETIRE_TRY)
+			attention_add(out, '?', 0, "workaround", xasprintf("%s does TLS again, %s: put its work-around on trial (mxseal workaround try %s)",
+			    w->domain, why.s, w->domain));
 		else if (advice == RETIRE_TIGHTEN)
 			attention_add(out, '?', 0, "workaround", xasprintf("%s does TLS again, %s: end its work-around (mxseal workaround end %s)", w->domain,
 			    why.s, w->domain));

@@ -69,7 +69,8 @@ server_remove(struct journey *j, int64_t id, struct err *e)
 	struct server sv = { .id = 0 };
 	int rc = -1;
 
-	if (store_server_get(j->store, id, &sv, e) == 0 && store_server_delete(j->store, id, e) == 0)
+	if (store_server_get(j->store, id, &sv, e) == 0 && workarounds_let_go(j, sv.name, e) == 0 && store_server_delete(j->store, id, e) == 0 &&
+	    workarounds_forget(j, sv.name, e) == 0)
 		rc = note_activity(j, sv.name, "server-remove", 0, e, "forgotten here; the host itself was not touched");
 	server_release(&sv);
 	return rc;

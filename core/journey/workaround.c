@@ -1,6 +1,6 @@
 /* The article's work-around: a virtual server that sends without TLS, paired with a connector for just those domains. It knows why it
- * is there, what was seen then and which level held before; it is looked after until that level can hold again. When it may end and
- * when it must come back says retire.h. */
+ * is there, what was seen then and which level held before. On trial the same connector sends with TLS where it is offered; after it
+ * nothing of it is left. When which of them is due says retire.h; what is seen of it meanwhile is workaround_look.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +11,7 @@
 
 #define SENDER "notls"           /* the virtual server that only sends, on each host */
 #define REVIEW_DAYS 30
-#define WAITING_READ 2000        /* messages of the destination, for what they wait for */
-#define LOG_EVERY (20 * 3600)    /* how often a log is read to see whether a work-around is used */
+#define REMEMBERED (180 * 86400) /* so long it counts that a destination needed one before */
 
 /* --- making --- */
 
@@ -59,35 +58,6 @@ sender_make(struct journey *j, int64_t server, const char *full, struct err *e)
 	return rc;
 }
 
-/* The lowest cost wins where an ordinary connector has the domain too; of equals the first of the alphabet. */
-static int
-connector_make(struct journey *j, const struct workaround *w, struct err *e)
-{
-	struct connector c = { .id = 0 };
-	char **servers = words_split(w->servers, " ", NULL), date[16];
-	struct str via = STR_INIT;
-	size_t i;
-	int rc;
-
-	for (i = 0; servers[i] != NULL; i++)
-		str_addf(&via, "%s%s/%s", i > 0 ? " " : "", servers[i], SENDER);
-	if (store_connector_by_name(j->store, w->connector, &c, NULL) == -1) {
-		c.name = xstrdup(w->connector);
-		c.domains = xstrdup(w->domain);
-		c.route = xstrdup("dns");
-		c.tls = xstrdup("none");
-	}
-	xset(&c.via, via.s);
-	xset(&c.reason, w->reason);
-	when_date(date, w->review_at);
-	xset(&c.review, w->review_at != 0 ? date : NULL);
-	rc = connector_save(j, &c, e);
-	connector_release(&c);
-	words_free(servers);
-	str_release(&via);
-	return rc;
-}
-
 static bool
 has_word(const char *words, const char *word)
 {
@@ -101,9 +71,44 @@ has_word(const char *words, const char *word)
 	return yes;
 }
 
+/* It goes the way that mail for the domain went before. The lowest cost, which none other has, wins where the administrator has a
+ * connector for it too. */
+static int
+connector_make(struct journey *j, const struct workaround *w, const char *tls, struct err *e)
+{
+	char **servers = words_split(w->servers, " ", NULL), date[16];
+	struct connector c = { .id = 0 };
+	struct str via = STR_INIT;
+	size_t i;
+	int rc;
+
+	for (i = 0; servers[i] != NULL; i++)
+		str_addf(&via, "%s%s/%s", i > 0 ? " " : "", servers[i], SENDER);
+	if (store_connector_by_name(j->store, w->connector, &c, NULL) == -1) {
+		c.name = xstrdup(w->connector);
+		c.domains = xasprintf("%s,0", w->domain);
+		if (w->target == NULL || text_ieq(w->target, w->domain))
+			c.route = xstrdup("dns");
+		else {
+			c.route = xstrdup("smart-host");
+			c.smart_hosts = w->port != 0 ? xasprintf("%s:%d", w->target, w->port) : xstrdup(w->target);
+		}
+	}
+	xset(&c.tls, tls);
+	xset(&c.via, via.s);
+	xset(&c.reason, w->reason);
+	when_date(date, w->review_at);
+	xset(&c.review, w->review_at != 0 ? date : NULL);
+	rc = connector_save(j, &c, e);
+	connector_release(&c);
+	words_free(servers);
+	str_release(&via);
+	return rc;
+}
+
 /* All that makes it work, wanted. */
 static int
-open_up(struct journey *j, const struct workaround *w, struct err *e)
+open_up(struct journey *j, const struct workaround *w, const char *tls, struct err *e)
 {
 	char **servers = words_split(w->servers, " ", NULL);
 	struct server sv = { .id = 0 };
@@ -120,7 +125,7 @@ open_up(struct journey *j, const struct workaround *w, struct err *e)
 		free(full);
 	}
 	words_free(servers);
-	return rc == 0 ? connector_make(j, w, e) : -1;
+	return rc == 0 ? connector_make(j, w, tls, e) : -1;
 }
 
 static void
@@ -141,6 +146,54 @@ take_evidence(struct workaround *w, const struct destination_view *seen)
 	str_release(&text);
 }
 
+/* How often it fell back, of one that needs a work-around again. */
+static int
+falls_before(struct journey *j, const char *domain)
+{
+	struct workaround_list l = { NULL, 0 };
+	int falls = 0;
+	size_t i;
+
+	if (store_workarounds(j->store, &l, NULL) == 0)
+		for (i = 0; i < l.n; i++)
+			if (strcmp(l.v[i].domain, domain) == 0 && when_now() - l.v[i].changed_at < REMEMBERED && l.v[i].falls >= falls)
+				falls = l.v[i].falls + 1;
+	workaround_list_release(&l);
+	return falls;
+}
+
+/* A password would be read on the way with the mail. */
+static int
+no_password(struct journey *j, const struct server *sv, const char *domain, struct err *e)
+{
+	struct connector_list l = { NULL, 0 };
+	char *beginning = xasprintf("%s/", sv->name);
+	size_t i, k;
+	int rc = store_connectors(j->store, &l, e);
+
+	for (i = 0; i < l.n && rc == 0; i++) {
+		char **spaces = words_split(l.v[i].domains, " ", NULL), **via = words_split(l.v[i].via, " ", NULL);
+		bool ours = false, by_it = false;
+
+		for (k = 0; spaces[k] != NULL; k++) {
+			spaces[k][strcspn(spaces[k], ",")] = '\0';
+			ours = ours || text_ieq(spaces[k], domain) || strcmp(spaces[k], "*") == 0;
+		}
+		for (k = 0; via[k] != NULL; k++)
+			by_it = by_it || text_starts(via[k], beginning);
+		if (ours && by_it && l.v[i].auth_user != NULL) {
+			rc = err_set(e, RC_CONFLICT, "mail for %s logs in at a smart host (connector %s): without TLS its password could be read", domain,
+			    l.v[i].name);
+			err_hint(e, "give the connector another smart host for a while: mxseal connector set %s --smart-host ...", l.v[i].name);
+		}
+		words_free(spaces);
+		words_free(via);
+	}
+	connector_list_release(&l);
+	free(beginning);
+	return rc;
+}
+
 int
 workaround_make(struct journey *j, int64_t server, const char *domain, const char *reason, const char *review,
     const struct destination_view *seen, int64_t *id, struct str *said, struct err *e)
@@ -148,20 +201,24 @@ workaround_make(struct journey *j, int64_t server, const char *domain, const cha
 	struct workaround w = { .id = 0 };
 	struct server sv = { .id = 0 };
 	struct str name = STR_INIT;
-	char date[16];
+	char date[16], *text = NULL;
 	int rc = store_server_get(j->store, server, &sv, e), there = 0;
 
 	if (rc == 0)
 		rc = name_to_ascii(domain, &name, e);
 	if (rc == 0 && (there = store_workaround_of(j->store, name.s, &w, e)) == -1)
 		rc = -1;
-	if (rc == 0 && there == 1 && text_eq(w.state, "open") && has_word(w.servers, sv.name)) {
-		rc = err_set(e, RC_EXISTS, "there is a work-around for %s by %s already", name.s, sv.name);
+	if (rc == 0 && there == 1 && !text_eq(w.state, "proving") && has_word(w.servers, sv.name)) {
+		rc = err_set(e, RC_EXISTS, "there is a work-around for %s by %s already%s", name.s, sv.name,
+		    text_eq(w.state, "trial") ? ", on trial: its mail leaves, with TLS where it is offered" : "");
 		err_hint(e, "mxseal workaround shows it; mxseal workaround end %s takes it back", name.s);
 	}
+	if (rc == 0)
+		rc = no_password(j, &sv, name.s, e);
 	if (rc == -1)
 		goto out;
 	if (there == 0) {
+		w.falls = falls_before(j, name.s);
 		w.domain = xstrdup(name.s);
 		w.connector = xasprintf("%s-%.50s", SENDER, name.s);
 		w.since = when_now();
@@ -189,11 +246,14 @@ workaround_make(struct journey *j, int64_t server, const char *domain, const cha
 	w.changed_at = when_now();
 	if ((rc = store_edit_begin(j->store, e)) == -1)
 		goto out;
-	rc = open_up(j, &w, e);
+	rc = open_up(j, &w, "none", e);
 	if (rc == 0)
 		rc = store_workaround_save(j->store, &w, e);
-	if (rc == 0)
-		rc = note_activity(j, sv.name, "workaround", 0, e, name.s);
+	if (rc == 0) {
+		text = xasprintf("mail for %s leaves %s without TLS: %s\n%s", name.s, sv.name, w.reason ? w.reason : "no reason was given",
+		    w.evidence ? w.evidence : "");
+		rc = note_activity(j, sv.name, "workaround", 0, e, text);
+	}
 	rc = store_edit_end(j->store, rc, e, "%s: mail for %s without TLS", sv.name, name.s);
 	if (rc == 0) {
 		*id = w.id;
@@ -205,6 +265,7 @@ out:
 	workaround_release(&w);
 	server_release(&sv);
 	str_release(&name);
+	free(text);
 	return rc;
 }
 
@@ -251,317 +312,163 @@ shut(struct journey *j, const struct workaround *w, struct err *e)
 	return rc;
 }
 
-int
-workaround_end(struct journey *j, int64_t id, bool by_itself, struct str *said, struct err *e)
+/* --- changing --- */
+
+/* What came of it, for the activities: the sentence, and below it what each sender saw. */
+static char *
+change_text(struct journey *j, const struct workaround *w, const struct retire_view *v, enum retire_state to, bool by_itself)
 {
-	struct workaround w = { .id = 0 };
-	char *text = NULL;
-	int rc = store_workaround_get(j->store, id, &w, e);
-
-	if (rc == 0 && !text_eq(w.state, "open"))
-		rc = err_set(e, RC_INVALID, "the work-around for %s was ended already", w.domain);
-	if (rc == -1 || (rc = store_edit_begin(j->store, e)) == -1)
-		goto out;
-	rc = shut(j, &w, e);
-	xset(&w.state, "proving");
-	w.changed_at = when_now();
-	w.stuck = 0;
-	w.proved = false;
-	if (rc == 0)
-		rc = store_workaround_save(j->store, &w, e);
-	text = xasprintf("%s ended%s: %s holds again", w.domain, by_itself ? " by itself, after good looks from all senders" : "",
-	    w.level ? w.level : "what held before");
-	if (rc == 0)
-		rc = note_activity(j, w.servers, "workaround", 0, e, text);
-	rc = store_edit_end(j->store, rc, e, "work-around for %s", text);
-	if (rc == 0)
-		str_addf(said, "The work-around for %s ends: %s holds for it again. A push carries that to %s; its first mail is watched.\n",
-		    w.domain, w.level ? w.level : "what held before", w.servers);
-out:
-	free(text);
-	workaround_release(&w);
-	return rc;
-}
-
-int
-workaround_come_back(struct journey *j, int64_t id, struct str *said, struct err *e)
-{
-	struct workaround w = { .id = 0 };
-	int rc = store_workaround_get(j->store, id, &w, e);
-	char *text = NULL;
-
-	if (rc == -1 || (rc = store_edit_begin(j->store, e)) == -1)
-		goto out;
-	rc = open_up(j, &w, e);
-	xset(&w.state, "open");
-	w.changed_at = when_now();
-	w.falls++;
-	w.stuck = 0;
-	w.proved = false;
-	if (rc == 0)
-		rc = store_workaround_save(j->store, &w, e);
-	text = xasprintf("%s came back: its mail does not leave with TLS", w.domain);
-	if (rc == 0)
-		rc = note_activity(j, w.servers, "workaround", 0, e, text);
-	rc = store_edit_end(j->store, rc, e, "work-around for %s", text);
-	if (rc == 0)
-		str_addf(said, "The work-around for %s comes back: mail for it does not leave with TLS. A push carries that to %s.\n", w.domain,
-		    w.servers);
-out:
-	free(text);
-	workaround_release(&w);
-	return rc;
-}
-
-int
-workaround_done(struct journey *j, int64_t id, struct err *e)
-{
-	struct workaround w = { .id = 0 };
-	int rc = store_workaround_get(j->store, id, &w, e);
-	char *text;
-
-	if (rc == -1)
-		return -1;
-	xset(&w.state, "ended");
-	text = xasprintf("%s is over: %s", w.domain, w.proved ? "mail left with TLS" : "no mail came in two weeks, and the looks were good");
-	rc = store_workaround_save(j->store, &w, e);
-	if (rc == 0)
-		rc = note_activity(j, w.servers, "workaround", 0, e, text);
-	free(text);
-	workaround_release(&w);
-	return rc;
-}
-
-/* --- what is known --- */
-
-void
-retire_view_release(struct retire_view *v)
-{
-	workaround_look_list_release(&v->looks);
-}
-
-int
-workaround_facts(struct journey *j, const struct workaround *w, struct retire_view *out, struct err *e)
-{
-	char **servers = words_split(w->servers, " ", NULL);
+	const char *level = w->level ? w->level : "what held before";
+	struct str text = STR_INIT, why = STR_INIT;
 	struct server sv = { .id = 0 };
-	size_t i, k;
-	int rc;
+	size_t i;
 
-	memset(out, 0, sizeof(*out));
-	rc = store_workaround_looks(j->store, w->id, &out->looks, e);
-	out->r = (struct retire){ .state = text_eq(w->state, "open") ? RETIRE_OPEN : text_eq(w->state, "proving") ? RETIRE_PROVING : RETIRE_ENDED,
-	    .since = w->since, .changed_at = w->changed_at, .review_at = w->review_at, .falls = w->falls, .used_at = w->used_at,
-	    .log_at = w->log_at, .stuck = w->stuck, .proved = w->proved, .v = out->v };
-	for (i = 0; servers[i] != NULL && rc == 0 && i < sizeof(out->v) / sizeof(out->v[0]); i++, out->r.n++) {
-		if (store_server_by_name(j->store, servers[i], &sv, NULL) == -1)
-			continue;                        /* a server that nobody knows any more never looks good */
-		for (k = 0; k < out->looks.n; k++)
-			if (out->looks.v[k].server == sv.id)
-				out->v[i] = (struct retire_sender){ out->looks.v[k].last_at, out->looks.v[k].good_since, out->looks.v[k].good };
-		server_release(&sv);
+	retire_why(&v->r, when_now(), &why);
+	str_addf(&text, "%s ", w->domain);
+	switch (to) {
+	case RETIRE_OPEN:
+		str_add(&text, "came back: its mail leaves without TLS again");
+		break;
+	case RETIRE_TRIAL:
+		str_addf(&text, "is on trial: TLS where it is offered, until %s may hold again", level);
+		break;
+	case RETIRE_PROVING:
+		str_addf(&text, "ended: %s holds again", level);
+		break;
+	case RETIRE_ENDED:
+		str_addf(&text, "is over: %s", w->proof ? w->proof : "no mail came in two weeks, and the looks were good");
+		break;
 	}
-	words_free(servers);
-	return rc;
+	if (to != RETIRE_ENDED)
+		str_addf(&text, "; %s, %s", by_itself ? "by itself" : "by hand", why.s);
+	for (i = 0; i < v->looks.n; i++)
+		if (store_server_get(j->store, v->looks.v[i].server, &sv, NULL) == 0) {
+			str_addf(&text, "\n%s: %s%s, %d good in a row, %lld waited because of TLS; ", sv.name, v->looks.v[i].text ? v->looks.v[i].text : "",
+			    v->looks.v[i].bad ? " (bad)" : "", v->looks.v[i].good, (long long)v->looks.v[i].stuck);
+			server_release(&sv);
+		}
+	if (w->proof != NULL && to != RETIRE_ENDED)
+		str_addf(&text, "\nlast mail: %s", w->proof);
+	str_release(&why);
+	return str_take(&text);
 }
-
-/* --- looking --- */
-
-void
-workaround_seen_release(struct workaround_seen *s)
-{
-	free(s->text);
-	memset(s, 0, sizeof(*s));
-}
-
-struct looking { struct workaround w; struct workaround_seen seen, *out; };
 
 static void
-looking_free(void *data)
+say_change(const struct workaround *w, enum retire_state to, struct str *said)
 {
-	struct looking *l = data;
+	const char *level = w->level ? w->level : "what held before";
 
-	workaround_release(&l->w);
-	workaround_seen_release(&l->seen);
-	free(l);
+	if (to == RETIRE_OPEN)
+		str_addf(said, "The work-around for %s comes back: mail for it does not leave with TLS. A push carries that to %s.\n", w->domain, w->servers);
+	else if (to == RETIRE_TRIAL)
+		str_addf(said, "The work-around for %s goes on trial: TLS where it is offered, and no mail waits for it. A push carries that to %s.\n",
+		    w->domain, w->servers);
+	else if (to == RETIRE_PROVING)
+		str_addf(said, "The work-around for %s ends: %s holds for it again. A push carries that to %s; its first mail is watched.\n", w->domain,
+		    level, w->servers);
+	else
+		str_addf(said, "The work-around for %s is over: %s.\n", w->domain, w->proof ? w->proof : "no mail came in two weeks, and the looks were good");
 }
 
-/* Does this endpoint take mail at that level? */
-static bool
-endpoint_meets(const struct probe_host *p, const char *level)
-{
-	if (p->trouble != NULL && !p->tls && !p->starttls)
-		return text_eq(level, "none") || text_eq(level, "may") ? text_eq(p->class_name, "tls-not-offered") : false;
-	if (!p->tls)
-		return false;
-	if (text_eq(level, "verify") || text_eq(level, "secure") || text_starts(level, "dane"))
-		return p->trusted && p->name_ok && p->in_time && text_eq(p->class_name, "tls-ok");
-	return true;
-}
-
-/* Would mail at that level be delivered now? Every address counts: which one is taken is not ours to choose. */
-static bool
-all_meet(const struct probe_report *r, const char *level)
-{
-	size_t i, good = 0;
-
-	for (i = 0; r != NULL && i < r->n; i++)
-		good += endpoint_meets(&r->v[i], level);
-	return r != NULL && r->n > 0 && good == r->n;
-}
-
+/* The state in the record, and of its looks what counts only since the change. */
 static int
-look_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+become(struct journey *j, struct workaround *w, struct retire_view *v, enum retire_state to, struct err *e)
 {
-	struct looking *l = hj->data;
-	const char *level = text_empty(l->w.level) || text_eq(l->w.level, "none") || text_eq(l->w.level, "may") ? "encrypt" : l->w.level;
-	struct probe_options o = { .timeout_ms = 0 };
-	struct probe_report report = { .target = NULL };
-	struct queue_view q = { .taken_at = 0 };
 	size_t i;
 	int rc;
 
-	job_say(ctx, "looking at %s from %s", clean(l->w.domain), hj->server.name);
-	rc = probe_from_host(h, &hj->server, l->w.target ? l->w.target : l->w.domain, l->w.port, true, &o, ctx, &report, e);
-	if (rc == 0) {
-		l->seen.good = all_meet(&report, level);
-		l->seen.text = xstrdup(report.verdict ? report.verdict : "nothing was seen");
-	} else if (e->code == RC_NOTFOUND) {
-		l->seen.text = xstrdup(e->text);
-		rc = 0;
+	retire_become(&v->r, to, when_now());
+	xset(&w->state, retire_state_name(to));
+	w->changed_at = v->r.changed_at;
+	w->falls = v->r.falls;
+	if (to != RETIRE_ENDED) {
+		xset(&w->proof, NULL);
+		xset(&w->in_clear, NULL);
 	}
-	if (rc == 0)
-		rc = poll_queue(hj, h, QUEUE_BY_DESTINATION, l->w.domain, WAITING_READ, &q, e);
-	for (i = 0; rc == 0 && i < q.taken.n; i++) {
-		l->seen.waiting++;
-		l->seen.stuck += q.taken.v[i].failure != NULL && q.taken.v[i].failure->tls;
-	}
-	queue_view_release(&q);
-	probe_report_release(&report);
-	return rc;
-}
-
-/* What is stored of a look; the senders' numbers of waiting mail are told one after the other, so the last bad one stays. */
-static int
-look_store(struct store *st, void *arg, struct err *e)
-{
-	const struct host_job *hj = arg;
-	const struct looking *l = hj->data;
-	struct workaround w = { .id = 0 };
-	struct workaround_look_list looks = { NULL, 0 };
-	struct workaround_look mine = { .server = hj->server.id };
-	struct retire_sender s = { 0, 0, 0 };
-	size_t i;
-	int rc = store_workaround_get(st, l->w.id, &w, e);
-
-	if (rc == 0)
-		rc = store_workaround_looks(st, l->w.id, &looks, e);
-	for (i = 0; i < looks.n; i++)
-		if (looks.v[i].server == mine.server)
-			s = (struct retire_sender){ looks.v[i].last_at, looks.v[i].good_since, looks.v[i].good };
-	retire_looked(&s, l->seen.good, when_now());
-	mine.last_at = s.last_at;
-	mine.good_since = s.good_since;
-	mine.good = s.good;
-	mine.text = l->seen.text;
-	if (rc == 0)
-		rc = store_workaround_look_set(st, l->w.id, &mine, e);
-	if (rc == 0 && text_eq(w.state, "proving") && l->seen.stuck > w.stuck) {
-		w.stuck = l->seen.stuck;
-		rc = store_workaround_save(st, &w, e);
-	}
-	workaround_look_list_release(&looks);
-	workaround_release(&w);
-	return rc;
-}
-
-static int
-look_finish(struct host_job *hj, int rc, struct err *e)
-{
-	struct looking *l = hj->data;
-
-	if (rc == 0)
-		rc = store_tx(hj->journey->store, look_store, hj, e);
-	if (rc == 0 && l->out != NULL) {
-		*l->out = l->seen;
-		memset(&l->seen, 0, sizeof(l->seen));
+	rc = store_workaround_save(j->store, w, e);
+	for (i = 0; i < v->looks.n && rc == 0; i++) {
+		v->looks.v[i].stuck = v->looks.v[i].mark_at = 0;
+		rc = store_workaround_look_set(j->store, w->id, &v->looks.v[i], e);
 	}
 	return rc;
-}
-
-int64_t
-workaround_look_now(struct journey *j, int64_t id, int64_t server, struct workaround_seen *out, journey_done_fn *done, void *arg,
-    struct err *e)
-{
-	struct host_job *hj = host_job_new(j, server, done, arg, e);
-	struct looking *l;
-
-	if (hj == NULL)
-		return -1;
-	l = xcalloc(1, sizeof(*l));
-	hj->data = l;
-	hj->free_data = looking_free;
-	if (store_workaround_get(j->store, id, &l->w, e) == -1) {
-		host_job_discard(hj);
-		return -1;
-	}
-	l->out = out;
-	hj->work = look_work;
-	hj->finish = look_finish;
-	return host_job_start(hj, "look at a work-around", e);
-}
-
-/* --- the log's figures --- */
-
-bool
-workaround_wants_log(const struct workaround *w, int64_t now)
-{
-	return text_eq(w->state, "proving") || (text_eq(w->state, "open") && now - w->log_at > LOG_EVERY);
-}
-
-/* The last delivery to it from any of its servers, by the hosts' clocks; 0: none seen. */
-static int64_t
-last_mail(struct journey *j, const struct workaround *w)
-{
-	char **servers = words_split(w->servers, " ", NULL);
-	struct server sv = { .id = 0 };
-	struct traffic_list t;
-	int64_t last = 0;
-	size_t i, k;
-
-	for (i = 0; servers[i] != NULL; i++) {
-		if (store_server_by_name(j->store, servers[i], &sv, NULL) == -1)
-			continue;
-		t = (struct traffic_list){ NULL, 0 };
-		if (store_traffic(j->store, sv.id, "out", &t, NULL) == 0)
-			for (k = 0; k < t.n; k++)
-				if (text_ieq(t.v[k].peer, w->domain) && t.v[k].last_at > last)
-					last = t.v[k].last_at;
-		traffic_list_release(&t);
-		server_release(&sv);
-	}
-	words_free(servers);
-	return last;
 }
 
 int
-workaround_log_read(struct journey *j, int64_t id, struct err *e)
+workaround_become(struct journey *j, int64_t id, enum retire_state to, bool by_itself, struct str *said, struct err *e)
 {
 	struct workaround w = { .id = 0 };
+	struct retire_view v = { .looks = { NULL, 0 } };
+	char *text = NULL;
 	int rc = store_workaround_get(j->store, id, &w, e);
-	int64_t last;
 
-	if (rc == -1)
-		return -1;
-	last = last_mail(j, &w);
-	if (text_eq(w.state, "open")) {
-		if (last > w.used_at)
-			w.used_at = last;
-		w.mail_at = last;
-	} else if (text_eq(w.state, "proving") && last > w.mail_at && w.stuck == 0)
-		w.proved = true;                     /* at the level that held before no mail leaves without TLS */
-	w.log_at = when_now();
-	rc = store_workaround_save(j->store, &w, e);
+	if (rc == 0)
+		rc = workaround_facts(j, &w, &v, e);
+	if (rc == 0 && v.r.state == RETIRE_ENDED)
+		rc = err_set(e, RC_INVALID, "the work-around for %s was ended already", w.domain);
+	else if (rc == 0 && v.r.state == to)
+		rc = err_set(e, RC_INVALID, "the work-around for %s is %s already", w.domain, to == RETIRE_PROVING ? "ended" : retire_state_name(to));
+	if (rc == -1 || (rc = store_edit_begin(j->store, e)) == -1)
+		goto out;
+	text = change_text(j, &w, &v, to, by_itself);
+	say_change(&w, to, said);
+	rc = to == RETIRE_OPEN ? open_up(j, &w, "none", e) : to == RETIRE_TRIAL ? open_up(j, &w, "may", e) : shut(j, &w, e);
+	if (rc == 0)
+		rc = become(j, &w, &v, to, e);
+	if (rc == 0)
+		rc = note_activity(j, w.servers, "workaround", 0, e, text);
+	rc = store_edit_end(j->store, rc, e, "work-around for %.*s", (int)strcspn(text, "\n;"), text);
+out:
+	free(text);
+	retire_view_release(&v);
 	workaround_release(&w);
+	return rc;
+}
+
+/* --- its servers --- */
+
+/* Nobody would look after what a host that is forgotten here goes on doing. */
+int
+workarounds_let_go(struct journey *j, const char *server, struct err *e)
+{
+	struct workaround_list l = { NULL, 0 };
+	size_t i;
+	int rc = store_workarounds(j->store, &l, e);
+
+	for (i = 0; i < l.n && rc == 0; i++)
+		if ((text_eq(l.v[i].state, "open") || text_eq(l.v[i].state, "trial")) && has_word(l.v[i].servers, server)) {
+			rc = err_set(e, RC_CONFLICT, "%s sends mail for %s without TLS by a work-around; forgotten here, nobody would ever end that", server,
+			    l.v[i].domain);
+			err_hint(e, "mxseal workaround end %s first (--no-push if the host is gone)", l.v[i].domain);
+		}
+	workaround_list_release(&l);
+	return rc;
+}
+
+/* Those whose end was still watched there: over where no other server sends for it. */
+int
+workarounds_forget(struct journey *j, const char *server, struct err *e)
+{
+	struct workaround_list l = { NULL, 0 };
+	size_t i, k;
+	int rc = store_workarounds(j->store, &l, e);
+
+	for (i = 0; i < l.n && rc == 0; i++) {
+		char **names = words_split(l.v[i].servers, " ", NULL);
+		struct str left = STR_INIT;
+
+		if (text_eq(l.v[i].state, "proving") && has_word(l.v[i].servers, server)) {
+			for (k = 0; names[k] != NULL; k++)
+				if (strcmp(names[k], server) != 0)
+					str_addf(&left, "%s%s", left.len > 0 ? " " : "", names[k]);
+			if (left.len > 0)
+				xset(&l.v[i].servers, left.s);
+			else
+				xset(&l.v[i].state, "ended");
+			rc = store_workaround_save(j->store, &l.v[i], e);
+		}
+		str_release(&left);
+		words_free(names);
+	}
+	workaround_list_release(&l);
 	return rc;
 }

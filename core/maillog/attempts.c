@@ -14,6 +14,7 @@
 #define SHARED "tlsproxy"    /* one for all of them */
 #define LINES_KEPT 24        /* of one attempt */
 #define ATTEMPTS_KEPT 64     /* the newest */
+#define SENT_KEPT 32         /* the newest */
 
 struct process {
 	char *key;               /* "postfix/smtp[123]" */
@@ -32,6 +33,7 @@ struct attempts {
 	bool skip;
 	struct process processes[PROCESSES];
 	unsigned long count;
+	char *tls;               /* the line of the TLS session, before the one of its delivery */
 	struct attempts_seen seen;
 };
 
@@ -55,6 +57,13 @@ attempt_release(struct attempt *t)
 	free(t->line);
 }
 
+static void
+delivery_release(struct delivery *d)
+{
+	free(d->relay);
+	free(d->tls);
+}
+
 void
 attempts_seen_release(struct attempts_seen *s)
 {
@@ -63,6 +72,9 @@ attempts_seen_release(struct attempts_seen *s)
 	for (i = 0; i < s->n; i++)
 		attempt_release(&s->v[i]);
 	free(s->v);
+	for (i = 0; i < s->n_sent; i++)
+		delivery_release(&s->sent[i]);
+	free(s->sent);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -92,6 +104,7 @@ attempts_free(struct attempts *a)
 	attempts_seen_release(&a->seen);
 	maillog_free(a->clock);
 	free(a->domain);
+	free(a->tls);
 	free(a);
 }
 
@@ -249,10 +262,50 @@ one_text(struct attempts *a, const char *key, const char *text, int64_t at)
 		p->lines[p->n++] = xstrdup(text);
 }
 
+/* "Trusted TLS connection established to mx.bank.test[192.0.2.1]:25: TLSv1.3 with cipher ..." as "Trusted, TLSv1.3 with cipher ...";
+ * NULL: it is about another server. */
+static char *
+tls_of(const char *line, const char *relay)
+{
+	static const char words[] = " TLS connection ";
+	const char *at = line != NULL ? strstr(line, words) : NULL, *to, *begin;
+
+	if (at == NULL || (to = strstr(at, " to ")) == NULL || relay == NULL)
+		return NULL;
+	to += strlen(" to ");
+	if (!text_starts(to, relay) || !text_starts(to + strlen(relay), ": "))
+		return NULL;
+	for (begin = at; begin > line && isalpha((unsigned char)begin[-1]); begin--)
+		;
+	return xasprintf("%.*s, %s", (int)(at - begin), begin, to + strlen(relay) + 2);
+}
+
+static void
+went_well(struct attempts *a, const char *text, int64_t at)
+{
+	struct attempts_seen *s = &a->seen;
+	struct delivery *d;
+
+	s->sent_at = at;
+	if (!is_delivery(text) || !is_for(a, text))
+		return;
+	if (s->n_sent == SENT_KEPT) {
+		delivery_release(&s->sent[0]);
+		memmove(s->sent, s->sent + 1, (s->n_sent - 1) * sizeof(*s->sent));
+		s->n_sent--;
+	}
+	if (s->sent == NULL)
+		s->sent = xcalloc(SENT_KEPT, sizeof(*s->sent));
+	d = &s->sent[s->n_sent++];
+	*d = (struct delivery){ .at = at, .relay = field(text, " relay=", ",") };
+	d->tls = tls_of(a->tls, d->relay);
+	xset(&a->tls, NULL);
+}
+
 static void
 one_line(struct attempts *a, const char *line)
 {
-	enum { PLAIN, SENT, FIRST } kind = PLAIN;
+	enum { PLAIN, TLS, SENT, FIRST } kind = PLAIN;
 	const char *host, *at_sign, *text;
 	char key[128];
 	int64_t at = 0;
@@ -263,7 +316,14 @@ one_line(struct attempts *a, const char *line)
 		a->seen.clock = maillog_now(a->clock);
 		return;
 	}
-	if (text_starts(line, "-- sent ")) {
+	if (text_starts(line, "-- depth ")) {
+		a->seen.tls_logged = atoi(line + strlen("-- depth ")) > 0;
+		return;
+	}
+	if (text_starts(line, "-- tls ")) {
+		kind = TLS;
+		line += strlen("-- tls ");
+	} else if (text_starts(line, "-- sent ")) {
 		kind = SENT;
 		line += strlen("-- sent ");
 	} else if (text_starts(line, "-- first ")) {
@@ -279,8 +339,10 @@ one_line(struct attempts *a, const char *line)
 		return;
 	snprintf(key, sizeof(key), "%.*s", (int)n - 1, at_sign);
 	text = at_sign + n + 1;
-	if (kind == SENT)
-		a->seen.sent_at = at;
+	if (kind == TLS)
+		xset(&a->tls, text);
+	else if (kind == SENT)
+		went_well(a, text, at);
 	else if (kind == FIRST)
 		a->seen.first_at = at;
 	if (kind != PLAIN)

@@ -1,6 +1,6 @@
 # mxseal's reading of why deliveries to one domain failed, from the log that Postfix writes on its own host. Fixed text, POSIX
-# sh; two words are given to it: the domain, and how many bytes of the log to look through. It prints the host's clock, of the
-# newest attempts the lines of the process that made them (smtp(8) tells what went wrong in a line before the one that names
+# sh; two words are given to it: the domain, and how many bytes of the log to look through. It prints the host's clock, how much
+# of TLS is logged, the newest deliveries that went well with the line of their TLS session, of the newest attempts the lines of the process that made them (smtp(8) tells what went wrong in a line before the one that names
 # the message, by process only), and when the present row of failures began. Where TLS sessions are shared, tlsproxy(8) tells
 # it; then the other side's name and address join them. The file in use, and the one before it when that is short; where no
 # file is written, the journal. This text is the lines without those that are only a comment; run under eval, with the words
@@ -10,6 +10,7 @@ export LC_ALL=C
 domain=$1 bytes=$2
 export domain
 echo "-- now $(date '+%s %Y %m %d %H %M %S')"
+echo "-- depth $(postconf -h smtp_tls_loglevel 2>/dev/null)"
 log=
 for f in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog; do
 	case $f in /*) ;; *) continue ;; esac
@@ -29,11 +30,11 @@ lines() {
 	[ "$have" = 0 ] || tail -c "$bytes" "$log"
 }
 
-# Of each process the lines since its last delivery (one message may go to several recipients), at most 40; of each tlsproxy peer the last 4. The last 40 attempts are kept.
+# Of each process the lines since its last delivery (one message may go to several recipients), at most 40; of each tlsproxy peer the last 4. The last 40 attempts are kept, and the last 20 deliveries.
 lines | tr -d '\000' | grep -E '/(smtp|lmtp|error|retry|tlsproxy)\[[0-9]+\]: ' | awk '
 	function drop(who,   i) {
 		for (i = 1; i <= n[who]; i++) delete held[who, i]
-		n[who] = 0; closed[who] = ""
+		n[who] = 0; closed[who] = ""; tls[who] = ""
 	}
 	BEGIN { at = "@" tolower(ENVIRON["domain"]) ">," }
 	{
@@ -49,6 +50,7 @@ lines | tr -d '\000' | grep -E '/(smtp|lmtp|error|retry|tlsproxy)\[[0-9]+\]: ' |
 		}
 		if (!match($0, /: [0-9A-Za-z]+: to=</)) {
 			if (closed[who] != "") drop(who)
+			if (/ TLS connection (established|reused) to /) tls[who] = "-- tls " $0 "\n"
 			if (n[who] < 40) { n[who]++; held[who, n[who]] = $0 }
 			next
 		}
@@ -57,7 +59,7 @@ lines | tr -d '\000' | grep -E '/(smtp|lmtp|error|retry|tlsproxy)\[[0-9]+\]: ' |
 		closed[who] = id
 		to = tolower($0)
 		if (index(to, at) > 0) {
-			if (to ~ / status=sent /) { first = ""; sent = $0 }
+			if (to ~ / status=sent /) { first = ""; s++; sent[s] = tls[who] "-- sent " $0; delete sent[s - 20] }
 			else {
 				if (first == "") first = $0
 				k++; text = ""
@@ -71,7 +73,7 @@ lines | tr -d '\000' | grep -E '/(smtp|lmtp|error|retry|tlsproxy)\[[0-9]+\]: ' |
 		}
 	}
 	END {
-		if (sent != "") print "-- sent " sent
+		for (i = s > 20 ? s - 19 : 1; i <= s; i++) print sent[i]
 		if (first != "") print "-- first " first
 		for (i = k > 40 ? k - 39 : 1; i <= k; i++) print out[i]
 	}' | head -c 1048576

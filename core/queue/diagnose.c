@@ -132,13 +132,18 @@ answers(const struct probe_host *p)
 }
 
 bool
-probe_meets(const struct probe_report *r, const char *level)
+probe_meets(const struct probe_report *r, const char *level, bool every)
 {
 	size_t at, next, i, talked = 0, tried = 0;
 	bool good;
 
 	if (r == NULL)
 		return false;
+	if (every) {
+		for (i = 0; i < r->n && endpoint_meets(&r->v[i], level); i++)
+			;
+		return r->n > 0 && i == r->n;
+	}
 	/* servers of one preference are tried in any order: of those it counts the bad ones first */
 	for (at = 0; at < r->n && talked < SESSIONS_TRIED && tried < ADDRESSES_TRIED; at = next) {
 		for (next = at + 1; next < r->n && r->v[next].preference == r->v[at].preference; next++)

@@ -37,8 +37,8 @@ address_space_parse(const char *word, struct address_space *out, struct err *e)
 	*out = (struct address_space){ .cost = 1, .all = strcmp(space, "*") == 0, .below = text_starts(space, "*.") };
 	if (comma) {
 		out->cost = strtol(comma + 1, &end, 10);
-		if (end == comma + 1 || *end || comma[1] == ' ' || out->cost < 1 || out->cost > 100)
-			rc = err_set(e, RC_INVALID, "%s: the cost is a number from 1 to 100", clean(space));
+		if (end == comma + 1 || *end || comma[1] == ' ' || out->cost < 0 || out->cost > 100)
+			rc = err_set(e, RC_INVALID, "%s: the cost is a number from 0 to 100", clean(space));
 	}
 	if (rc == 0 && !out->all)
 		rc = name_to_ascii(space, &name, e);

@@ -11,7 +11,8 @@
 
 #define SMART_HOSTS_MAX 20
 
-/* An address space: "bank.test", "*.bank.test" (all below it), "*" (every domain), each with ",cost" from 1 to 100. */
+/* An address space: "bank.test", "*.bank.test" (all below it), "*" (every domain), each with ",cost" from 0 to 100; 1 where none
+ * is given, so that 0 (work-arounds) stands before all others. */
 struct address_space {
 	char *domain;             /* in A-labels, lower case, without "*."; "" of "*" */
 	bool below, all;

@@ -383,20 +383,22 @@ int  workaround_make(struct journey *j, int64_t server, const char *domain, cons
         const struct destination_view *seen, int64_t *id, struct str *said, struct err *e);
 /* Does that help against what was found? RC_INVALID with what would. */
 int  workaround_helps(const struct destination_view *seen, struct err *e);
-/* Takes it back, one edit: a push makes it so; then the first mail is watched. by_itself: after good looks, for the activity. */
-int  workaround_end(struct journey *j, int64_t id, bool by_itself, struct str *said, struct err *e);
-/* Opens one that was ended again: mail does not leave. */
-int  workaround_come_back(struct journey *j, int64_t id, struct str *said, struct err *e);
-int  workaround_done(struct journey *j, int64_t id, struct err *e);         /* it was ended, and that holds */
-/* Would mail at that level be delivered now? text: what was seen. Worker; looks at the queue as well: see workaround.c. */
-struct workaround_seen { bool good; int64_t waiting, stuck; char *text; };
-void workaround_seen_release(struct workaround_seen *s);
-/* One look from one of its servers at destination and queue; what came of it is stored. out may be NULL. Job id. */
-int64_t workaround_look_now(struct journey *j, int64_t id, int64_t server, struct workaround_seen *out, journey_done_fn *done,
-        void *arg, struct err *e);
-/* What the log's figures say, once they were read (traffic_read): when it was used, whether the first mail left. */
-int  workaround_log_read(struct journey *j, int64_t id, struct err *e);
+/* The next state of one, as one edit that a push carries out: back to no TLS, on trial (TLS where it is offered), ended (what held
+ * before holds, its first mail is watched), over (nothing changes any more). by_itself: on what the looks say, for the activities,
+ * which get the evidence. RC_INVALID: it is so already. */
+int  workaround_become(struct journey *j, int64_t id, enum retire_state to, bool by_itself, struct str *said, struct err *e);
+/* May this server be forgotten? RC_CONFLICT: it sends mail without TLS by a work-around. */
+int  workarounds_let_go(struct journey *j, const char *server, struct err *e);
+int  workarounds_forget(struct journey *j, const char *server, struct err *e);      /* it is */
+
+/* --- core/journey/workaround_look.c --- */
+/* One look from one of its servers at the destination and the queue; what came of it is stored. Job id. */
+int64_t workaround_look_now(struct journey *j, int64_t id, int64_t server, journey_done_fn *done, void *arg, struct err *e);
+/* What the server's own log says of its mail: when one was used, and after a change what mail left with; stored. Job id. */
+int64_t workaround_log_now(struct journey *j, int64_t id, int64_t server, journey_done_fn *done, void *arg, struct err *e);
 bool workaround_wants_log(const struct workaround *w, int64_t now);
+/* From this moment on, by the host's own clock, the log counts: after the push that carried a change there. Job id. */
+int64_t workaround_mark(struct journey *j, int64_t id, int64_t server, journey_done_fn *done, void *arg, struct err *e);
 /* What the state machine is asked with; looks must live as long. */
 struct retire_view { struct retire r; struct retire_sender v[64]; struct workaround_look_list looks; };
 int  workaround_facts(struct journey *j, const struct workaround *w, struct retire_view *out, struct err *e);

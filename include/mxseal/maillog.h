@@ -46,11 +46,19 @@ struct attempt {
 	char *line;                          /* the one that decided, without stamp and program; as received */
 	bool joined;                         /* another line than the delivery's own decided */
 };
+/* One that went well. */
+struct delivery {
+	int64_t at;                          /* by the host's clock */
+	char *relay;                         /* "host[address]:port" */
+	char *tls;                           /* "Trusted, TLSv1.3 with cipher ..."; NULL: no line of its session tells of TLS */
+};
 struct attempts_seen {
 	struct attempt *v; size_t n;         /* oldest first, of the destination that was asked for */
 	int64_t first_at;                    /* first failure since the last success, 0: none */
 	int64_t sent_at;                     /* last success, 0: none seen */
 	int64_t clock;                       /* the host's, when it began to read; 0: it did not say */
+	struct delivery *sent; size_t n_sent;   /* the newest, oldest first */
+	bool tls_logged;                     /* TLS sessions stand in the log */
 };
 void attempts_seen_release(struct attempts_seen *s);
 #define ATTEMPTS_BYTES (32u * 1024 * 1024)   /* of the log that the host looks through */

@@ -266,13 +266,12 @@ struct workaround {
 	char *reason, *evidence;  /* why, as a person put it; what was seen then */
 	char *owner;              /* user@machine */
 	int64_t since, review_at; /* review_at 0: none */
-	char *state;              /* "open", "proving", "ended" */
+	char *state;              /* "open", "trial", "proving", "ended": retire.h */
 	int64_t changed_at;
-	int falls;                /* how often it came back by itself */
-	int64_t used_at, log_at;  /* last mail seen on it, when the log was read for that */
-	int64_t mail_at;          /* of proving: last mail before the end, by the hosts' clocks */
-	int64_t stuck;            /* of proving: messages that wait because of TLS */
-	bool proved;
+	int falls;                /* how often the other side fell back */
+	int64_t used_at, log_at;  /* last mail seen for it, when the log was read for that */
+	char *proof;              /* since the last change: mail that left with TLS, as its host's log says it */
+	char *in_clear;           /* ... and mail that left without; NULL: none */
 };
 RECORD(workaround);
 
@@ -280,7 +279,10 @@ RECORD(workaround);
 struct workaround_look {
 	int64_t server;
 	int64_t last_at, good_since;
-	int good;                 /* in a row; 0: the last one was bad */
+	int good;                 /* in a row */
+	bool bad;                 /* the last one saw that TLS is in the way */
+	int64_t stuck;            /* messages that waited because of TLS then */
+	int64_t mark_at;          /* the host's clock at the last change: what its log says of later counts; 0: not known */
 	char *text;               /* what the last one saw */
 };
 RECORD(workaround_look);

@@ -148,7 +148,8 @@ void diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out);
 
 /* Would mail at that outbound level ("none" "may" "encrypt" "verify" "secure" "dane" "dane-only") be delivered now, by what a
  * look saw? As smtp(8) decides with its default limits: a server that cannot be talked to is passed over, two are talked to.
- * False also for a level whose demands a look cannot know ("fingerprint") and for NULL. */
-bool probe_meets(const struct probe_report *r, const char *level);
+ * every: only if each of its addresses takes mail so, whichever it were. False also for a level whose demands a look cannot know
+ * ("fingerprint") and for NULL. */
+bool probe_meets(const struct probe_report *r, const char *level, bool every);
 
 #endif

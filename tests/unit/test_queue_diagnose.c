@@ -143,7 +143,7 @@ levels_met(void **state)
 		}
 		str_add(&got, "");
 		for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
-			if (probe_meets(&r, all[k]))
+			if (probe_meets(&r, all[k], false))
 				str_addf(&got, "%s%s", got.len > 0 ? " " : "", all[k]);
 		if (strcmp(got.s, meets[i].levels) != 0) {
 			printf("row %zu: %s, not %s\n", i, got.s, meets[i].levels);
@@ -152,7 +152,8 @@ levels_met(void **state)
 		str_release(&got);
 	}
 	assert_int_equal(failed, 0);
-	assert_false(probe_meets(NULL, "none"));
+	assert_false(probe_meets(NULL, "none", false));
+	assert_false(probe_meets(NULL, "none", true));
 }
 
 /* --- whose it is: from several places, the log, and clocks --- */

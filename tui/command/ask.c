@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/xalloc.h"
 #include "tui/command/command.h"
 
 static int
@@ -215,6 +216,72 @@ cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e
 	}
 	*e = w.e;
 	return -1;
+}
+
+/* --- errands --- */
+
+struct errand {
+	struct errand *next;
+	struct cli *c;
+	int64_t server, job;
+	start_fn *start;
+	void *arg;
+	cli_ended_errand_fn *ended;
+	int tries;
+};
+
+static void errand_start(struct errand *x);
+
+static void
+errand_done(void *arg, int rc, const struct err *e)
+{
+	struct errand *x = arg, **p;
+	struct err own = { .code = RC_OK };
+
+	if (rc != 0 && e->code != RC_CANCELLED && x->tries < 4) {
+		if (cli_answer(x->c, x->server, e, &own) == 0) {
+			errand_start(x);
+			return;
+		}
+		e = &own;
+	}
+	for (p = &x->c->errands; *p != x; p = &(*p)->next)
+		;
+	*p = x->next;
+	x->ended(x->arg, rc, e);
+	free(x);
+}
+
+static void
+errand_start(struct errand *x)
+{
+	struct err e = { .code = RC_OK };
+
+	x->tries++;
+	x->job = x->start(x->c, x->arg, errand_done, x, &e);
+	if (x->job == -1)
+		errand_done(x, -1, &e);
+}
+
+void
+cli_errand(struct cli *c, int64_t server, start_fn *start, void *arg, cli_ended_errand_fn *ended)
+{
+	struct errand *x = xcalloc(1, sizeof(*x));
+
+	*x = (struct errand){ .next = c->errands, .c = c, .server = server, .start = start, .arg = arg, .ended = ended };
+	c->errands = x;
+	errand_start(x);
+}
+
+void
+cli_errands_stop(struct cli *c)
+{
+	struct errand *x;
+
+	for (x = c->errands; x != NULL; x = x->next)
+		jobq_cancel(journey_jobs(c->j), x->job);
+	while (c->errands != NULL)
+		jobq_wait(journey_jobs(c->j), c->errands->job);
 }
 
 /* --- host keys --- */

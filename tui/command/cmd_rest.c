@@ -31,7 +31,7 @@ int
 cmd_check(struct cli *c, const struct args *a, struct err *e)
 {
 	struct attention_list l = { NULL, 0 };
-	json_t *rows = json_array(), *renewed = json_array();
+	json_t *rows = json_array(), *renewed = json_array(), *retired = json_array();
 	struct err bad = { .code = RC_OK };
 	int rc, days = ATTENTION_DAYS;
 	size_t i;
@@ -39,13 +39,14 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 	if (args_has(a, "warn") && cli_number(args_get(a, "warn"), "--warn", 0, 3650, &days, e) == -1) {
 		json_decref(rows);
 		json_decref(renewed);
+		json_decref(retired);
 		return -1;
 	}
 	if (args_has(a, "read"))
 		servers_read_all(c);
 	if (args_has(a, "renew"))
 		(void)renew_due(c, a, renewed, &bad);
-	if (!args_has(a, "no-looks") && workarounds_tend(c, a, e) == -1 && bad.code == RC_OK)
+	if (!args_has(a, "no-looks") && workarounds_tend(c, a, retired, e) == -1 && bad.code == RC_OK)
 		bad = *e;
 	if (!args_has(a, "no-dns"))
 		servers_names_all(c);
@@ -56,7 +57,7 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 		json_array_append_new(rows, finding_json(c, &l.v[i]));
 	}
 	if (rc == 0 && c->json)
-		out_json(json_pack("{s:O,s:O}", "findings", rows, "renewed", renewed));
+		out_json(json_pack("{s:O,s:O,s:O}", "findings", rows, "renewed", renewed, "workarounds", retired));
 	else if (rc == 0 && l.n == 0)
 		puts("Nothing needs attention.");
 	if (rc == 0 && l.n > 0) {
@@ -69,6 +70,7 @@ cmd_check(struct cli *c, const struct args *a, struct err *e)
 	}
 	json_decref(rows);
 	json_decref(renewed);
+	json_decref(retired);
 	attention_list_release(&l);
 	return rc;
 }

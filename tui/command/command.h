@@ -15,6 +15,7 @@
 int command_main(int argc, char **argv);
 
 struct many;
+struct errand;
 struct cli {
 	struct journey *j;            /* opened when a command needs it */
 	const char *store_path;
@@ -25,6 +26,7 @@ struct cli {
 	const char *server;           /* being worked on, for progress */
 	struct fleet *fleet;          /* several are */
 	struct many *many;            /* how; of many.c */
+	struct errand *errands;       /* jobs that nobody waits for; of ask.c */
 };
 
 /* --- parse.c --- */
@@ -72,6 +74,11 @@ void commands_help(struct str *out);
 typedef int64_t start_fn(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e);
 /* Starts, waits, answers questions (host key, password, passphrase) and starts again. server may be 0. */
 int cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e);
+/* The same without waiting: ended comes on a jobq_deliver, with how it ended, after its questions. cli_errands_stop ends all that
+ * run, and their ended functions have come when it returns. */
+typedef void cli_ended_errand_fn(void *arg, int rc, const struct err *e);
+void cli_errand(struct cli *c, int64_t server, start_fn *start, void *arg, cli_ended_errand_fn *ended);
+void cli_errands_stop(struct cli *c);
 /* Answers what a job asked. 0: start it again; -1 with e: that is its end. */
 int cli_answer(struct cli *c, int64_t server, const struct err *asked, struct err *e);
 /* Makes sure a passphrase is there; confirm: asked twice. */

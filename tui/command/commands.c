@@ -92,7 +92,7 @@ static const struct option check_options[] = {
 	{ "no-dns", NULL, "do not ask DNS which MX names lead to the servers", false },
 	{ "renew", NULL, "renew what is due at ACME and own authorities, and push it", false },
 	{ "no-looks", NULL, "do not look at the destinations of work-arounds", false },
-	{ "retire", NULL, "end work-arounds whose destination does TLS again, and open those again whose mail waits; push it", false }, { NULL, NULL, NULL, false } };
+	{ "retire", NULL, "end work-arounds whose destination does TLS again, by a trial, and open those again whose mail waits; push it", false }, { NULL, NULL, NULL, false } };
 static const struct option eab_options[] = {
 	{ "eab-key-fd", "N", "the key of the external account stands on this descriptor", false }, { NULL, NULL, NULL, false } };
 static const struct option cert_renew_options[] = {
@@ -121,7 +121,7 @@ static const struct option take_options[] = { { "name", "NAME", "what to call th
 static const struct option edits_options[] = { { "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option yes_options[] = { { "yes", NULL, "do not ask", false }, { NULL, NULL, NULL, false } };
 
-#define RETIRE { "retire", NULL, "end work-arounds whose destination does TLS again, and open those again whose mail waits; push it", false }
+#define RETIRE { "retire", NULL, "end work-arounds whose destination does TLS again, by a trial, and open those again whose mail waits; push it", false }
 static const struct option workaround_options[] = { { "yes", NULL, "do not ask", false },
 	{ "no-push", NULL, "keep it here; a push makes it so", false }, NO_SHADOW, { NULL, NULL, NULL, false } };
 static const struct option watch_options[] = { { "every", "SECONDS", "between two rounds (300)", false },
@@ -237,6 +237,9 @@ const struct cli_command commands[] = {
 	{ "remedy", "SERVER DOMAIN", "what can be done about mail that waits for it", NULL, 2, 2, STORE, NULL, NULL, cmd_remedy },
 	{ "workaround end", "DOMAIN", "take one back: plan, push, and its first mail is watched", NULL, 1, 1, CHANGE, workaround_options, NULL,
 	  cmd_workaround_end },
+	{ "workaround try", "DOMAIN", "put one on trial: its mail leaves with TLS where that is offered", "No mail waits for it, whatever the other side "
+	  "does. check and watch see how it fares, and with --retire end it after\na good day, or go back.", 1, 1, CHANGE, workaround_options, NULL,
+	  cmd_workaround_try },
 	{ "workaround", "[SERVER DOMAIN]", "mail for one domain without TLS, for as long as it is needed", "Without words it lists them. The "
 	  "destination is looked at; a virtual server without TLS and a connector\nfor the domain are planned and pushed; what waits for it is tried "
 	  "again and followed out. check and watch\nlook after it.", 0, 2, CHANGE | SHOWS_ALONE, workaround_options, "workaround", cmd_workaround },
@@ -274,8 +277,10 @@ const struct cli_command commands[] = {
 	  "mail can reach. ADDRESS - reads them from standard input, one a line, its sender may follow; --json: an object a line.", 1, 1000,
 	  STORE, route_options, NULL, cmd_route },
 	{ "check", "", "what needs attention; status 1 when something does", NULL, 0, 0, STORE, check_options, NULL, cmd_check },
-	{ "watch", "[SERVER]...", "round after round what needs attention, as it comes and goes", "Each round lists the queues and looks at the "
-	  "destinations of work-arounds from all hosts that send for them.\nWith --json an object a line, its event new, gone, or is (--once).", 0,
+	{ "watch", "[SERVER]...", "what needs attention, as it comes and goes", "Every so often each host's queue is listed, and the destinations of "
+	  "work-arounds are looked at from all hosts that send for\nthem; the hosts side by side, so that one that hangs holds up no other. A line "
+	  "for each event; with --json an object, its event\nnew, gone, did, or is (--once). SIGTERM and SIGINT end it; a push that runs is finished "
+	  "first.", 0,
 	  1000, STORE, watch_options, NULL, cmd_watch },
 	{ "read-only", "[on|off]", "whether hosts may be changed from this store at all", "With on nobody who uses this store can "
 	  "change a host until it is off again; what is wanted can still be edited here.", 0, 1, STORE, NULL, NULL, cmd_read_only },

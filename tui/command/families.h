@@ -16,8 +16,25 @@ int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err
 /* Everything that is due and can be renewed without a person: renewed, pushed, proved. */
 int renew_due(struct cli *c, const struct args *a, json_t *rows, struct err *e);
 
-/* Work-arounds are looked at from all their senders; with --retire what is advised is done: ended, opened again, pushed, proved. */
-int workarounds_tend(struct cli *c, const struct args *a, struct err *e);
+/* --- tend.c: work-arounds looked after, side by side; with --retire what is advised is done: pushed, proved, tried again --- */
+struct tend;
+/* One thing that happened: server or domain it is about, a sentence. */
+typedef void tend_tell_fn(void *arg, char sign, const char *about, const char *text);
+struct tend *tend_new(struct cli *c, const struct args *a, tend_tell_fn *tell, void *arg);
+void tend_free(struct tend *t);
+/* Begins a round of looks for those whose time has come; the next is every_ms later, 0: never. Returns the time of the next one. */
+int64_t tend_due(struct tend *t, int64_t now_ms, int64_t every_ms);
+/* Carries out what is advised where all looks are in. Returns whether anything was learned since. */
+bool tend_act(struct tend *t);
+bool tend_busy(const struct tend *t);                /* looks are under way */
+int  tend_worst(const struct tend *t, struct err *e);
+/* One round over all of them; rows gets what was done. */
+int  workarounds_tend(struct cli *c, const struct args *a, json_t *rows, struct err *e);
+
+/* Exactly what waits for it at this moment is tried again, by queue id. n: how many. */
+int  retry_now(struct cli *c, const struct server *sv, const char *domain, struct queue_ids *taken, struct err *e);
+/* Where the work-around's change has been carried to that server: its log counts from now on. */
+int  workaround_marked(struct cli *c, int64_t workaround, int64_t server, struct err *e);
 
 /* Every setting with what it takes and its default: for the help of vs set. */
 void settings_help(struct str *out);
@@ -36,7 +53,7 @@ cmd_fn cmd_plan, cmd_push, cmd_keep, cmd_undo, cmd_status, cmd_drift;
 cmd_fn cmd_queue, cmd_queue_messages, cmd_queue_hold, cmd_queue_release, cmd_queue_retry, cmd_queue_delete, cmd_classify,
     cmd_diagnose, cmd_probe, cmd_route;
 cmd_fn cmd_connector_take, cmd_recipe_tls_to, cmd_recipe_tls_except;
-cmd_fn cmd_remedy, cmd_remedy_complain, cmd_workaround, cmd_workaround_end, cmd_watch;
+cmd_fn cmd_remedy, cmd_remedy_complain, cmd_workaround, cmd_workaround_end, cmd_workaround_try, cmd_watch;
 cmd_fn cmd_edits, cmd_edits_undo, cmd_edits_redo;
 cmd_fn cmd_check, cmd_read_only, cmd_history, cmd_doctor, cmd_completion, cmd_help;
 

@@ -57,7 +57,8 @@ draw_looks(struct view *v, const struct retire_view *r, int width, struct lines 
 
 		when_ago(ago, when_now() - k->last_at);
 		if (store_server_get(v->app->st, k->server, &s, NULL) == 0)
-			lines_addf(l, k->good > 0 ? STYLE_OK : STYLE_BAD, "From %s, %s ago: %s", s.name, ago, k->good > 0 ? "good" : "bad");
+			lines_addf(l, k->good > 0 ? STYLE_OK : k->bad ? STYLE_BAD : STYLE_UNKNOWN,
+			    "From %s, %s ago: %s", s.name, ago, k->good > 0 ? "good" : k->bad ? "TLS is in the way" : "not clear");
 		server_release(&s);
 		if (k->text != NULL)
 			lines_wrap(l, STYLE_NORMAL, width, 2, k->text);
@@ -135,7 +136,7 @@ workarounds_draw(struct view *v, struct area a)
 }
 
 static void
-act_end(struct view *v)
+become(struct view *v, enum retire_state to)
 {
 	const struct workaround *w = selected(v);
 	struct plan_arg arg = { .server = 0 };
@@ -144,7 +145,7 @@ act_end(struct view *v)
 
 	if (w == NULL)
 		return;
-	if (workaround_end(v->app->j, w->id, false, &said, &e) != 0)
+	if (workaround_become(v->app->j, w->id, to, false, &said, &e) != 0)
 		app_fail(v->app, &e);
 	else {
 		app_say(v->app, STYLE_OK, "%s", clean(said.s));
@@ -154,10 +155,28 @@ act_end(struct view *v)
 	load(v);
 }
 
+static void
+act_end(struct view *v)
+{
+	become(v, RETIRE_PROVING);
+}
+
+static void
+act_try(struct view *v)
+{
+	become(v, RETIRE_TRIAL);
+}
+
 static bool
 is_open(const struct view *v)
 {
 	return selected(v) != NULL && text_eq(selected(v)->state, "open");
+}
+
+static bool
+is_not_over(const struct view *v)
+{
+	return is_open(v) || (selected(v) != NULL && text_eq(selected(v)->state, "trial"));
 }
 
 static bool
@@ -189,7 +208,9 @@ workarounds_copy(const struct view *v, bool command, struct str *out)
 
 static const struct action workarounds_actions[] = {
 	{ 'e', "end it", "end", "Its mail leaves as before again, with TLS: shows the plan; its first mail is watched.", "mxseal workaround end DOMAIN",
-	  act_end, is_open, 0 },
+	  act_end, is_not_over, 0 },
+	{ 't', "try TLS", "try", "On trial: its mail leaves with TLS where that is offered, and none waits for it; shows the plan.",
+	  "mxseal workaround try DOMAIN", act_try, is_open, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };
 
