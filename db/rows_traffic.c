@@ -14,6 +14,8 @@ set_body(struct store *st, void *arg, struct err *e)
 	for (i = 0; i < x->l->n; i++) {
 		const struct traffic *t = &x->l->v[i];
 
+		if (t->messages + t->waiting == 0)       /* its handshakes fail: it brings nothing */
+			continue;
 		if (db_run(st, ST_TRAFFIC_ADD, NULL, e, "ittiiitti", x->server, t->direction, t->peer, t->messages, t->clear,
 		    t->waiting, t->oldest, t->newest, t->last_at) < 0)
 			return -1;

@@ -247,12 +247,14 @@ way_of_destination(struct host *h, const struct mailsys *m, const struct queue_m
 	struct way_ask ask = { recipient, waiting->n > 0 ? waiting->v[0].sender : NULL, false, NULL };
 	struct err ignored;
 	const struct way_end *found = NULL;
+	struct way_host w = { .h = h, .ctx = ctx };
 	size_t i;
 
-	if (m != NULL && ways_find(h, m, &ask, 1, ctx, ways, NULL, &ignored) == 0)
+	if (m != NULL && ways_find(&w, m, &ask, 1, ways, NULL, &ignored) == 0)
 		for (i = 0; i < ways->v[0].ends.n && found == NULL; i++)
 			if (ways->v[0].ends.v[i].hops.n > 0)
 				found = &ways->v[0].ends.v[i];
+	sections_release(&w.known);
 	free(anybody);
 	return found;
 }

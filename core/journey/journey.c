@@ -46,6 +46,7 @@ journey_close(struct journey *j)
 	if (j->store != NULL)
 		store_close(j->store);
 	secret_release(&j->passphrase);
+	rehearsals_forget(j);
 	free(j->known_hosts);
 	free(j);
 }

@@ -28,6 +28,7 @@ struct journey {
 	bool read_only_session, read_only_asked;   /* gate.c: the console's start state; --read-only */
 	bool past_mark;                  /* changes were allowed although the store is marked */
 	bool reads_only;                 /* who runs now did not say that he would change a host */
+	struct kept_rehearsal *rehearsals;         /* rehearse.c */
 	char *known_hosts;               /* our own file of confirmed keys */
 };
 
@@ -58,21 +59,46 @@ void host_job_discard(struct host_job *hj);
 /* Gives it away. title is what the activity and the screen call it. */
 int64_t host_job_start(struct host_job *hj, const char *title, struct err *e);
 
+/* --- lanes.c: the same work for many things on one host, over several connections at a time (worker) --- */
+typedef void lane_fn(void *arg, size_t item, struct host *h, struct job_ctx *ctx);
+/* Runs fn once for each item below n, in any order, in other threads than this one; says "DOING: 5 of 60" on the way. hj NULL: one
+ * after the other over h. Nothing of it runs any more when it returns. RC_CANCELLED, or RC_NET when h is lost. */
+int lanes_run(struct host_job *hj, struct host *h, size_t n, lane_fn *fn, void *arg, const char *doing, struct job_ctx *ctx,
+        struct err *e);
+
 /* --- route.c: where mail goes, asked on the host in rounds (worker) --- */
-/* A way for each asked; dead may be NULL. */
-int ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
-        struct mail_way_list *out, struct dead_rule_list *dead, struct err *e);
+/* Who is asked, and what he has answered: no question is asked twice. hj NULL: looks go one after the other. */
+struct way_host { struct host_job *hj; struct host *h; struct job_ctx *ctx; struct sections known; };
+/* A way for each asked; dead may be NULL. The caller releases what is known in the end. */
+int ways_find(struct way_host *w, const struct mailsys *m, const struct way_ask *asks, size_t n, struct mail_way_list *out,
+        struct dead_rule_list *dead, struct err *e);
 
 /* What was seen of next hops, each looked at once. */
-struct look { char *target; int port; bool wrapper; char *roots; struct probe_report report; };
+struct look { char *target; int port; bool wrapper, mx, seen; char *roots; struct probe_report report; };
 struct looks { struct look *v; size_t n; };
 void looks_release(struct looks *l);
 /* Fills the fates of all ways; without look only what can be said without. */
-void ways_look(struct looks *l, bool look, struct mail_way_list *ways, struct host *h, const struct server *sv, struct job_ctx *ctx);
+int ways_look(struct way_host *w, struct looks *l, bool look, struct mail_way_list *ways, const struct server *sv, struct err *e);
 
 /* --- traffic.c --- */
 struct maillog_figures;
 int traffic_keep(struct journey *j, int64_t server, int days, const struct maillog_figures *figures, struct err *e);
+
+/* --- rehearse.c, rehearse_judge.c --- */
+struct rehearse_rule {
+	size_t level;                    /* index in rehearse_levels, outbound */
+	bool require;                    /* inbound: TLS from everybody ... */
+	int floor;                       /* ... and of this version at least (rank of maillog's words), 0: any */
+	int64_t in_tls_at;               /* the first sign of TLS from any client, 0: none */
+};
+extern const char *const rehearse_levels[];          /* strongest first, NULL-ended */
+struct traffic;
+int  rehearse_rule_parse(bool inbound, const char *level, struct rehearse_rule *out, struct err *e);
+void rehearse_judge_client(const struct rehearse_rule *rule, const struct traffic *t, struct rehearsed *p);
+void rehearse_judge_unseen(const struct rehearse_rule *rule, const struct traffic *t, struct rehearsed *p);
+void rehearse_judge_way(struct rehearsed *p, const struct mail_way *w, const struct looks *l);
+const struct way_end *rehearse_worst_end(const struct mail_way *w);
+void rehearsals_forget(struct journey *j);
 
 /* --- route_fate.c --- */
 /* What becomes of mail at this next hop, by what a look at it saw. Fills fate and forecast. */

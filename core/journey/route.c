@@ -11,24 +11,97 @@
 
 #define ROUNDS 60                /* far more than the longest way takes */
 #define COMMANDS_AT_ONCE 400
+#define LOOKS_AT_ONCE 600       /* in one go */
 
 /* --- rounds --- */
 
 static int
-ask_round(struct host *h, const struct command_list *next, struct sections *s, struct err *e)
+ask_commands(struct host *h, const struct command *v, size_t n, struct sections *s, struct err *e)
 {
-	struct host_cmd *cmds = xcalloc(next->n + 1, sizeof(*cmds));
-	size_t i, n;
-	int rc = 0;
+	struct host_cmd *cmds = xcalloc(n + 1, sizeof(*cmds));
+	size_t i;
+	int rc;
 
-	for (i = 0; i < next->n; i++)
-		cmds[i] = (struct host_cmd){ next->v[i].name, (const char *const *)next->v[i].argv };
-	for (i = 0; i < next->n && rc == 0; i += n) {
-		n = next->n - i < COMMANDS_AT_ONCE ? next->n - i : COMMANDS_AT_ONCE;
-		rc = host_read(h, cmds + i, n, s, e);
-	}
+	for (i = 0; i < n; i++)
+		cmds[i] = (struct host_cmd){ v[i].name, (const char *const *)v[i].argv };
+	rc = host_read(h, cmds, n, s, e);
 	free(cmds);
 	return rc;
+}
+
+static bool
+is_look(const struct command *c)
+{
+	return text_starts(c->name, WAY_LOOK ".");
+}
+
+/* Those that look at other hosts, at the end. Returns where they begin. */
+static size_t
+looks_last(struct command_list *l)
+{
+	struct command *sorted = xcalloc(l->n + 1, sizeof(*sorted));
+	size_t i, n = 0, first;
+
+	for (i = 0; i < l->n; i++)
+		if (!is_look(&l->v[i]))
+			sorted[n++] = l->v[i];
+	for (first = n, i = 0; i < l->n; i++)
+		if (is_look(&l->v[i]))
+			sorted[n++] = l->v[i];
+	if (n > 0)
+		memcpy(l->v, sorted, n * sizeof(*sorted));
+	free(sorted);
+	return first;
+}
+
+struct host_looks { const struct command *v; struct sections *seen; };
+
+/* What cannot be asked is an answer too, or it would be asked for ever. */
+static void
+host_look(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
+{
+	struct host_looks *l = arg;
+	struct err ignored;
+
+	(void)ctx;
+	(void)ask_commands(h, &l->v[i], 1, &l->seen[i], &ignored);
+}
+
+static int
+ask_looks(struct way_host *w, const struct command *v, size_t n, struct err *e)
+{
+	struct host_looks l = { v, xcalloc(n + 1, sizeof(*l.seen)) };
+	int rc = lanes_run(w->hj, w->h, n, host_look, &l, "looking at destinations", w->ctx, e);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct section none = { .name = xstrdup(v[i].name), .status = 127, .text = STR_INIT };
+
+		ARRAY_GROW(w->known.v, w->known.n);
+		if (l.seen[i].n == 1) {
+			w->known.v[w->known.n++] = l.seen[i].v[0];
+			l.seen[i].n = 0;
+			free(none.name);
+		} else {
+			w->known.v[w->known.n++] = none;
+		}
+		sections_release(&l.seen[i]);
+	}
+	free(l.seen);
+	return rc;
+}
+
+static int
+ask_round(struct way_host *w, struct command_list *next, struct err *e)
+{
+	size_t looks = looks_last(next), i, n;
+	int rc = 0;
+
+	for (i = 0; i < looks && rc == 0; i += n) {
+		n = looks - i < COMMANDS_AT_ONCE ? looks - i : COMMANDS_AT_ONCE;
+		rc = ask_commands(w->h, next->v + i, n, &w->known, e);
+	}
+	return rc == 0 && looks < next->n ? ask_looks(w, next->v + looks, next->n - looks, e) : rc;
 }
 
 /* One more attempt with what is known. 1: there is more to ask. */
@@ -54,25 +127,23 @@ attempt(const struct mailsys *m, const struct way_ask *asks, size_t n, const str
 }
 
 int
-ways_find(struct host *h, const struct mailsys *m, const struct way_ask *asks, size_t n, struct job_ctx *ctx,
-    struct mail_way_list *out, struct dead_rule_list *dead, struct err *e)
+ways_find(struct way_host *w, const struct mailsys *m, const struct way_ask *asks, size_t n, struct mail_way_list *out,
+    struct dead_rule_list *dead, struct err *e)
 {
-	struct sections s = { NULL, 0 };
 	int round, rc = 1;
 
 	for (round = 0; round < ROUNDS && rc == 1; round++) {
 		struct command_list next = { NULL, 0 };
 
-		rc = attempt(m, asks, n, &s, &next, out, dead, e);
-		if (rc == 1 && job_cancelled(ctx))
+		rc = attempt(m, asks, n, &w->known, &next, out, dead, e);
+		if (rc == 1 && job_cancelled(w->ctx))
 			rc = err_set(e, RC_CANCELLED, "cancelled");
-		if (rc == 1 && ask_round(h, &next, &s, e) == -1)
+		if (rc == 1 && ask_round(w, &next, e) == -1)
 			rc = -1;
 		command_list_release(&next);
 	}
 	if (rc == 1)
 		rc = err_set(e, RC_LIMIT, "the way was given up after %d rounds of questions", ROUNDS);
-	sections_release(&s);
 	if (rc == -1)
 		mail_way_list_release(out);
 	return rc;
@@ -120,13 +191,11 @@ looks_release(struct looks *l)
 }
 
 /* The same next hop is looked at once. */
-static const struct probe_report *
-look_at_hop(struct looks *l, struct host *h, const struct server *sv, const struct way_hop *hop, struct job_ctx *ctx)
+static struct look *
+look_of(struct looks *l, const struct way_hop *hop)
 {
 	char *target = hop->mx ? xstrdup(hop->host) : xasprintf("[%s]", hop->host);
-	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = hop->wrapper, .roots = hop->roots };
 	struct look *s;
-	struct err failed = { .code = RC_OK };
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
@@ -134,39 +203,93 @@ look_at_hop(struct looks *l, struct host *h, const struct server *sv, const stru
 		if (strcasecmp(s->target, target) == 0 && s->port == hop->port && s->wrapper == hop->wrapper
 		    && text_eq(s->roots, hop->roots)) {
 			free(target);
-			return &s->report;
+			return s;
 		}
 	}
-	job_say(ctx, "looking at %s from %s", clean(hop->dest), sv->name);
 	ARRAY_GROW(l->v, l->n);
 	s = &l->v[l->n++];
-	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .roots = xstrdup(hop->roots) };
-	if (probe_from_host(h, sv, target, hop->port, hop->mx, &o, ctx, &s->report, &failed) == -1) {
-		probe_report_release(&s->report);
-		s->report = (struct probe_report){ .target = xstrdup(target), .verdict = xstrdup(failed.text),
-			.class_name = xstrdup(failed.code == RC_NOTFOUND ? "nosuch" : "blind") };
-	}
-	return &s->report;
+	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .mx = hop->mx, .roots = xstrdup(hop->roots) };
+	return s;
 }
 
-void
-ways_look(struct looks *l, bool look, struct mail_way_list *ways, struct host *h, const struct server *sv, struct job_ctx *ctx)
+/* The fates of the next hops of one end, in their order, as far as what was seen of them goes. Returns how many are still to be
+ * looked at (0 or 1): what comes behind one that takes the mail is not. */
+static size_t
+end_look(struct looks *l, bool look, struct way_end *end)
 {
-	size_t i, k, n;
+	size_t n;
 
-	for (i = 0; i < ways->n; i++)
-		for (k = 0; k < ways->v[i].ends.n; k++) {
-			struct way_end *end = &ways->v[i].ends.v[k];
+	for (n = 0; n < end->hops.n; n++) {
+		struct way_hop *hop = &end->hops.v[n];
+		struct look *s = hop->trouble || hop->dane || !look ? NULL : look_of(l, hop);
 
-			for (n = 0; n < end->hops.n && !job_cancelled(ctx); n++) {
-				struct way_hop *hop = &end->hops.v[n];
+		if (s != NULL && !s->seen)
+			return 1;
+		hop_forecast(hop, s != NULL ? &s->report : NULL);
+		if (hop->fate == FATE_TLS || hop->fate == FATE_CLEAR)
+			break;                       /* no mail goes further */
+	}
+	return 0;
+}
 
-				hop_forecast(hop, hop->trouble || hop->dane || !look ? NULL : look_at_hop(l, h, sv, hop, ctx));
-				if (hop->fate == FATE_TLS || hop->fate == FATE_CLEAR)
-					break;                       /* no mail goes further */
-			}
-			end_forecast(end);
+struct looking { struct look *v[LOOKS_AT_ONCE]; size_t n; const struct server *server; };
+
+static void
+look_at_one(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
+{
+	struct looking *g = arg;
+	struct look *s = g->v[i];
+	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = s->wrapper, .roots = s->roots };
+	struct err failed = { .code = RC_OK };
+
+	if (probe_from_host(h, g->server, s->target, s->port, s->mx, &o, ctx, &s->report, &failed) == -1) {
+		probe_report_release(&s->report);
+		s->report = (struct probe_report){ .target = xstrdup(s->target), .verdict = xstrdup(failed.text),
+			.class_name = xstrdup(failed.code == RC_NOTFOUND ? "nosuch" : "blind") };
+	}
+	s->seen = true;
+}
+
+/* All that are still to be looked at. */
+static int
+look_at_all(struct way_host *w, struct looks *l, const struct server *sv, struct err *e)
+{
+	struct looking g = { .server = sv };
+	char *doing = xasprintf("looking at destinations from %s", sv->name);
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < l->n && rc == 0; i++) {
+		if (!l->v[i].seen)
+			g.v[g.n++] = &l->v[i];
+		if (g.n == LOOKS_AT_ONCE || (g.n > 0 && i + 1 == l->n)) {
+			if (g.n == 1)
+				job_say(w->ctx, "looking at %s from %s", clean(g.v[0]->target), sv->name);
+			rc = lanes_run(w->hj, w->h, g.n, look_at_one, &g, doing, w->ctx, e);
+			g.n = 0;
 		}
+	}
+	free(doing);
+	return rc;
+}
+
+int
+ways_look(struct way_host *w, struct looks *l, bool look, struct mail_way_list *ways, const struct server *sv, struct err *e)
+{
+	size_t i, k, missing = 1;
+	int rc = 0;
+
+	while (rc == 0 && missing > 0) {
+		for (missing = 0, i = 0; i < ways->n; i++)
+			for (k = 0; k < ways->v[i].ends.n; k++)
+				missing += end_look(l, look, &ways->v[i].ends.v[k]);
+		if (missing > 0)
+			rc = look_at_all(w, l, sv, e);
+	}
+	for (i = 0; i < ways->n && rc == 0; i++)
+		for (k = 0; k < ways->v[i].ends.n; k++)
+			end_forecast(&ways->v[i].ends.v[k]);
+	return rc;
 }
 
 static int
@@ -174,14 +297,17 @@ route_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err 
 {
 	struct routing *r = hj->data;
 	const struct mailsys *m = mailsys_find(hj->server.mailsys ? hj->server.mailsys : "postfix");
+	struct way_host w = { .hj = hj, .h = h, .ctx = ctx };
+	int rc;
 
 	if (m == NULL || m->way == NULL)
 		return err_set(e, RC_NOMAIL, "what %s does with mail is not known to mxseal", hj->server.name);
 	job_say(ctx, "asking %s", hj->server.name);
-	if (ways_find(h, m, r->asks, r->n, ctx, &r->ways, r->want_dead ? &r->dead : NULL, e) == -1)
-		return -1;
-	ways_look(&r->looks, r->look, &r->ways, h, &hj->server, ctx);
-	return job_cancelled(ctx) ? err_set(e, RC_CANCELLED, "cancelled") : 0;
+	rc = ways_find(&w, m, r->asks, r->n, &r->ways, r->want_dead ? &r->dead : NULL, e);
+	if (rc == 0)
+		rc = ways_look(&w, &r->looks, r->look, &r->ways, &hj->server, e);
+	sections_release(&w.known);
+	return rc;
 }
 
 /* --- which connector --- */

@@ -10,7 +10,6 @@
 #include "mxseal/xalloc.h"
 
 #define PEERS_NAMED 3        /* so many are named in a sentence */
-#define REHEARSED_GOOD (24 * 3600)
 
 struct reading_log { int days; struct maillog *log; struct maillog_figures figures; };
 
@@ -201,7 +200,7 @@ traffic_sentence(struct journey *j, const struct server *sv, const char *setting
 	struct traffic_taken t;
 	struct sum s = { .names = STR_INIT };
 
-	if (strcmp(setting, "outbound.tls") == 0 && rehearsal_sentence(j, sv->id, value, NULL) > when_now() - REHEARSED_GOOD) {
+	if (strcmp(setting, "inbound.client-cert") != 0 && rehearsal_fresh(j, sv->id, value)) {
 		rehearsal_sentence(j, sv->id, value, out);       /* that says more: what would fail, not what left without TLS */
 		return;
 	}

@@ -25,8 +25,10 @@ struct session {
 	int tls;                         /* rank of its version, -1 none */
 	char relay[NAME_MAX_LEN + 60];   /* smtp: whom the TLS line was about */
 	char id[32];                     /* smtp: the delivery that used it */
+	struct peer *peer;               /* smtpd: who brought ... */
+	int64_t clear;                   /* ... so many messages with no line about TLS before */
 };
-struct peer { struct peer *next; bool in; char *name; int64_t messages, clear, waiting, last_at; int oldest, newest; };
+struct peer { struct peer *next; bool in; char *name; int64_t messages, clear, unnamed, failed, waiting, last_at; int oldest, newest; };
 
 /* A message to a domain, by the hash of "ID domain", and what became of it as far as is known; newer files are read first. */
 enum fate { FATE_OPEN, FATE_DONE };
@@ -44,7 +46,7 @@ struct maillog {
 	struct peer *peers[BUCKETS];
 	struct pair *pairs;
 	size_t n_pairs, max_pairs;
-	int64_t first_at, last_at;
+	int64_t first_at, last_at, in_tls_at;
 	bool tls_seen;
 };
 
@@ -397,20 +399,71 @@ queue_id(const char *p, char out[32])
 }
 
 static void
+tls_came_in(struct maillog *m, int64_t at)
+{
+	m->tls_seen = true;
+	if (m->in_tls_at == 0 || at < m->in_tls_at)
+		m->in_tls_at = at;
+}
+
+/* "disconnect from host[address] ehlo=2 starttls=1 mail=1 ...": what was good of what was asked for, whatever else is logged. */
+static void
+smtpd_end(struct maillog *m, const char *key, const char *text, int64_t at)
+{
+	struct session *s = session_of(m, key);
+	const char *p = strstr(text, " starttls=");
+	char name[NAME_MAX_LEN + 1];
+	struct peer *peer;
+
+	if (p != NULL && atoi(p + strlen(" starttls=")) > 0) {
+		tls_came_in(m, at);
+		if (s->tls < 0 && s->peer != NULL) {
+			s->peer->clear -= s->clear;
+			s->peer->unnamed += s->clear;
+		}
+	} else if (p != NULL && client_name(text + strlen("disconnect from "), name)) {
+		peer = peer_of(m, true, name);
+		peer->failed++;
+		count_time(m, peer, at);
+	}
+	session_end(m, key);
+}
+
+static void
+smtpd_mail(struct maillog *m, const char *key, const char *name, int64_t at)
+{
+	struct session *s = session_of(m, key);
+	struct peer *peer = peer_of(m, true, name);
+
+	count(m, peer, s->tls, at);
+	if (s->tls < 0 && (strstr(key, "/smtps/") || strstr(key, "/submissions/"))) {
+		peer->clear--;                   /* TLS from the first byte, whether that is logged or not */
+		peer->unnamed++;
+	} else if (s->tls < 0 && (s->peer == NULL || s->peer == peer)) {
+		s->peer = peer;
+		s->clear++;
+	}
+}
+
+static void
 smtpd_line(struct maillog *m, const char *key, const char *text, int64_t at)
 {
 	char id[32], name[NAME_MAX_LEN + 1];
+	struct session *s;
 	const char *p;
 
-	if (text_starts(text, "connect from "))
-		session_of(m, key)->tls = -1;
-	else if (text_starts(text, "disconnect from "))
-		session_end(m, key);
+	if (text_starts(text, "connect from ")) {
+		s = session_of(m, key);
+		s->tls = -1;
+		s->peer = NULL;
+		s->clear = 0;
+	} else if (text_starts(text, "disconnect from "))
+		smtpd_end(m, key, text, at);
 	else if ((p = tls_line(text, "established from "))) {
 		session_of(m, key)->tls = version_in(p);
-		m->tls_seen = true;
+		tls_came_in(m, at);
 	} else if ((p = queue_id(text, id)) && text_starts(p, "client=") && client_name(p + strlen("client="), name))
-		count(m, peer_of(m, true, name), session_of(m, key)->tls, at);
+		smtpd_mail(m, key, name, at);
 }
 
 static void
@@ -571,6 +624,7 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 	out->last_at = m->last_at;
 	out->cut = m->bytes > MAILLOG_MAX || m->n_pairs >= PAIRS_MAX;
 	out->tls_seen = m->tls_seen;
+	out->in_tls_at = m->in_tls_at;
 	for (i = 0; i < BUCKETS; i++)
 		for (p = m->peers[i]; p; p = p->next) {
 			struct traffic *t = traffic_list_add(&out->traffic);
@@ -580,6 +634,8 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 			t->messages = p->messages;
 			t->clear = p->clear;
 			t->waiting = p->waiting;
+			t->unnamed = p->unnamed;
+			t->failed = p->failed;
 			t->oldest = p->oldest >= 0 ? xstrdup(versions[p->oldest]) : NULL;
 			t->newest = p->newest >= 0 ? xstrdup(versions[p->newest]) : NULL;
 			t->last_at = p->last_at;

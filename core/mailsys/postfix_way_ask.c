@@ -255,7 +255,7 @@ ask_dane(struct way_work *w, const char *dest, const char **text)
 
 	if (!clean_is(dest, strlen(dest)) || strlen(dest) > WAY_KEY_MAX)
 		return ANSWER_BROKEN;
-	question_name(name, "dane", dest, "");
+	question_name(name, WAY_LOOK, dest, "dane");
 	s = asked(w, name, words);
 	if (s == NULL)
 		return ANSWER_MISSING;

@@ -344,36 +344,50 @@ void route_repair_free(char **preset);
 /* --- core/journey/rehearse.c: what would become of mail if more were required of the other side --- */
 struct rehearsed {
 	char *peer;                      /* domain that takes mail, client that brings it */
-	int64_t messages;                /* in the days looked at */
+	int64_t messages, per_week;      /* in the days looked at; in seven days, were all like these */
 	enum { REHEARSED_PASSES, REHEARSED_FAILS, REHEARSED_UNSURE } outcome;
+	const char *confidence;          /* "high", "medium", "low" */
 	char *why;                       /* sentence's half */
+	bool looked;                     /* at its mail servers; else the log alone speaks */
+	bool excepted;                   /* a connector of ours decides about it */
 	char *now;                       /* what becomes of its mail as it is now: way_fate_name(); NULL: not looked at */
 	char *works;                     /* of one that fails: the strongest level at which its mail is delivered, NULL none */
 	char *hop;                       /* the next hop where that is not the domain itself, NULL */
 };
 struct rehearsal {
 	bool inbound;
-	char *level;                     /* "encrypt"; inbound "require", "tls1.2" */
+	char *level;                     /* "encrypt"; inbound "require", "tls1.2", "require,tls1.2" */
 	int days;
+	int64_t at;                      /* when it was made */
 	int64_t first_at;                /* oldest line that counted, 0 none */
 	bool cut, tls_seen;              /* as in maillog_figures */
 	int64_t messages, peers;         /* all that the log tells of */
-	int64_t unseen, unseen_messages; /* of these beyond the ceiling: not looked at */
+	int64_t unseen, unseen_messages; /* of these not looked at: those with the fewest messages */
 	struct rehearsed *v; size_t n;   /* most messages first */
 };
 void rehearsal_release(struct rehearsal *r);
-/* logs: files here, packed by gzip or not, in place of the host's own log. */
-struct rehearse_ask { bool inbound; const char *level; int days; const char *const *logs; size_t n_logs; };
-#define REHEARSE_PEERS_MAX 500
+const char *rehearsed_outcome(const struct rehearsed *p);        /* "passes", "fails", "not sure" */
+/* How many of this outcome, and their messages in all. */
+void rehearsal_sum(const struct rehearsal *r, int outcome, int64_t *peers, int64_t *messages);
+/* logs: files here, packed by gzip or not, in place of the host's own log. main: so many destinations are looked at, those with
+ * the most messages; 0: REHEARSE_MAIN. */
+struct rehearse_ask { bool inbound; const char *level; int days; size_t main; const char *const *logs; size_t n_logs; };
+#define REHEARSE_MAIN 500
+#define REHEARSE_DAYS 7
+#define REHEARSAL_GOOD (24 * 3600)   /* seconds; after that it is made again */
 /* Reads the log, then outbound finds the way of mail to each destination as if level were that of the default virtual server,
- * and looks at its next hop from the host. RC_USAGE for a level that there is not. All of ask is copied. Job id. */
+ * and looks at its next hop from the host. RC_USAGE for a level that there is not. All of ask is copied; out may be NULL: it is
+ * kept in any case (rehearsal_kept). Job id. */
 int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, struct rehearsal *out, journey_done_fn *done,
         void *arg, struct err *e);
-/* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. RC_NOTFOUND: there
- * is nothing to except. */
-int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, struct str *said, struct err *e);
+/* The last of this level by the host's own log in this session; NULL: there was none. Lent, until the next one is made. */
+const struct rehearsal *rehearsal_kept(const struct journey *j, int64_t server, bool inbound, const char *level);
+/* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. only: as many as r has,
+ * those to take, NULL all. RC_NOTFOUND: there is nothing to except. */
+int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, const bool *only, struct str *said, struct err *e);
 /* When the last rehearsal of this level was, 0: never; out (may be NULL) gets what it came to as a sentence. */
 int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
+bool rehearsal_fresh(struct journey *j, int64_t server, const char *level);      /* one is there that is not too old */
 
 /* --- core/journey/workaround.c: the article's work-around, for as long as it is needed --- */
 /* Mail for domain leaves the server without TLS: by the virtual server SERVER/notls, which only sends, and a connector of its own

@@ -30,6 +30,7 @@ struct maillog_figures {
 	int64_t first_at, last_at;           /* of the lines that counted; 0: none */
 	bool cut;                            /* it was longer than MAILLOG_MAX */
 	bool tls_seen;                       /* some line told of TLS: the log is deep enough */
+	int64_t in_tls_at;                   /* the first of them about a client, 0: none */
 };
 /* What came out of it; ends the last line. Contents are yours. */
 void maillog_figures(struct maillog *m, struct maillog_figures *out);

@@ -87,10 +87,13 @@ struct mailsys {
 	void (*attempts)(const char *domain, size_t bytes, struct command_list *out);
 	/* The way of mail for an address, found out in rounds: worked out anew from all sections so far. 1: what is missing was
 	 * appended to next (once, however many ask for it); run that and come again. 0: out is whole. They change nothing. */
+	/* A command named WAY_LOOK and a dot looks at another host, and may take its time: these can be run at once. */
 	int (*way)(const struct way_ask *ask, const struct sections *s, struct command_list *next, struct mail_way *out, struct err *e);
 	/* Rows of its tables that no mail can reach, in the same rounds. */
 	int (*dead)(const struct sections *s, struct command_list *next, struct dead_rule_list *out, struct err *e);
 };
+
+#define WAY_LOOK "look"
 
 extern const struct mailsys mailsys_postfix;
 extern const struct mailsys *const mailsystems[];       /* NULL-ended */

@@ -252,6 +252,7 @@ struct traffic {
 	int64_t waiting;          /* messages beside them that were tried and not delivered yet, or returned */
 	char *oldest, *newest;    /* TLS versions seen: "TLSv1.2", or NULL */
 	int64_t last_at;
+	int64_t unnamed, failed;  /* of a client, not stored: messages with TLS of a version that is not logged; handshakes that failed */
 };
 RECORD(traffic);
 

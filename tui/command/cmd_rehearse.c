@@ -8,8 +8,8 @@
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
-#define DAYS 7
 #define DAYS_MAX 365
+#define MAIN_MAX 5000
 
 struct rehearse_arg { int64_t server; struct rehearse_ask ask; struct rehearsal r; };
 
@@ -22,20 +22,6 @@ rehearse_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, 
 	return rehearse(c->j, x->server, &x->ask, &x->r, done, done_arg, e);
 }
 
-/* How many, and their messages. */
-static void
-add_up(const struct rehearsal *r, int outcome, long long *peers, long long *messages)
-{
-	size_t i;
-
-	*peers = *messages = 0;
-	for (i = 0; i < r->n; i++)
-		if ((int)r->v[i].outcome == outcome) {
-			++*peers;
-			*messages += r->v[i].messages;
-		}
-}
-
 /* --- as JSON --- */
 
 static json_t *
@@ -46,14 +32,15 @@ peers_json(const struct rehearsal *r, int outcome)
 
 	for (i = 0; i < r->n; i++)
 		if ((int)r->v[i].outcome == outcome)
-			json_array_append_new(a, json_pack("{s:o,s:I,s:o,s:o,s:o,s:o}", "peer", json_text(r->v[i].peer), "messages",
-			    (json_int_t)r->v[i].messages, "why", json_text(r->v[i].why), "now", json_text(r->v[i].now), "works",
-			    json_text(r->v[i].works), "next_hop", json_text(r->v[i].hop)));
+			json_array_append_new(a, json_pack("{s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:s,s:b,s:b}", "peer", json_text(r->v[i].peer),
+			    "messages", (json_int_t)r->v[i].messages, "per_week", (json_int_t)r->v[i].per_week, "why", json_text(r->v[i].why), "now",
+			    json_text(r->v[i].now), "works", json_text(r->v[i].works), "next_hop", json_text(r->v[i].hop), "confidence",
+			    r->v[i].confidence, "looked", r->v[i].looked, "excepted", r->v[i].excepted));
 	return a;
 }
 
 static json_t *
-figures_json(long long messages, long long peers)
+figures_json(int64_t messages, int64_t peers)
 {
 	return json_pack("{s:I,s:I}", "messages", (json_int_t)messages, "peers", (json_int_t)peers);
 }
@@ -61,7 +48,7 @@ figures_json(long long messages, long long peers)
 static void
 print_json(const char *server, const struct rehearsal *r, const char *taken)
 {
-	long long peers, messages;
+	int64_t peers, messages;
 	json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:b}", "server", server, "direction", r->inbound ? "inbound" : "outbound", "level",
 	    r->level, "days", r->days, "since", json_when(r->first_at), "cut", r->cut, "tls_seen", r->tls_seen);
 
@@ -69,7 +56,7 @@ print_json(const char *server, const struct rehearsal *r, const char *taken)
 	json_object_set_new(o, "not_looked_at", figures_json(r->unseen_messages, r->unseen));
 	json_object_set_new(o, "would_fail", peers_json(r, REHEARSED_FAILS));
 	json_object_set_new(o, "unsure", peers_json(r, REHEARSED_UNSURE));
-	add_up(r, REHEARSED_PASSES, &peers, &messages);
+	rehearsal_sum(r, REHEARSED_PASSES, &peers, &messages);
 	json_object_set_new(o, "would_pass", json_pack("{s:I,s:I,s:o}", "messages", (json_int_t)messages, "peers", (json_int_t)peers, "list",
 	    peers_json(r, REHEARSED_PASSES)));
 	json_object_set_new(o, "taken", json_text(taken));
@@ -81,12 +68,12 @@ print_json(const char *server, const struct rehearsal *r, const char *taken)
 static void
 print_peers(const struct rehearsal *r, int outcome, const char *head)
 {
-	const char *const heads[] = { head, "MESSAGES", "WHY", "NOW", "WORKS AT" };
-	struct table t = { .head = heads, .columns = r->inbound ? 3 : 5 };
-	long long peers, messages;
+	const char *const heads[] = { head, "A WEEK", "SURE", "WHY", "NOW", "WORKS AT" };
+	struct table t = { .head = heads, .columns = r->inbound ? 4 : 6 };
+	int64_t peers, messages;
 	size_t i;
 
-	add_up(r, outcome, &peers, &messages);
+	rehearsal_sum(r, outcome, &peers, &messages);
 	if (peers == 0)
 		return;
 	for (i = 0; i < r->n; i++) {
@@ -95,12 +82,13 @@ print_peers(const struct rehearsal *r, int outcome, const char *head)
 		if ((int)p->outcome != outcome)
 			continue;
 		table_cell(&t, "%s", p->peer);
-		table_cell(&t, "%lld", (long long)p->messages);
+		table_cell(&t, "%lld", (long long)p->per_week);
+		table_cell(&t, "%s", p->confidence);
 		table_cell(&t, "%s", p->why);
 		if (r->inbound)
 			continue;
 		table_cell(&t, "%s", p->now ? p->now : "-");
-		table_cell(&t, "%s", p->works ? p->works : outcome == REHEARSED_FAILS ? "nothing" : "-");
+		table_cell(&t, "%s%s", p->works ? p->works : outcome == REHEARSED_FAILS ? "nothing" : "-", p->excepted ? " (excepted)" : "");
 	}
 	table_print(&t);
 	putchar('\n');
@@ -110,20 +98,21 @@ static void
 print_text(const char *server, const struct rehearsal *r, bool all)
 {
 	const char *whom = r->inbound ? "client" : "destination";
-	long long peers, messages;
+	int64_t peers, messages;
 	char date[16];
 
 	print_peers(r, REHEARSED_FAILS, "WOULD FAIL");
 	print_peers(r, REHEARSED_UNSURE, "NOT SURE");
 	if (all)
 		print_peers(r, REHEARSED_PASSES, "WOULD PASS");
-	add_up(r, REHEARSED_FAILS, &peers, &messages);
+	rehearsal_sum(r, REHEARSED_FAILS, &peers, &messages);
 	when_date(date, r->first_at);
 	printf("%s at %s, by the log since %s: %lld %s%s with %lld message%s; of these %lld would fail, with %lld message%s.\n", server,
 	    r->level, r->first_at ? date : "(nothing)", (long long)r->peers, whom, r->peers == 1 ? "" : "s", (long long)r->messages,
-	    r->messages == 1 ? "" : "s", peers, messages, messages == 1 ? "" : "s");
+	    r->messages == 1 ? "" : "s", (long long)peers, (long long)messages, messages == 1 ? "" : "s");
 	if (r->unseen > 0)
-		printf("The %lld with the fewest messages (%lld) were not looked at.\n", (long long)r->unseen, (long long)r->unseen_messages);
+		printf("The %lld with the fewest messages (%lld) were not looked at: the log alone speaks for them.\n", (long long)r->unseen,
+		    (long long)r->unseen_messages);
 	if (r->cut)
 		printf("The log is longer than what is read: the oldest part is left out.\n");
 	if (!r->tls_seen && r->messages > 0)
@@ -137,7 +126,7 @@ cmd_rehearse(struct cli *c, const struct args *a, struct err *e)
 	struct rehearse_arg x = { .ask = { .inbound = args_has(a, "inbound") } };
 	struct str taken = STR_INIT;
 	const char **logs = args_values(a, "log", &x.ask.n_logs);
-	int64_t days = DAYS;
+	int64_t days = REHEARSE_DAYS, most = 0;
 	int rc = cli_server(c, a->words[0], &sv, e);
 
 	x.ask.logs = logs;
@@ -151,11 +140,14 @@ cmd_rehearse(struct cli *c, const struct args *a, struct err *e)
 		rc = err_set(e, RC_USAGE, "--take is for --outbound: who may send without TLS is no rule that a connector could have");
 	if (rc == 0 && args_has(a, "days") && (cli_id(args_get(a, "days"), &days, NULL) == -1 || days > DAYS_MAX))
 		rc = err_set(e, RC_USAGE, "--days takes a number from 1 to %d, not \"%s\"", DAYS_MAX, clean(args_get(a, "days")));
+	if (rc == 0 && args_has(a, "main") && (cli_id(args_get(a, "main"), &most, NULL) == -1 || most > MAIN_MAX))
+		rc = err_set(e, RC_USAGE, "--main takes a number from 1 to %d, not \"%s\"", MAIN_MAX, clean(args_get(a, "main")));
 	x.ask.days = (int)days;
+	x.ask.main = (size_t)most;
 	if (rc == 0)
 		rc = cli_job(c, sv.id, rehearse_start, &x, e);
 	if (rc == 0 && args_has(a, "take"))
-		rc = rehearsal_take(c->j, sv.id, &x.r, &taken, e);
+		rc = rehearsal_take(c->j, sv.id, &x.r, NULL, &taken, e);
 	if (rc == 0 && c->json)
 		print_json(sv.name, &x.r, taken.len ? taken.s : NULL);
 	else if (rc == 0) {

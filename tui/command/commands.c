@@ -110,9 +110,10 @@ static const struct option traffic_options[] = {
 	{ "all", NULL, "every peer, not only the first", false }, { NULL, NULL, NULL, false } };
 static const struct option rehearse_options[] = {
 	{ "outbound", "LEVEL", "as if the default virtual server sent at this level", false },
-	{ "inbound", "WHAT", "require: as if TLS were required of senders; tls1.2: at least that version", false },
+	{ "inbound", "WHAT", "require: as if TLS were required of senders; tls1.2: at least that version; require,tls1.2: both", false },
 	{ "log", "FILE", "read this file here, packed by gzip or not, in place of the host's log", true },
 	{ "days", "N", "so many days back (7)", false },
+	{ "main", "N", "look at the N destinations with the most messages (500); of the others the log alone speaks", false },
 	{ "take", NULL, "keep the exceptions: connectors for those that need a lower level", false },
 	{ "all", NULL, "name those that pass as well", false }, { NULL, NULL, NULL, false } };
 static const struct option found_options[] = { { "found", NULL, "the administrator's own rules instead, as last read", false },
