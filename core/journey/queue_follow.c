@@ -63,6 +63,61 @@ queue_follow_say(const struct queue_follow *f, struct str *out)
 		str_addf(out, ", %zu still wait%s", waiting, waiting == 1 ? "s" : "");
 }
 
+/* --- which destinations --- */
+
+#define NOTED_MAX 4096           /* bytes of names: what is more is not followed */
+
+static char *
+note_fact(int64_t server)
+{
+	return xasprintf("follow:%lld", (long long)server);
+}
+
+char **
+queue_follow_destinations(struct journey *j, int64_t server)
+{
+	char *fact = note_fact(server), *text = NULL, **words;
+
+	if (store_fact_get(j->store, fact, &text, NULL) == -1)
+		text = NULL;
+	words = words_split(text != NULL ? text : "", " ", NULL);
+	free(fact);
+	free(text);
+	return words;
+}
+
+int
+queue_follow_note(struct journey *j, int64_t server, const char *destination, struct err *e)
+{
+	char **have = queue_follow_destinations(j, server), *fact = note_fact(server);
+	struct str text = STR_INIT;
+	bool there = false;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; have[i] != NULL; i++) {
+		there = there || text_ieq(have[i], destination);
+		str_addf(&text, "%s ", have[i]);
+	}
+	str_add(&text, destination);
+	if (!there && text.len <= NOTED_MAX)
+		rc = store_fact_set(j->store, fact, text.s, e);
+	words_free(have);
+	free(fact);
+	str_release(&text);
+	return rc;
+}
+
+int
+queue_follow_forget(struct journey *j, int64_t server, struct err *e)
+{
+	char *fact = note_fact(server);
+	int rc = store_fact_set(j->store, fact, NULL, e);
+
+	free(fact);
+	return rc;
+}
+
 /* --- the same in a worker --- */
 
 struct following { struct queue_follow *f, own; struct queue_messages messages; };

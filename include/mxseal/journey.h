@@ -338,6 +338,11 @@ int64_t queue_follow_take(struct journey *j, struct queue_follow *f, journey_don
 int64_t queue_follow_retry(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
 int64_t queue_follow_look(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
 bool queue_follow_over(const struct queue_follow *f);                  /* all of them have left */
+/* The destinations whose rule was edited since the last push to the server: those are to be followed. Words, NULL at the end, to
+ * words_free; forgotten after a push that was kept. */
+char **queue_follow_destinations(struct journey *j, int64_t server);
+int  queue_follow_note(struct journey *j, int64_t server, const char *destination, struct err *e);
+int  queue_follow_forget(struct journey *j, int64_t server, struct err *e);
 /* One sentence: "2 of 3 messages for bank.test have left, 1 is being tried". */
 void queue_follow_say(const struct queue_follow *f, struct str *out);
 void queue_follow_release(struct queue_follow *f);
@@ -354,6 +359,7 @@ struct destination_view {
 	int64_t since;                   /* first failed attempt since the last success, or the oldest message; 0: nothing waits */
 	struct probe_report *others; size_t n_others;    /* from other known hosts */
 	bool changed;                    /* something was done from here shortly before it began; the evidence says what */
+	int64_t waiting, oldest, next_retry;     /* its messages in the queue of the server, 0: none; 0: not known */
 };
 void destination_view_release(struct destination_view *v);
 int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,
@@ -432,7 +438,12 @@ void retire_view_release(struct retire_view *v);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
-struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request, authority; char *next; /* "renew", "push" ... */ };
+struct attention {
+	char *text; char sign; /* '!' '?' */
+	int64_t server, vserver, request, authority;
+	char *next;                      /* "renew", "push" ... */
+	char *destination;               /* whose mail waits, or NULL */
+};
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);
