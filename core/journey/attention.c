@@ -16,6 +16,7 @@ attention_list_release(struct attention_list *l)
 	for (i = 0; i < l->n; i++) {
 		free(l->v[i].text);
 		free(l->v[i].next);
+		free(l->v[i].destination);
 	}
 	free(l->v);
 	memset(l, 0, sizeof(*l));
@@ -72,8 +73,10 @@ about_queue(struct journey *j, const struct server *sv, struct attention_list *o
 
 	if (store_fact_get(j->store, fact, &text, NULL) == 0) {
 		(void)sscanf(text, "%*d%n", &n);
-		attention_add(out, '!', sv->id, "queue", xasprintf(strtoll(text, NULL, 10) == 1 ? "%s: %.*s message waits because of TLS,%s"
-		    : "%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
+		struct attention *a = attention_add(out, '!', sv->id, "queue", xasprintf(strtoll(text, NULL, 10) == 1 ?
+		    "%s: %.*s message waits because of TLS,%s" : "%s: %.*s messages wait because of TLS,%s", sv->name, n, text, text + n));
+
+		a->destination = xstrndup(text + n + (text[n] == ' '), strcspn(text + n + (text[n] == ' '), ":"));
 	}
 	free(fact);
 	free(text);
@@ -98,7 +101,7 @@ about_backing(struct journey *j, const struct server *sv, struct attention_list 
 			else
 				snprintf(usual_text, sizeof(usual_text), "%s no more than %lld", days > 0 ? "usually" : "before that", usual);
 			attention_add(out, '!', sv->id, "queue", xasprintf("%s: mail for %s backs up: %lld wait, %s; for %s now", sv->name,
-			    destination, messages, usual_text, ago));
+			    destination, messages, usual_text, ago))->destination = xstrdup(destination);
 		}
 	free(fact);
 	free(text);

@@ -430,8 +430,12 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	job_say(ctx, "listing the queue");
 	if (poll_queue(hj, h, QUEUE_BY_DESTINATION, d->destination, MESSAGES_READ, &q, e) == -1)
 		goto out;
-	if ((group = group_of(&q.groups, d->destination)) != NULL)
+	if ((group = group_of(&q.groups, d->destination)) != NULL) {
 		take_own_words(group, &q.taken);
+		d->view.waiting = group->messages;
+		d->view.oldest = group->oldest;
+		d->view.next_retry = group->next_retry;
+	}
 	end = way_of_destination(h, system_of(&hj->server), &q.taken, d->destination, ctx, &ways);
 	hop = end != NULL ? &end->hops.v[0] : NULL;
 	aim(d, hop);

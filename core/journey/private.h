@@ -113,6 +113,12 @@ const struct mailsys *system_of(const struct server *sv);
 int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, struct err *e);
 
+/* --- queue_act.c --- */
+/* The ids of a group as they are now; messages (may be NULL): of a destination, at most limit of them, or more where only full
+ * listings are to be had (worker). */
+int ids_take(struct host_job *hj, struct host *h, enum queue_by by, const char *key, size_t limit, struct queue_ids *ids,
+        struct queue_messages *messages, struct err *e);
+
 /* --- backing.c: what waits, over time --- */
 bool queue_note_due(const struct slot *s);
 /* Notes counts of all groupings (by enum queue_by) and what they mean for Needs attention (main thread). */

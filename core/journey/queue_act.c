@@ -44,29 +44,41 @@ ids_of_messages(const struct queue_messages *m, struct queue_ids *out)
 	}
 }
 
+/* The ids of a group as they are now; messages, when they are wanted as well, at most limit of them. */
+int
+ids_take(struct host_job *hj, struct host *h, enum queue_by by, const char *key, size_t limit, struct queue_ids *ids,
+    struct queue_messages *messages, struct err *e)
+{
+	struct queue_view v = { .taken_at = 0 };
+	bool in_full;
+	int rc = poll_queue(hj, h, by, by == QUEUE_BY_DESTINATION ? key : NULL, by == QUEUE_BY_DESTINATION ? limit : 0, &v, e);
+
+	in_full = rc == 0 && hj->slot->queue == NULL;
+	if (in_full && by != QUEUE_BY_DESTINATION)
+		rc = err_set(e, RC_LIMIT, "the queue of %s can only be listed in full: there, take messages of a destination", hj->server.name);
+	else if (in_full) {
+		queue_view_release(&v);
+		rc = poll_queue(hj, h, by, key, QUEUE_MIRROR_MAX, &v, e);
+	}
+	if (rc == 0 && in_full)
+		ids_of_messages(&v.taken, ids);
+	else if (rc == 0)
+		queue_mirror_ids(hj->slot->queue, by, key, ids);
+	if (rc == 0 && messages != NULL) {
+		*messages = v.taken;
+		v.taken = (struct queue_messages){ NULL, 0 };
+	}
+	queue_view_release(&v);
+	return rc;
+}
+
 static int
 take_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
 	struct taking *t = hj->data;
-	struct queue_view v = { .taken_at = 0 };
-	int rc;
 
 	job_say(ctx, "counting");
-	rc = poll_queue(hj, h, QUEUE_BY_SERVER, NULL, 0, &v, e);
-	queue_view_release(&v);
-	if (rc == -1)
-		return -1;
-	if (hj->slot->queue != NULL) {
-		queue_mirror_ids(hj->slot->queue, t->by, t->key, &t->ids);
-		return 0;
-	}
-	if (t->by != QUEUE_BY_DESTINATION)
-		return err_set(e, RC_LIMIT, "the queue of %s can only be listed in full: there, take messages of a destination", hj->server.name);
-	rc = poll_queue(hj, h, QUEUE_BY_DESTINATION, t->key, QUEUE_MIRROR_MAX, &v, e);
-	if (rc == 0)
-		ids_of_messages(&v.taken, &t->ids);
-	queue_view_release(&v);
-	return rc;
+	return ids_take(hj, h, t->by, t->key, 0, &t->ids, NULL, e);
 }
 
 static int

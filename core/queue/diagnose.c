@@ -522,7 +522,7 @@ sum_up(const struct diagnose_facts *f, struct diagnosis *d)
 		d->verdict = xasprintf("Theirs: %s.", d->failure->title);
 }
 
-/* What is ours is repaired; what is the path's cannot be lowered away for good, but worked around. */
+/* What is ours is repaired; a class that is ours anyhow may know more. */
 static const char *
 remedies_of(const struct diagnosis *d)
 {
@@ -530,7 +530,7 @@ remedies_of(const struct diagnosis *d)
 	case SIDE_NONE:
 		return text_eq(d->failure->name, "tls-ok") || d->failure->remedies == NULL ? "" : d->failure->remedies;
 	case SIDE_OURS:
-		return "repair,hold";
+		return d->failure->side == SIDE_OURS && d->failure->remedies != NULL ? d->failure->remedies : "repair,hold";
 	default:
 		return d->failure->remedies != NULL ? d->failure->remedies : "";
 	}

@@ -123,8 +123,8 @@ time_text(long seconds, struct str *out)
 	str_add(out, "0s");
 }
 
-static int
-check_time(const struct setting *s, const char *value, struct str *normal)
+int64_t
+setting_seconds(const char *value)
 {
 	long n;
 	const char *rest = digits(value, &n);
@@ -134,13 +134,18 @@ check_time(const struct setting *s, const char *value, struct str *normal)
 		return -1;
 	for (i = 0; i < sizeof(time_units) / sizeof(time_units[0]); i++)
 		if (tolower((unsigned char)*rest) == time_units[i].letter)
-			break;
-	if (i == sizeof(time_units) / sizeof(time_units[0]) || n > 1000000000L / time_units[i].seconds)
+			return n > 1000000000L / time_units[i].seconds ? -1 : n * time_units[i].seconds;
+	return -1;
+}
+
+static int
+check_time(const struct setting *s, const char *value, struct str *normal)
+{
+	int64_t n = setting_seconds(value);
+
+	if (n < 0 || n < s->min || (s->max && n > s->max))
 		return -1;
-	n *= time_units[i].seconds;
-	if (n < s->min || (s->max && n > s->max))
-		return -1;
-	time_text(n, normal);
+	time_text((long)n, normal);
 	return 0;
 }
 

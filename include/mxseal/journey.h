@@ -314,6 +314,39 @@ int64_t queue_act_on(struct journey *j, int64_t server, const char *verb, const 
 int64_t queue_act(struct journey *j, int64_t server, const char *verb, const char *const *ids, size_t n, journey_done_fn *done,
         void *arg, struct err *e);
 
+/* --- core/journey/queue_follow.c: what a push is to set free --- */
+/* Taken before the push, tried again after it, and then looked at until it has left. Zero it, name server and destination (an own
+ * copy), call the verbs one after the other; each fills it when it is done, and it must live until then. */
+struct queue_follow_reason {
+	char *reason;                    /* one example of it */
+	const struct failure *failure;
+	size_t n;
+	bool fresh;                      /* none of them waited for that before the push */
+};
+struct queue_follow {
+	int64_t server;
+	char *destination;
+	struct queue_ids ids;            /* of those that still wait */
+	size_t taken;                    /* how many they were; what is on hold is left alone */
+	struct queue_acted acted;        /* when they were tried again */
+	size_t left, trying;             /* of taken: not in the queue any more, in the middle of an attempt */
+	int64_t taken_at, retried_at, looked_at;         /* 0: not yet */
+	struct queue_follow_reason *v; size_t n;         /* why the rest waits, most messages first; as far as it was read */
+	char **before;                   /* folded reasons before the push, NULL at the end */
+};
+int64_t queue_follow_take(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
+int64_t queue_follow_retry(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
+int64_t queue_follow_look(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
+bool queue_follow_over(const struct queue_follow *f);                  /* all of them have left */
+/* The destinations whose rule was edited since the last push to the server: those are to be followed. Words, NULL at the end, to
+ * words_free; forgotten after a push that was kept. */
+char **queue_follow_destinations(struct journey *j, int64_t server);
+int  queue_follow_note(struct journey *j, int64_t server, const char *destination, struct err *e);
+int  queue_follow_forget(struct journey *j, int64_t server, struct err *e);
+/* One sentence: "2 of 3 messages for bank.test have left, 1 is being tried". */
+void queue_follow_say(const struct queue_follow *f, struct str *out);
+void queue_follow_release(struct queue_follow *f);
+
 /* --- core/journey/diagnosis.c --- */
 /* Looks at a destination: all MX; from here (server 0) or from the server. */
 int64_t destination_probe(struct journey *j, int64_t server, const char *target, int port, bool mx, struct probe_report *out,
@@ -326,6 +359,7 @@ struct destination_view {
 	int64_t since;                   /* first failed attempt since the last success, or the oldest message; 0: nothing waits */
 	struct probe_report *others; size_t n_others;    /* from other known hosts */
 	bool changed;                    /* something was done from here shortly before it began; the evidence says what */
+	int64_t waiting, oldest, next_retry;     /* its messages in the queue of the server, 0: none; 0: not known */
 };
 void destination_view_release(struct destination_view *v);
 int64_t destination_diagnose(struct journey *j, int64_t server, const char *destination, struct destination_view *out,
@@ -420,7 +454,12 @@ void retire_view_release(struct retire_view *v);
 
 /* --- core/journey/attention.c --- */
 /* What needs attention, worst first, each one sentence with the thing that mends it. */
-struct attention { char *text; char sign; /* '!' '?' */ int64_t server, vserver, request, authority; char *next; /* "renew", "push" ... */ };
+struct attention {
+	char *text; char sign; /* '!' '?' */
+	int64_t server, vserver, request, authority;
+	char *next;                      /* "renew", "push" ... */
+	char *destination;               /* whose mail waits, or NULL */
+};
 struct attention_list { struct attention *v; size_t n; };
 void attention_list_release(struct attention_list *l);
 int  attention(struct journey *j, struct attention_list *out, struct err *e);

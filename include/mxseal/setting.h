@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "mxseal/err.h"
+#include <stdint.h>
 #include "mxseal/str.h"
 
 enum setting_kind {
@@ -51,6 +52,8 @@ const struct setting *setting_find(const char *name);
 int setting_check(const struct setting *s, const char *value, struct str *normal, struct err *e);
 /* Would going from one value to the other (NULL or "": not known, unset) shut out peers that get through now? */
 bool setting_stricter(const struct setting *s, const char *from, const char *to);
+/* Seconds of the value of a time ("4h"); -1: it is none. */
+int64_t setting_seconds(const char *value);
 /* What it takes, for --help: "off, offer, require". */
 void setting_takes(const struct setting *s, struct str *out);
 

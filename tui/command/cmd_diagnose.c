@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/remedies.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/command/families.h"
@@ -52,7 +53,7 @@ comma_json(const char *list)
 }
 
 static json_t *
-diagnosis_json(const struct destination_view *v)
+diagnosis_json(const struct destination_view *v, const struct remedy_offers *r)
 {
 	const struct diagnosis *d = &v->diagnosis;
 	json_t *o = json_object(), *probes = json_array();
@@ -79,12 +80,12 @@ diagnosis_json(const struct destination_view *v)
 	json_object_set_new(o, "evidence", lines_json(d->evidence.s));
 	json_object_set_new(o, "probes", probes);
 	json_object_set_new(o, "decided_by", comma_json(d->failure->probes));
-	json_object_set_new(o, "remedies", comma_json(d->remedies));
+	json_object_set_new(o, "remedies", remedies_json(r));
 	return o;
 }
 
 static void
-diagnosis_print(const struct destination_view *v)
+diagnosis_print(const struct destination_view *v, const struct remedy_offers *r)
 {
 	const struct failure *f = v->diagnosis.failure;
 	char ago[16];
@@ -103,24 +104,30 @@ diagnosis_print(const struct destination_view *v)
 		printf("\n%s\n", f->explain);
 	if (f->advice != NULL)
 		printf("%s\n", f->advice);
-	if (!text_empty(v->diagnosis.remedies))
-		printf("Remedies: %s\n", v->diagnosis.remedies);
+	if (r->n > 0) {
+		puts("\nWhat you can do:");
+		remedies_print(r, false);
+	}
 }
 
 int
 cmd_diagnose(struct cli *c, const struct args *a, struct err *e)
 {
 	struct diagnose_arg d = { .destination = a->words[1] };
+	struct remedy_offers r = { NULL, 0 };
 	struct server sv = { .id = 0 };
 	int rc = cli_server(c, a->words[0], &sv, e);
 
 	d.server = sv.id;
 	if (rc == 0)
 		rc = cli_job(c, sv.id, diagnose_start, &d, e);
+	if (rc == 0)
+		remedies_for(c->j, sv.id, &d.view, &r);
 	if (rc == 0 && c->json)
-		out_json(diagnosis_json(&d.view));
+		out_json(diagnosis_json(&d.view, &r));
 	else if (rc == 0)
-		diagnosis_print(&d.view);
+		diagnosis_print(&d.view, &r);
+	remedy_offers_release(&r);
 	destination_view_release(&d.view);
 	server_release(&sv);
 	return rc;

@@ -26,20 +26,26 @@ remedies_json(const struct remedy_offers *o)
 	size_t i;
 
 	for (i = 0; i < o->n; i++)
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:o}", "name", o->v[i].name, "title", o->v[i].title, "text",
-		    json_text(o->v[i].says.s), "command", json_text(o->v[i].command)));
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:o,s:o}", "name", o->v[i].name, "title", o->v[i].title, "brief",
+		    json_text(o->v[i].brief.s), "text", json_text(o->v[i].says.s), "command", json_text(o->v[i].command)));
 	return rows;
 }
 
-static void
-offers_print(const struct remedy_offers *o)
+void
+remedies_print(const struct remedy_offers *o, bool in_full)
 {
 	size_t i;
 
 	for (i = 0; i < o->n; i++) {
-		printf("%zu %-10s %s\n", i + 1, o->v[i].name, o->v[i].title);
-		if (strcmp(o->v[i].name, "complain") != 0)
-			printf("  %s\n", clean(o->v[i].says.s));
+		printf("%zu %-10s %s\n", i + 1, o->v[i].name, in_full ? o->v[i].title : clean(o->v[i].brief.s));
+		if (in_full && strcmp(o->v[i].name, "complain") != 0) {
+			char **lines = words_split(o->v[i].says.s, "\n", NULL);
+			size_t k;
+
+			for (k = 0; lines[k] != NULL; k++)
+				printf("  %s\n", clean(lines[k]));
+			words_free(lines);
+		}
 		if (o->v[i].command != NULL)
 			printf("  $ %s\n", clean(o->v[i].command));
 	}
@@ -63,7 +69,7 @@ cmd_remedy(struct cli *c, const struct args *a, struct err *e)
 		if (c->json)
 			out_json(json_pack("{s:o,s:o}", "destination", json_text(q.view.diagnosis.destination), "remedies", remedies_json(&o)));
 		else
-			offers_print(&o);
+			remedies_print(&o, true);
 	}
 	remedy_offers_release(&o);
 	destination_view_release(&q.view);

@@ -25,6 +25,7 @@ const char *vserver_state(const struct vserver *vs);
 const char *certificate_state_now(struct cli *c, const struct certificate *cert);   /* "in use", "wanted", "expired", "unused" */
 struct remedy_offers;
 json_t *remedies_json(const struct remedy_offers *o);
+void remedies_print(const struct remedy_offers *o, bool in_full);
 json_t *finding_json(struct cli *c, const struct attention *f);      /* which thing a finding is about */
 void table_print_unless(struct table *t, bool json);                 /* prints or only frees */
 void servers_read_all(struct cli *c);

@@ -477,6 +477,7 @@ app_tick(struct app *a, int64_t now_ms)
 		a->dirty = true;
 	}
 	push_run_tick(a, now_ms);
+	follow_tick(a, now_ms);
 	for (struct view *v = a->top, *below; v != NULL; v = below) {
 		below = v->below;
 		if (v->ops->tick != NULL)
@@ -725,6 +726,7 @@ app_close(struct app *a)
 	push_run_close(a);
 	fleet_free(a->reading);
 	tasks_close(a);
+	follow_close(a);
 	secret_release(&a->first);
 	str_wipe(&a->paste);
 	free(a);

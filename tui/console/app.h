@@ -70,7 +70,7 @@ struct view *view_by_ops(struct app *a, const struct view_ops *ops);
 
 extern const struct view_ops view_main, view_sheet, view_plan, view_push_watch, view_queue, view_probe, view_activity,
     view_certificate, view_office, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey, view_drift,
-    view_workarounds;
+    view_workarounds, view_remedy, view_follow;
 
 /* --- background verbs (task.c) --- */
 struct task;
@@ -152,6 +152,14 @@ void push_run_line(const struct app *a, struct str *out);             /* for the
 void push_run_watch(struct app *a, int64_t server, int64_t undo_at);  /* a push found waiting on a host */
 void push_run_close(struct app *a);
 
+/* --- what a push is to set free (views/follow.c); goes on when its view is not open, and ends when it is left --- */
+struct follow_run;
+void follow_before(struct app *a, int64_t server, const char *name);      /* takes what waits, before the push */
+void follow_after(struct app *a, int64_t server, bool kept);              /* tries it again, or forgets it */
+void follow_tick(struct app *a, int64_t now_ms);
+bool follow_goes_on(const struct app *a);                                 /* something was tried again and is looked at */
+void follow_close(struct app *a);
+
 /* --- the application --- */
 struct app {
 	struct journey *j;
@@ -161,6 +169,7 @@ struct app {
 	struct task *tasks;
 	struct prompt prompt;
 	struct push_run *push;
+	struct follow_run *follow;
 	struct fleet *reading;    /* every server is read again */
 	struct fleet_tasks reading_tasks;
 	struct str paste;         /* of K_PASTE */
@@ -197,7 +206,9 @@ void actions_each(struct view *v, action_fn *fn, void *arg);
 /* --- openers, with what each view needs --- */
 struct sheet_arg { const struct sheet *sheet; int64_t object; const char *object_name; const char *const *preset; };
 struct message_arg { const char *title; const char *text; enum style style; };
-struct queue_arg { int64_t server; };                          /* 0: all */
+struct queue_arg { int64_t server; const char *destination; };  /* 0: all; the group to be selected, or NULL */
+struct remedy_offer;
+struct remedy_arg { const struct remedy_offer *offer; const char *destination; };
 struct probe_arg { int64_t server; const char *target; };
 struct route_arg { int64_t server; const char *address; };     /* address NULL: asked for */
 /* The route of a connector's first domain, or of an address that is asked for. connector may be 0. */

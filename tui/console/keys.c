@@ -11,7 +11,7 @@ static const struct { const char *name; int key; } names[] = {
 	{ "Up", K_UP }, { "Down", K_DOWN }, { "Left", K_LEFT }, { "Right", K_RIGHT }, { "PgUp", K_PGUP },
 	{ "PgDn", K_PGDN }, { "Home", K_HOME }, { "End", K_END }, { "Del", K_DELETE }, { "S-Tab", K_BACKTAB },
 	{ "F1", K_F1 }, { "F2", K_F2 }, { "F3", K_F3 }, { "F4", K_F4 }, { "F5", K_F5 }, { "F6", K_F6 }, { "F7", K_F7 },
-	{ "F8", K_F8 }, { "F9", K_F9 }, { "F10", K_F10 },
+	{ "1-9", K_DIGITS }, { "F8", K_F8 }, { "F9", K_F9 }, { "F10", K_F10 },
 	{ NULL, 0 }
 };
 

@@ -11,7 +11,8 @@ enum {
 	K_UP, K_DOWN, K_LEFT, K_RIGHT, K_PGUP, K_PGDN, K_HOME, K_END, K_DELETE, K_BACKTAB,
 	K_PASTE_BEGIN, K_PASTE_END, K_PASTE,      /* PASTE: the text lies in app->paste */
 	K_F1, K_F2, K_F3, K_F4, K_F5, K_F6, K_F7, K_F8, K_F9, K_F10,
-	K_ALT_0, K_ALT_9 = K_ALT_0 + 9
+	K_ALT_0, K_ALT_9 = K_ALT_0 + 9,
+	K_DIGITS                        /* no key: names those from 1 on, where a view takes a digit as a choice */
 };
 #define K_CTRL(c) ((c) & 0x1f)
 

@@ -39,6 +39,7 @@ diagnose_end(struct task *t, struct view *v, int rc, const struct err *e)
 	if (d == NULL)
 		return;
 	destination_view_release(&d->diagnosis);
+	remedy_offers_release(&d->offers);
 	memset(&d->diagnosis, 0, sizeof(d->diagnosis));
 	str_init(&d->diagnosis.diagnosis.evidence, 0);
 	xset(&d->diagnosis_error, NULL);
@@ -48,6 +49,8 @@ diagnose_end(struct task *t, struct view *v, int rc, const struct err *e)
 		d->diagnosis = *(struct destination_view *)t->data;
 		memset(t->data, 0, sizeof(d->diagnosis));
 		str_init(&((struct destination_view *)t->data)->diagnosis.evidence, 0);
+		d->diagnosed_server = t->server;
+		remedies_for(t->app->j, t->server, &d->diagnosis, &d->offers);
 	} else {
 		d->diagnosis_error = xasprintf("%s%s%s", e->text, e->hint[0] != '\0' ? "  Do: " : "", e->hint);
 	}
@@ -78,20 +81,115 @@ diagnosis_act(struct view *v)
 	task_run(v->app, &t);
 }
 
+/* --- the choices --- */
+
+bool
+diagnosis_chooses(const struct view *v)
+{
+	const struct queue_data *d = data_of(v);
+	const struct queue_group *g = queue_selected(v);
+
+	return g != NULL && d->by == QUEUE_BY_DESTINATION && d->diagnosed != NULL && strcmp(d->diagnosed, g->key) == 0 && d->offers.n > 0;
+}
+
+static void
+act_hold(struct view *v)
+{
+	queue_act_group(v, "hold", data_of(v)->diagnosed);
+}
+
+static const struct action hold_action = { 0, "hold", NULL, "", NULL, act_hold, NULL, ACTION_CHANGES };
+
+void
+diagnosis_choose(struct view *v, size_t i)
+{
+	struct queue_data *d = data_of(v);
+	const struct remedy_offer *o = i < d->offers.n ? &d->offers.v[i] : NULL;
+
+	if (!diagnosis_chooses(v))
+		app_say(v->app, STYLE_NORMAL, "Enter looks why it waits; then the choices stand here with their numbers.");
+	else if (o == NULL)
+		app_say(v->app, STYLE_NORMAL, "The choices go from 1 to %zu.", d->offers.n);
+	else if (strcmp(o->name, "hold") == 0)
+		action_run(v, &hold_action);
+	else if (o->route != NULL) {
+		struct route_arg arg = { .server = d->diagnosed_server, .address = o->route };
+		view_push(v->app, &view_route, &arg);
+	} else if (o->sheet != NULL && strcmp(o->name, "wait") != 0) {
+		if (strcmp(o->name, "repair") == 0)            /* a connector says for itself whose mail it is about */
+			(void)queue_follow_note(v->app->j, d->diagnosed_server, d->diagnosed, NULL);
+		app_sheet(v->app, o->sheet, o->object, o->object_name, (const char *const *)o->preset);
+	} else {
+		struct remedy_arg arg = { .offer = o, .destination = d->diagnosed };
+		view_push(v->app, &view_remedy, &arg);
+	}
+}
+
+static void
+chosen(struct app *a, struct view *v, size_t i, const char *name)
+{
+	(void)a, (void)name;
+	if (v != NULL)
+		diagnosis_choose(v, i);
+}
+
+void
+diagnosis_list(struct view *v)
+{
+	struct queue_data *d = data_of(v);
+	struct choice_list l = { NULL, 0 };
+	struct chooser_arg arg = { .title = d->diagnosed, .list = &l, .v = v, .fn = chosen };
+
+	for (size_t i = 0; i < d->offers.n; i++)
+		choice_list_add(&l, d->offers.v[i].name, d->offers.v[i].title);
+	view_push(v->app, &view_chooser, &arg);
+	choice_list_release(&l);
+}
+
+/* One a line; where there is hardly room, only their words. */
+static void
+choice_lines(const struct queue_data *d, struct area a, struct lines *l)
+{
+	struct str t = STR_INIT;
+
+	if (a.h < 7) {
+		str_add(&t, "next:");
+		for (size_t i = 0; i < d->offers.n; i++)
+			str_addf(&t, "  %zu %s", i + 1, d->offers.v[i].name);
+		lines_wrap(l, STYLE_KEY, a.w, 6, t.s);
+	} else if (d->offers.n > 0) {
+		lines_add(l, STYLE_TITLE, "What you can do (a digit opens it; nothing is changed yet)");
+		for (size_t i = 0; i < d->offers.n; i++) {
+			str_reset(&t);
+			str_addf(&t, " %zu %-10s  %s", i + 1, d->offers.v[i].name, d->offers.v[i].brief.s);
+			lines_wrap(l, STYLE_KEY, a.w, 15, t.s);
+		}
+	}
+	str_release(&t);
+}
+
 /* --- drawing --- */
 
 static void
-cause_lines(const struct queue_data *d, const struct queue_group *g, const struct failure *f, int width, struct lines *l)
+cause_lines(const struct queue_data *d, const struct queue_group *g, const struct failure *f, struct area a, struct lines *l)
 {
+	int width = a.w;
 	struct str t = STR_INIT;
 	bool live = d->diagnosed != NULL && strcmp(d->diagnosed, g->key) == 0 && d->diagnosis_at > 0 && d->diagnosis_error == NULL;
 
 	if (f != NULL) {
 		str_addf(&t, "%s%s   (sure: %s)", f->title, f->tls ? "" : "  (not TLS)",
 		    live && d->diagnosis.diagnosis.confidence != NULL ? d->diagnosis.diagnosis.confidence : "low, from the queue alone");
-		lines_wrap(l, STYLE_TITLE, width, 2, t.s);
+		if (a.h < 7)
+			lines_add(l, STYLE_TITLE, t.s);
+		else
+			lines_wrap(l, STYLE_TITLE, width, 2, t.s);
+		if (live && a.h < 7)
+			choice_lines(d, a, l);
 		if (live && d->diagnosis.diagnosis.verdict != NULL)
 			lines_field(l, STYLE_KEY, width, "Verdict", d->diagnosis.diagnosis.verdict);
+		if (live && a.h >= 7)
+			choice_lines(d, a, l);
 		str_reset(&t);
 		str_addf(&t, "%s (%s)", failure_side_name(live ? d->diagnosis.diagnosis.side : f->side), f->name);
 		lines_field(l, STYLE_NORMAL, width, "Side", t.s);
@@ -131,7 +229,7 @@ diagnosis_draw(struct view *v, struct area a)
 		return;
 	const struct failure *f = here && d->diagnosis_at > 0 && d->diagnosis.diagnosis.failure != NULL ?
 	    d->diagnosis.diagnosis.failure : g->failure;
-	cause_lines(d, g, f, a.w, &l);
+	cause_lines(d, g, f, a, &l);
 	if (here && t != NULL) {
 		lines_wrap(&l, STYLE_UNKNOWN, a.w, 2, t->text[0] != '\0' ? t->text : "testing from the mail host and from here ...");
 	} else if (here && d->diagnosis_error != NULL) {

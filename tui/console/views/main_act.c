@@ -190,6 +190,9 @@ act_drift(struct view *v)
 		view_push(v->app, &view_drift, &arg);
 }
 
+static void act_follow(struct view *v) { view_push(v->app, &view_follow, NULL); }
+static bool can_follow(const struct view *v) { return v->app->follow != NULL; }
+
 static void
 act_workarounds(struct view *v)
 {
@@ -278,7 +281,7 @@ static void
 act_queue(struct view *v)
 {
 	struct node *n = main_selected(v);
-	struct queue_arg arg = { .server = n != NULL ? n->server : 0 };
+	struct queue_arg arg = { .server = n != NULL ? n->server : 0, .destination = n != NULL ? n->destination : NULL };
 
 	view_push(v->app, &view_queue, &arg);
 }
@@ -631,6 +634,8 @@ const struct action main_actions[] = {
 	  act_drift, on_read_server, ACTION_QUIET },
 	{ 0, "work-arounds", NULL, "Domains whose mail leaves without TLS for a while, and what the looks at them say.", "mxseal workaround",
 	  act_workarounds, NULL, 0 },
+	{ 0, "what leaves", NULL, "What waited before the last push and was tried again after it: who has left, who waits.", NULL, act_follow,
+	  can_follow, 0 },
 	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
 	  act_tls_to, has_servers, 0 },
 	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",

@@ -83,6 +83,8 @@ push_changed(void *arg, struct fleet_host *h)
 	a->dirty = true;
 	if (a->push == NULL || a->push->f != h->fleet)
 		return;
+	if (h->state == FLEET_DONE)
+		follow_after(a, h->server, h->rc == 0 && !h->by_hand && text_eq(h->result, "kept"));
 	show_who_waits(a->push);
 	if (h->state == FLEET_DECIDE && h->rc != 0)
 		app_fail(a, &h->err);
@@ -129,6 +131,7 @@ push_run_start(struct app *a, struct plan *plans, size_t n, const struct fleet_o
 
 		h->plan = plans[i];
 		h->planned = true;
+		follow_before(a, h->server, h->name);          /* a host does one thing after the other: so it is before the push */
 	}
 	fleet_push(p->f);
 }
@@ -537,12 +540,17 @@ push_copy(const struct view *v, bool command, struct str *out)
 		str_add(out, h->report.steps.s);
 }
 
+static void act_follow(struct view *v) { view_push(v->app, &view_follow, NULL); }
+static bool can_follow(const struct view *v) { return follow_goes_on(v->app); }
+
 static const struct action push_actions[] = {
 	{ 'K', "keep", "keep", "Keeps the new settings: the host's own undo is taken back.", "mxseal keep SERVER", act_keep,
 	  can_decide, ACTION_CHANGES },
 	{ 'U', "undo now", "undo now", "Puts the old settings back at once, with reload and proof.", "mxseal undo SERVER", act_undo,
 	  can_decide, ACTION_CHANGES },
 	{ K_TAB, "next host", "next host", "The next host; so do the arrows.", NULL, act_next_host, several, 0 },
+	{ 'O', "what leaves", "what leaves", "What waited before the push and was tried again after it: who has left, who waits.", NULL, act_follow,
+	  can_follow, 0 },
 	{ 'R', "retry", "retry", "A new plan for the hosts that failed or were not begun.", "mxseal push --retry", act_retry, can_retry,
 	  0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }

@@ -215,6 +215,7 @@ queue_open(struct view *v, const void *p, struct err *e)
 	}
 	server_list_release(&l);
 	d->by = QUEUE_BY_DESTINATION;
+	xset(&d->selected, arg->destination);
 	queue_refresh(v);
 	return 0;
 }
@@ -239,6 +240,7 @@ queue_close(struct view *v)
 	free(d->diagnosed);
 	free(d->diagnosis_error);
 	destination_view_release(&d->diagnosis);
+	remedy_offers_release(&d->offers);
 	for (struct task *t; !v->app->closing && (t = task_of_view(v, NULL)) != NULL; ) {
 		t->view = 0;
 		if (!t->asks && strcmp(t->verb, "queue act") != 0)
@@ -387,6 +389,17 @@ act_route(struct view *v)
 	free(address);
 }
 
+/* What was chosen here is carried out there. */
+static void
+act_plan(struct view *v)
+{
+	struct plan_arg arg = { .server = 0 };
+
+	view_push(v->app, &view_plan, &arg);
+}
+
+static bool can_plan(const struct view *v) { return pending_edits(v->app->j, 0, NULL) > 0; }
+
 static bool
 on_destination(const struct view *v)
 {
@@ -400,6 +413,11 @@ static const struct action queue_actions[] = {
 	  "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination, 0 },
 	{ 't', "test again", "test", "The same as Enter.", "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination,
 	  ACTION_QUIET },
+	{ K_DIGITS, "choose", "choose", "Opens what can be done about the selected destination, by its number below: waiting, a work-around, a "
+	  "lower level, a repair, a letter, holding. Nothing changes a server before a push, but holding, which asks.",
+	  "mxseal remedy SERVER DESTINATION", diagnosis_list, diagnosis_chooses, 0 },
+	{ 'P', "plan", "plan", "What a push would change now; it is carried out from there, and then what was stuck is tried again.", "mxseal plan",
+	  act_plan, can_plan, 0 },
 	{ 'g', "group by", "group", "By destination, by reason, by sender, by server.", "mxseal queue --group reason", act_group, NULL, 0 },
 	{ ' ', "mark", "mark", "Takes the messages that the group has now; A acts on exactly these, whatever the list shows by then.", NULL, act_mark, on_group, 0 },
 	{ 'w', "work around", "workaround", "Opens a work-around for this destination, filled in; nothing changes before a push.",
@@ -422,6 +440,10 @@ queue_key(struct view *v, int key)
 	struct queue_data *d = data_of(v);
 
 	key = key_command(key);
+	if (key >= '1' && key <= '9') {
+		diagnosis_choose(v, (size_t)(key - '1'));
+		return true;
+	}
 	if (key == K_TAB || key == K_BACKTAB) {
 		d->on_pane = !d->on_pane;
 		app_say(v->app, STYLE_NORMAL, "%s", d->on_pane ? "Arrows scroll the lower pane; Tab goes back to the list." : "");

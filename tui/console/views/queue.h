@@ -2,6 +2,7 @@
 #ifndef TUI_CONSOLE_VIEWS_QUEUE_H
 #define TUI_CONSOLE_VIEWS_QUEUE_H
 
+#include "mxseal/remedies.h"
 #include "tui/console/app.h"
 
 #define QUEUE_TREND 12
@@ -35,8 +36,9 @@ struct queue_data {
 	bool frozen, on_pane, stale;              /* stale: groups came that are not merged yet */
 	char *diagnosed;          /* destination that was tested last */
 	struct destination_view diagnosis;
+	struct remedy_offers offers;              /* what can be done about it */
 	char *diagnosis_error;
-	int64_t diagnosis_at;
+	int64_t diagnosis_at, diagnosed_server;
 	size_t pane_top;
 	int pane_page;
 };
@@ -60,11 +62,15 @@ void queue_size(char out[16], int64_t bytes);             /* "1.2 MB" */
 /* --- diagnosis.c --- */
 void diagnosis_act(struct view *v);                        /* tests the selected destination */
 void diagnosis_draw(struct view *v, struct area a);        /* the lower pane */
+bool diagnosis_chooses(const struct view *v);              /* there are choices for the selected destination */
+void diagnosis_choose(struct view *v, size_t i);           /* opens one of them, from 0 on */
+void diagnosis_list(struct view *v);                       /* all of them, to choose one */
 
 /* --- queue_act.c --- */
 void queue_act_view(struct view *v);
 void queue_act_mark(struct view *v, const char *key);     /* takes the messages of a group for its mark */
 void queue_sets_release(struct queue_set *sets, size_t n);
 void queue_act_open(struct view *v);
+void queue_act_group(struct view *v, const char *verb, const char *key);   /* takes them, asks, does it */
 
 #endif

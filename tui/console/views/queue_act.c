@@ -341,6 +341,15 @@ batch_of_marks(const struct queue_data *d)
 	return b;
 }
 
+void
+queue_act_group(struct view *v, const char *verb, const char *key)
+{
+	struct batch *b = batch_of_group(v, key);
+
+	snprintf(b->verb, sizeof(b->verb), "%s", verb);
+	batch_run(v, v->app, b, "count", take_start, take_end);
+}
+
 static void
 verb_chosen(struct app *a, struct view *v, size_t index, const char *verb)
 {
@@ -348,15 +357,15 @@ verb_chosen(struct app *a, struct view *v, size_t index, const char *verb)
 	struct queue_group *g = queue_selected(v);
 	struct batch *b;
 
-	(void)index;
+	(void)a, (void)index;
 	if (g == NULL && d->n_marks == 0)
 		return;
-	b = d->n_marks > 0 ? batch_of_marks(d) : batch_of_group(v, g->key);
-	snprintf(b->verb, sizeof(b->verb), "%s", verb);
 	if (d->n_marks == 0) {
-		batch_run(v, a, b, "count", take_start, take_end);
+		queue_act_group(v, verb, g->key);
 		return;
 	}
+	b = batch_of_marks(d);
+	snprintf(b->verb, sizeof(b->verb), "%s", verb);
 	b->refs++;
 	ask(v, b);
 	batch_drop(b);

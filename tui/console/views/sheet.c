@@ -852,9 +852,14 @@ sheet_open(struct view *v, const void *p, struct err *e)
 	for (size_t i = 0; i < fields; i++)
 		d->base[i] = xstrdup(d->form->note[i]);
 	restore(v);
-	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2)
+	size_t page = arg->preset != NULL ? first_page(d) : page_of_draft(d);
+	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2) {
+		for (size_t i = 0; strcmp(set[0], "@page") == 0 && i < d->pages; i++)
+			if (strcmp(arg->sheet->pages[i].name, set[1]) == 0 && page_shown(d->form, &arg->sheet->pages[i]))
+				page = i;
 		form_set(d->form, set[0], set[1], NULL);
-	go_page(v, arg->preset != NULL ? first_page(d) : page_of_draft(d));
+	}
+	go_page(v, page);
 	return 0;
 }
 

@@ -118,6 +118,7 @@ add_attention(struct tree *t, struct app *a, struct err *e)
 		n->server = r->server;
 		n->id = r->authority != 0 ? r->authority : r->vserver;
 		n->next = xstrdup(r->next);
+		n->destination = xstrdup(r->destination);
 		*(r->sign == '?' ? &t->unknown : &t->problems) += 1;
 	}
 	attention_list_release(&l);
@@ -475,6 +476,7 @@ release_rows(struct tree *t)
 		free(t->v[i].state);
 		free(t->v[i].object_name);
 		free(t->v[i].next);
+		free(t->v[i].destination);
 	}
 	free(t->v);
 	t->v = NULL;

@@ -19,6 +19,7 @@ struct node {
 	char *state;              /* as shown on the right, a word or sign first */
 	char *object_name;        /* for sheets: "mx1/smtp" */
 	char *next;               /* NODE_ATTENTION: what mends it */
+	char *destination;        /* ... whose mail waits, or NULL */
 	int64_t id, server;
 	bool hidden;              /* below a fold or not matching the filter */
 };
