@@ -7,6 +7,7 @@
 
 #define ID_SIZE 24
 #define DIRS_MAX 65535u
+#define PLACE_CHARS "+,-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz| "
 #define ROUNDS 3                 /* a look asks at most so often for messages */
 
 /* One message. With recipients of several groups or reasons, group is the first of its runs and reason their number. */
@@ -18,7 +19,7 @@ struct held {
 	uint8_t many : 1, seen : 1, tried : 1, moved : 1;
 };
 
-enum heard { IN_NOTHING, IN_LOG, IN_NAMES, IN_TIMES, IN_ENVELOPES, IN_REASONS, IN_JSON, IN_REST };
+enum heard { IN_NOTHING, IN_LOG, IN_NAMES, IN_LISTS, IN_TIMES, IN_ENVELOPES, IN_REASONS, IN_JSON, IN_REST };
 enum step { STEP_IDLE, STEP_FULL, STEP_LOOK, STEP_READ, STEP_DONE };
 
 /* A message that is read anew, and what was heard of it. */
@@ -47,6 +48,7 @@ struct queue_mirror {
 	int64_t since, log_inode, log_size, asked_ms, full_ms;
 	int64_t clock, next_inode, next_size, now_ms;
 	unsigned looks, depth;
+	char place[512];                /* what the script said of it, to be said again */
 
 	enum step step;
 	enum heard heard;

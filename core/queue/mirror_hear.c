@@ -89,6 +89,13 @@ section_heard(struct queue_mirror *m, const char *line)
 			m->depth = (unsigned)b;
 		}
 		m->heard = IN_NOTHING;
+	} else if (strncmp(line, "@place ", 7) == 0) {
+		bool fits = strlen(line + 7) < sizeof(m->place) && strspn(line + 7, PLACE_CHARS) == strlen(line + 7);
+
+		snprintf(m->place, sizeof(m->place), "%s", fits ? line + 7 : "");
+	} else if (strcmp(line, "@lists") == 0) {
+		m->dir = DIRS_MAX;
+		m->heard = IN_LISTS;
 	} else if (strncmp(line, "@log ", 5) == 0) {
 		(void)numbers(line + 5, &m->next_inode, &m->next_size);
 		m->heard = IN_LOG;
@@ -148,6 +155,20 @@ name_heard(struct queue_mirror *m, const char *line)
 		h->retry = 0;
 	else if (id[len] == ' ' && numbers(id + len, &size, &mtime) == 2 && mtime > 0 && mtime < UINT32_MAX)
 		h->retry = (uint32_t)mtime;
+}
+
+/* "deferred/3:" and then names, as ls gives them out. */
+static void
+list_heard(struct queue_mirror *m, char *line, size_t len)
+{
+	if (len > 1 && line[len - 1] == ':') {
+		line[len - 1] = '\0';
+		dir_heard(m, line, false);
+		m->dir = m->heard == IN_NAMES ? m->dir : DIRS_MAX;
+		m->heard = IN_LISTS;
+	} else if (m->dir != DIRS_MAX) {
+		name_heard(m, line);
+	}
 }
 
 /* The message of a path "deferred/3/3ABC...", if it was asked for. */
@@ -262,6 +283,9 @@ line_heard(struct queue_mirror *m, char *line, size_t len)
 		break;
 	case IN_NAMES:
 		name_heard(m, line);
+		break;
+	case IN_LISTS:
+		list_heard(m, line, len);
 		break;
 	case IN_TIMES:
 		time_heard(m, line);

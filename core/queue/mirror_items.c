@@ -280,6 +280,8 @@ mirror_items_ask(struct queue_mirror *m, struct queue_words *out)
 	size_t i, bytes = 0;
 	uint32_t k;
 
+	mirror_word_add(out, xstrdup("read"));
+	mirror_word_add(out, xstrdup(m->place[0] != '\0' ? m->place : "-"));
 	for (k = 0; k < m->n_items && bytes < ASK_BYTES; k++) {
 		struct item *it = &m->items[k];
 
@@ -307,6 +309,8 @@ mirror_items_ask(struct queue_mirror *m, struct queue_words *out)
 			str_release(all[i]);
 	}
 	str_release(&path);
+	if (bytes == 0)
+		queue_words_release(out);
 	return bytes > 0;
 }
 

@@ -85,6 +85,7 @@ ask_look(struct queue_mirror *m, struct queue_words *out)
 	for (i = 0; i < m->n_dirs; i++)
 		m->dirs[i].same = false;
 	mirror_word_add(out, xstrdup("look"));
+	mirror_word_add(out, xstrdup(m->place[0] != '\0' ? m->place : "-"));
 	mirror_word_add(out, xasprintf("%lld", (long long)(m->since - CLOCK_SLACK)));
 	mirror_word_add(out, xasprintf("%lld", (long long)m->log_inode));
 	mirror_word_add(out, xasprintf("%lld", (long long)m->log_size));
@@ -131,15 +132,8 @@ look_over(struct queue_mirror *m)
 static int
 ask_items(struct queue_mirror *m, struct queue_words *out)
 {
-	if (mirror_items_ask(m, out)) {
-		char *first;
-
-		mirror_word_add(out, xstrdup("read"));
-		first = out->v[out->n - 1];
-		memmove(out->v + 1, out->v, (out->n - 1) * sizeof(*out->v));
-		out->v[0] = first;
+	if (mirror_items_ask(m, out))
 		return ask(m, STEP_READ);
-	}
 	mirror_items_settle(m);
 	if (m->n_items > 0 && ++m->rounds < ROUNDS)
 		return ask_items(m, out);

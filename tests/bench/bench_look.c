@@ -1,7 +1,7 @@
 /* Looks at the queue of a real host through the program's own poll, one after the other, as the console has them, each against
  * a full one in the same run.
  *   bench_look SERVER: the store and the host are those of the lab (MXSEAL_STORE, MXSEAL_SSH_CONFIG). Reads words, one a line:
- *     look     polls, says how it was done and what came to us; again: as the first time
+ *     look     polls, says how it was done; then milliseconds, those of our processor, peak memory of this process in KiB
  *     equal    polls, and once more with nothing known: what both say must be equal, by all four groups. Mail moves between the
  *              two; what a look has missed, the next one would miss too, so what differs is compared once more, twice
  *   bench_look fill SPOOL N and stir SPOOL N: for bench_look.sh, on a host whose mail system is stopped: copies of the messages in
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,6 +104,19 @@ say_look(const char *what, const struct queue_view *v)
 {
 	printf("%s: %lld messages, %s, %lld read%s%s\n", what, (long long)v->messages, v->look.full ? "in full" : "what changed",
 	    (long long)v->look.read, v->note != NULL ? "; " : "", v->note != NULL ? v->note : "");
+}
+
+static void
+cost_say(int64_t ms)
+{
+	static int64_t before;
+	struct rusage use;
+	int64_t cpu;
+
+	getrusage(RUSAGE_SELF, &use);
+	cpu = (int64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000 + (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1000;
+	printf("%lld %lld %ld\n", (long long)ms, (long long)(cpu - before), use.ru_maxrss);
+	before = cpu;
 }
 
 static int
@@ -295,7 +309,7 @@ main(int argc, char **argv)
 			rc = poll_by(j, server, QUEUE_BY_DESTINATION, &v);
 			if (rc == 0)
 				say_look("look", &v);
-			printf("%lld ms\n", (long long)(when_monotonic_ms() - start));
+			cost_say(when_monotonic_ms() - start);
 			queue_view_release(&v);
 		}
 		fflush(stdout);

@@ -34,14 +34,14 @@ mx server read mx1
 
 coproc LOOK { "$lab" ctl "${here_env[@]}" "$build/tests/bench_look" mx1; }
 look() { # WHAT
-	local before_cpu before_wire line ms
+	local before_cpu before_wire line ms mine
 	before_cpu=$(used)
 	before_wire=$(wire)
 	echo look >&"${LOOK[1]}"
 	read -r -u "${LOOK[0]}" line
-	read -r -u "${LOOK[0]}" ms
+	read -r -u "${LOOK[0]}" ms mine peak
 	spent=$(($(used) - before_cpu)) came=$(($(wire) - before_wire))
-	printf '%-28s %6d ms of the host, %10d bytes, %s: %s\n' "$1" $((spent / 1000)) "$came" "$ms" "$line"
+	printf '%-28s %6d ms of the host, %10d bytes, %d ms, %d ms of processor here: %s\n' "$1" $((spent / 1000)) "$came" "$ms" "$mine" "$line"
 }
 look "in full"
 full_cpu=$spent full_bytes=$came
@@ -50,5 +50,6 @@ look "nothing changed"
 "$lab" exec mx1 sh -c 'cat >> /var/log/mail.log' < "$here/log"
 look "1 % changed"
 echo "a look at what changed costs the host $((spent * 1000 / full_cpu)) per mille of the processor time of a full listing, and $((came * 1000 / full_bytes)) per mille of the bytes"
+echo "peak memory of the program with its mirror: $peak KiB, $((peak * 1024 / n)) bytes a message"
 echo equal >&"${LOOK[1]}"
 while read -r -u "${LOOK[0]}" line; do echo "  $line"; case $line in equal | differs | failed*) echo "against a full listing: $line"; break ;; esac; done

@@ -14,7 +14,7 @@ words_check(const struct queue_words *w)
 	size_t i;
 
 	for (i = 0; i < w->n; i++)
-		if (strspn(w->v[i], "-/,_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != strlen(w->v[i]))
+		if (strspn(w->v[i], "+. |-/,_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != strlen(w->v[i]))
 			abort();
 }
 

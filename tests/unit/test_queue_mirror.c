@@ -33,7 +33,7 @@ hear(struct queue_mirror *m, const char *answer, size_t piece)
 	}
 }
 
-/* Asks, and checks the words that it asks with ("look 998 7 500 log"). */
+/* Asks, and checks the words that it asks with ("look - 998 7 500 log"). */
 static void
 asks(struct queue_mirror *m, const char *words)
 {
@@ -126,9 +126,9 @@ what_changed(void **state)
 		struct queue_look l;
 
 		queue_mirror_begin(m, 11000, false);
-		asks(m, "look 998 7 500 log");
+		asks(m, "look - 998 7 500 log");
 		hear(m, look, piece);
-		asks(m, "read thold/5CCCCCCC03,deferred/3/3AAAAAAA01 ehold/5CCCCCCC03 rdefer/5/5CCCCCCC03,defer/3/3AAAAAAA01");
+		asks(m, "read - thold/5CCCCCCC03,deferred/3/3AAAAAAA01 ehold/5CCCCCCC03 rdefer/5/5CCCCCCC03,defer/3/3AAAAAAA01");
 		hear(m, read, piece);
 		settled(m);
 		queue_mirror_looked(m, &l);
@@ -141,6 +141,32 @@ what_changed(void **state)
 	}
 }
 
+/* Where the queue is is said again; names come as ls lists them, after what is only being handed in. */
+static void
+lists(void **state)
+{
+	struct queue_mirror *m = full(1000);
+	(void)state;
+
+	queue_mirror_begin(m, 11000, false);
+	asks(m, "look - 998 7 500 log");
+	hear(m, "@queue 1010 1\n@place 9 8 7|/var/spool/postfix|1|deferred, defer|/var/log/mail.log|/etc/postfix\n@log 7 500\n"
+	    "@same deferred/4\n@dir incoming\n6DDDDDDD04\nfind: 'x': No such file or directory\n@lists\n/dev/null\n\n"
+	    "deferred:\n3\n4\n\ndeferred/3:\n3AAAAAAA01\n\n../x:\n7EEEEEEE05\n\nhold:\n5CCCCCCC03\n@end\n", 7);
+	asks(m, "read 9 8 7|/var/spool/postfix|1|deferred, defer|/var/log/mail.log|/etc/postfix tincoming/6DDDDDDD04,hold/5CCCCCCC03 "
+	    "eincoming/6DDDDDDD04,hold/5CCCCCCC03 rdefer/6/6DDDDDDD04,defer/5/5CCCCCCC03");
+	hear(m, "@times\n@end\n", 7);
+	settled(m);
+	assert_int_equal(queue_mirror_messages(m), 2);
+	queue_mirror_begin(m, 12000, false);
+	asks(m, "look 9 8 7|/var/spool/postfix|1|deferred, defer|/var/log/mail.log|/etc/postfix 1008 7 500 log");
+	hear(m, "@queue 1011 1\n@place $(reboot)\n@log 7 500\n@same deferred/4\n@same deferred/3\n@end\n", 7);
+	settled(m);
+	queue_mirror_begin(m, 13000, false);
+	asks(m, "look - 1009 7 500 log");
+	queue_mirror_free(m);
+}
+
 /* Some of several recipients were served: the envelope has to be read as well. An active one forgets its reason. */
 static void
 served_in_part(void **state)
@@ -149,12 +175,12 @@ served_in_part(void **state)
 	(void)state;
 
 	queue_mirror_begin(m, 11000, false);
-	asks(m, "look 998 7 500 log");
+	asks(m, "look - 998 7 500 log");
 	hear(m, "@queue 1010 1 /q\n@log 7 900\n4BBBBBBB02\n@same deferred/4\n@dir active\n3AAAAAAA01\n@end\n", 9);
-	asks(m, "read tactive/3AAAAAAA01,deferred/4/4BBBBBBB02 rdefer/3/3AAAAAAA01,defer/4/4BBBBBBB02");
+	asks(m, "read - tactive/3AAAAAAA01,deferred/4/4BBBBBBB02 rdefer/3/3AAAAAAA01,defer/4/4BBBBBBB02");
 	hear(m, "@times\nactive/3AAAAAAA01 400 2000\ndeferred/4/4BBBBBBB02 600 2500\n@envelopes\n@reasons\n"
 	    "defer/4/4BBBBBBB02:recipient=y@bank.test\ndefer/4/4BBBBBBB02:reason=lost\n@end\n", 11);
-	asks(m, "read tdeferred/4/4BBBBBBB02 edeferred/4/4BBBBBBB02 rdefer/4/4BBBBBBB02");
+	asks(m, "read - tdeferred/4/4BBBBBBB02 edeferred/4/4BBBBBBB02 rdefer/4/4BBBBBBB02");
 	hear(m, "@times\ndeferred/4/4BBBBBBB02 600 2500\n@envelopes\n*** ENVELOPE RECORDS deferred/4/4BBBBBBB02 ***\nmessage_size: 500\n"
 	    "message_arrival_time: Thu Jan  1 00:03:20 1970\nsender: \nrecipient: y@bank.test\n@reasons\n"
 	    "defer/4/4BBBBBBB02:recipient=y@bank.test\ndefer/4/4BBBBBBB02:reason=lost\n@end\n", 11);
@@ -181,7 +207,7 @@ not_believed(void **state)
 		struct queue_mirror *m = full(1000);
 
 		queue_mirror_begin(m, 11000, false);
-		asks(m, "look 998 7 500 log");
+		asks(m, "look - 998 7 500 log");
 		hear(m, answers[i], 1000);
 		asks(m, "full");
 		hear(m, FULL, 1000);
@@ -190,9 +216,9 @@ not_believed(void **state)
 	}
 	struct queue_mirror *m = full(1000);
 	queue_mirror_begin(m, 11000, false);
-	asks(m, "look 998 7 500 log");
+	asks(m, "look - 998 7 500 log");
 	hear(m, "@queue 1010 1 /q\n@log 7 900\n@same deferred/3\n@same deferred/4\n@dir hold\n5CCCCCCC03\n@end\n", 1000);
-	asks(m, "read thold/5CCCCCCC03 ehold/5CCCCCCC03 rdefer/5/5CCCCCCC03");
+	asks(m, "read - thold/5CCCCCCC03 ehold/5CCCCCCC03 rdefer/5/5CCCCCCC03");
 	hear(m, "@times\nhold/5CCCCCCC03 1 1000\n@envelopes\n*** ENVELOPE RECORDS hold/5CCCCCCC03 ***\nsender: x\n"
 	    "recipient: a\n*** ENVELOPE RECORDS deferred/3/3AAAAAAA01 ***\nsender: forged\n@end\n", 1000);
 	asks(m, "full");
@@ -235,7 +261,7 @@ long_ids(void **state)
 	queue_mirror_begin(m, 1000, false);
 	asks(m, "full");
 	hear(m, "@queue 1000 2 /q\n@log 0 0\n@json\n@dir deferred/E/B\n4hLxTX6rB6z5jCS 400 1700\n@end\n", 7);
-	asks(m, "read tdeferred/E/B/4hLxTX6rB6z5jCS edeferred/E/B/4hLxTX6rB6z5jCS rdefer/E/B/4hLxTX6rB6z5jCS");
+	asks(m, "read - tdeferred/E/B/4hLxTX6rB6z5jCS edeferred/E/B/4hLxTX6rB6z5jCS rdefer/E/B/4hLxTX6rB6z5jCS");
 	queue_mirror_free(m);
 }
 
@@ -305,6 +331,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_listing),
 		cmocka_unit_test(what_changed),
+		cmocka_unit_test(lists),
 		cmocka_unit_test(served_in_part),
 		cmocka_unit_test(not_believed),
 		cmocka_unit_test(sets_of_messages),
