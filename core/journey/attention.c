@@ -251,7 +251,7 @@ about_workarounds(struct journey *j, struct attention_list *out)
 		else if (retire_overdue(&v.r, now))
 			attention_add(out, '!', 0, "workaround", xasprintf("%s: the work-around was to be reviewed on %s; %s, and its mail goes on without "
 			    "TLS", w->domain, date, why.s));
-		else if (retire_unused(&v.r, now))
+		if (retire_unused(&v.r, now))
 			attention_add(out, '?', 0, "workaround", xasprintf("%s: no mail took its work-around for %d days (mxseal workaround end %s)", w->domain,
 			    RETIRE_UNUSED / 86400, w->domain));
 		retire_view_release(&v);

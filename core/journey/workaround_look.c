@@ -313,7 +313,8 @@ take_log(const struct host_job *hj, struct workaround *w, struct retire_view *v,
 	for (i = 0; i < seen->n_sent; i++) {
 		used = when_now() - (seen->clock > seen->sent[i].at ? seen->clock - seen->sent[i].at : 0);
 		w->used_at = used > w->used_at ? used : w->used_at;
-		if (mine->mark_at != 0 && seen->sent[i].at > mine->mark_at && v->r.state != RETIRE_OPEN)
+		/* stamps are of whole seconds: in that of the mark, what left without TLS may have left before the change */
+		if (mine->mark_at != 0 && seen->sent[i].at >= mine->mark_at + (seen->sent[i].tls == NULL) && v->r.state != RETIRE_OPEN)
 			one_delivery(hj, &seen->sent[i], w, v, at, mine);
 	}
 	if (mine->mark_at == 0)

@@ -989,6 +989,43 @@ probe_and_activity(void **state)
 	close_all(a);
 }
 
+/* One of each state: what is so is seen at once, what was seen of it follows, and Enter shows all. */
+static void
+work_arounds(void **state)
+{
+	static const struct { const char *domain, *state; int falls; const char *proof; } those[] = {
+		{ "bank.test", "open", 0, NULL },
+		{ "old.test", "trial", 1, "left mx1 with TLS: Trusted, TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits), to "
+		    "mx.old.test[192.0.2.9]:25 at 2026-09-20T12:00:00Z" },
+		{ "mended.test", "proving", 0, NULL },
+	};
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct err e;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct workaround r = { .domain = xstrdup(those[i].domain), .servers = xstrdup("mx1"), .connector = xasprintf("notls-%s", those[i].domain),
+		    .level = xstrdup("encrypt"), .reason = xstrdup("their relay was replaced"), .owner = xstrdup("anna@adm1"), .since = NOW - 200000,
+		    .review_at = NOW + 2000000, .state = xstrdup(those[i].state), .changed_at = NOW - 100000, .falls = those[i].falls,
+		    .proof = xstrdup(those[i].proof), .evidence = xstrdup("The other side offers no TLS; side theirs, sure: high\nmx: no STARTTLS") };
+		struct workaround_look l = { .server = w->mx1, .last_at = NOW - 60, .bad = i == 0, .good = i == 0 ? 0 : 3, .good_since = NOW - 7000,
+		    .text = xstrdup(i == 0 ? "The other side offers no TLS." : "TLS works.") };
+
+		must(store_workaround_save(a->st, &r, &e), &e);
+		must(store_workaround_look_set(a->st, r.id, &l, &e), &e);
+		workaround_look_release(&l);
+		workaround_release(&r);
+	}
+	view_push(a, &view_workarounds, NULL);
+	shot(a, "workarounds");
+	app_key(a, K_DOWN);
+	app_key(a, K_DOWN);
+	shot(a, "workarounds-trial");
+	app_key(a, K_ENTER);
+	shot(a, "workarounds-whole");
+	close_all(a);
+}
+
 static struct way_step *
 step(struct way_step_list *l, const char *text, const char *map, const char *key, const char *row)
 {
@@ -1355,6 +1392,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_fleet, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(work_arounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(route, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(same_on_the_command_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(commas_between_words, set_up, tear_down),

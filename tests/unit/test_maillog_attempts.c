@@ -107,6 +107,38 @@ since_when(void **state)
 	attempts_seen_release(&s);
 }
 
+/* What mail left with: the line of its own session, of its own server, before it. */
+static void
+left_with(void **state)
+{
+#define AT(n) "2026-11-26T18:0" #n ":00Z mx1 postfix/notls-out/smtp[7]: "
+#define TO(r) "4A1A83F0B1: to=<u@bank.test>, relay=" r ", delay=1, dsn=2.0.0, status=sent (250 ok)\n"
+#define SESSION(r) "Trusted TLS connection established to " r ": TLSv1.3 with cipher X (256/256 bits)\n"
+	static const char log[] = "-- now 1795727361 2026 11 26 21 09 21\n-- depth 1\n"
+	    "-- tls " AT(0) SESSION("mx.bank.test[192.0.2.1]:25") "-- sent " AT(1) TO("mx.bank.test[192.0.2.1]:25")
+	    "-- sent " AT(2) TO("mx.bank.test[192.0.2.1]:25")
+	    "-- tls " AT(3) SESSION("mx2.bank.test[192.0.2.2]:25") "-- sent " AT(4) TO("mx.bank.test[192.0.2.1]:25")
+	    "-- sent " AT(5) "4A1A83F0B1: to=<u@bank.test.evil>, relay=mx.bank.test[192.0.2.1]:25, status=sent (250 ok)\n"
+	    "-- tls \n-- sent \n-- tls garbage\n";
+	struct attempts_seen s;
+
+	(void)state;
+	for (size_t piece = 0; piece < 9; piece += 4) {
+		read_attempts("bank.test", log, piece, &s);
+		assert_true(s.tls_logged);
+		assert_int_equal(s.n_sent, 3);
+		assert_string_equal(s.sent[0].tls, "Trusted, TLSv1.3 with cipher X (256/256 bits)");
+		assert_string_equal(s.sent[0].relay, "mx.bank.test[192.0.2.1]:25");
+		assert_null(s.sent[1].tls);
+		assert_null(s.sent[2].tls);          /* that session was with another server */
+		assert_int_equal(s.sent[2].at - s.sent[0].at, 180);
+		attempts_seen_release(&s);
+	}
+	read_attempts("bank.test", "-- depth 0\n", 0, &s);
+	assert_false(s.tls_logged);
+	attempts_seen_release(&s);
+}
+
 /* --- the recorded attempts --- */
 
 static void
@@ -280,7 +312,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines_are_joined), cmocka_unit_test(since_when), cmocka_unit_test(recorded_attempts),
+		cmocka_unit_test(lines_are_joined), cmocka_unit_test(since_when), cmocka_unit_test(left_with), cmocka_unit_test(recorded_attempts),
 		cmocka_unit_test(the_script_finds_them), cmocka_unit_test(ceilings),
 	};
 

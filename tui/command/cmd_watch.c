@@ -243,10 +243,10 @@ watch_on(struct watch *w, const sigset_t *waiting, struct err *e)
 	int rc = 0;
 
 	while (rc == 0 && !asked_to_end) {
+		w->learned = tend_act(w->tend) || w->learned;
 		next = hosts_due(w, when_monotonic_ms());
 		tended = tend_due(w->tend, when_monotonic_ms(), w->once ? 0 : w->every_ms);
 		next = tended < next ? tended : next;
-		w->learned = tend_act(w->tend) || w->learned;
 		if (w->once && !hosts_busy(w) && !tend_busy(w->tend))
 			return tell_news(w, e);
 		if (w->learned && !w->once && when_monotonic_ms() >= w->news_ms) {

@@ -40,9 +40,15 @@ retry_now(struct cli *c, const struct server *sv, const char *domain, struct que
 {
 	struct take t = { sv->id, domain, taken };
 	struct retry r = { sv->id, taken };
-	int rc = cli_job(c, sv->id, take_start, &t, e);
+	struct timespec second = { .tv_sec = 1 };
+	int rc = cli_job(c, sv->id, take_start, &t, e), tries;
 
-	return rc == 0 && taken->n > 0 ? cli_job(c, sv->id, retry_start, &r, e) : rc;
+	/* a queue manager that was reloaded just now is not listening for a moment */
+	if (rc == -1 || taken->n == 0)
+		return rc;
+	for (tries = 0; (rc = cli_job(c, sv->id, retry_start, &r, e)) == -1 && e->code == RC_REMOTE && tries < 5; tries++)
+		(void)nanosleep(&second, NULL);
+	return rc;
 }
 
 static size_t

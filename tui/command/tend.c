@@ -206,6 +206,8 @@ tend_due(struct tend *t, int64_t now_ms, int64_t every_ms)
 			m->now = (struct err){ .code = RC_OK };
 			begin(m, &l.v[i], look_start);
 		}
+		if (m->phase == READY)
+			next = now_ms;                   /* a job that could not even begin */
 		next = m->due_ms < next ? m->due_ms : next;
 	}
 	workaround_list_release(&l);
@@ -434,17 +436,27 @@ decide(struct minded *m)
 	workaround_release(&w);
 }
 
+static struct minded *
+first_ready(const struct tend *t)
+{
+	struct minded *m;
+
+	for (m = t->all; m != NULL && m->phase != READY; m = m->next)
+		;
+	return m;
+}
+
 bool
 tend_act(struct tend *t)
 {
 	struct minded *m;
 	bool learned;
 
-	for (m = t->all; m != NULL; m = m->next)
-		if (m->phase == READY) {
-			m->phase = IDLE;
-			decide(m);
-		}
+	/* from the beginning each time: while one is pushed, the looks at others come in */
+	while ((m = first_ready(t)) != NULL) {
+		m->phase = IDLE;
+		decide(m);
+	}
 	learned = t->learned;
 	t->learned = false;
 	return learned;

@@ -76,37 +76,74 @@ draw_evidence(const char *evidence, int width, struct lines *l)
 	words_free(w);
 }
 
+/* What is so, what can be seen of it, then why it was made: in the order that somebody who is woken up asks. */
+static void
+details(struct view *v, const struct workaround *w, int width, struct lines *l)
+{
+	static const char *const now[] = { "Its mail leaves without TLS", "On trial: with TLS where that is offered", "Ended, and watched: ",
+	    "Over" };
+	int64_t at = when_now();
+	struct str text = STR_INIT;
+	struct retire_view r;
+	char since[16], review[16], ago[16];
+
+	if (workaround_facts(v->app->j, w, &r, NULL) == -1)
+		return;
+	when_ago(ago, at - w->changed_at);
+	str_addf(&text, "%s%s, for %s", now[r.r.state], r.r.state == RETIRE_PROVING ? w->level ? w->level : "what held before" : "", ago);
+	lines_field(l, r.r.state == RETIRE_OPEN ? STYLE_BAD : r.r.state == RETIRE_TRIAL ? STYLE_UNKNOWN : STYLE_OK, width, "Now", text.s);
+	str_reset(&text);
+	retire_why(&r.r, at, &text);
+	lines_field(l, STYLE_KEY, width, "Looks", text.s);
+	if (w->in_clear != NULL)
+		lines_field(l, STYLE_BAD, width, "In clear", w->in_clear);
+	if (w->proof != NULL)
+		lines_field(l, STYLE_OK, width, "Proof", w->proof);
+	draw_looks(v, &r, width, l);
+	if (retire_unused(&r.r, at))
+		lines_addf(l, STYLE_UNKNOWN, "No mail took it for %d days.", RETIRE_UNUSED / 86400);
+	when_date(since, w->since);
+	when_date(review, w->review_at);
+	lines_field(l, STYLE_NORMAL, width, "Reason", w->reason);
+	str_reset(&text);
+	str_addf(&text, "%s%s%s", since, w->owner ? ", by " : "", w->owner ? w->owner : "");
+	lines_field(l, STYLE_NORMAL, width, "Since", text.s);
+	lines_field(l, retire_overdue(&r.r, at) ? STYLE_BAD : STYLE_NORMAL, width, "Review", w->review_at != 0 ? review : "never");
+	lines_field(l, STYLE_NORMAL, width, "Sent by", w->servers);
+	lines_field(l, STYLE_NORMAL, width, "Before", w->level);
+	if (w->falls > 0) {
+		when_ago(ago, retire_span(&r.r));
+		lines_addf(l, STYLE_NORMAL, "It fell back %d time%s: good looks have to last %s now.", w->falls, w->falls == 1 ? "" : "s", ago);
+	}
+	draw_evidence(w->evidence, width, l);
+	str_release(&text);
+	retire_view_release(&r);
+}
+
 static void
 draw_details(struct view *v, struct area a)
 {
 	const struct workaround *w = selected(v);
 	struct lines l = { NULL, 0 };
-	struct str why = STR_INIT;
-	struct retire_view r;
-	char since[16], review[16];
 
 	if (w == NULL)
 		lines_wrap(&l, STYLE_NORMAL, a.w, 0, "All mail leaves as its connectors and virtual servers say. In the queue, w makes a work-around.");
-	else if (workaround_facts(v->app->j, w, &r, NULL) == 0) {
-		retire_why(&r.r, when_now(), &why);
-		when_date(since, w->since);
-		when_date(review, w->review_at);
-		lines_field(&l, STYLE_KEY, a.w, "Now", why.s);
-		lines_field(&l, STYLE_NORMAL, a.w, "Reason", w->reason);
-		lines_field(&l, STYLE_NORMAL, a.w, "Since", since);
-		lines_field(&l, retire_overdue(&r.r, when_now()) ? STYLE_BAD : STYLE_NORMAL, a.w, "Review", w->review_at != 0 ? review : "never");
-		lines_field(&l, STYLE_NORMAL, a.w, "Owner", w->owner);
-		lines_field(&l, STYLE_NORMAL, a.w, "Sent by", w->servers);
-		lines_field(&l, STYLE_NORMAL, a.w, "Else", w->level);
-		if (retire_unused(&r.r, when_now()))
-			lines_addf(&l, STYLE_UNKNOWN, "No mail took it for %d days.", RETIRE_UNUSED / 86400);
-		draw_looks(v, &r, a.w, &l);
-		draw_evidence(w->evidence, a.w, &l);
-		retire_view_release(&r);
-	}
+	else
+		details(v, w, a.w, &l);
 	lines_draw(&l, a, &((struct workarounds_data *)v->data)->top);
 	lines_release(&l);
-	str_release(&why);
+}
+
+/* The state stands where it is not cut off. */
+static void
+draw_one(struct area in, int y, const struct workaround *w, bool selected_one)
+{
+	enum retire_state state = retire_state_of(w->state);
+	char *row = xasprintf("%s%-8s %s  by %s", selected_one ? "> " : "  ", w->state, w->domain, w->servers);
+
+	draw_row(in, y, 0, 0, selected_one ? STYLE_SELECTED : state == RETIRE_OPEN ? STYLE_BAD : state == RETIRE_TRIAL ? STYLE_UNKNOWN : STYLE_NORMAL,
+	    row);
+	free(row);
 }
 
 static void
@@ -123,11 +160,7 @@ workarounds_draw(struct view *v, struct area a)
 	list_fit(&d->list, in.h);
 	for (int y = 0; y < in.h && d->list.top + (size_t)y < d->list.n; y++) {
 		size_t i = d->list.top + (size_t)y;
-		char *row = xasprintf("%s%s  by %s", i == d->list.sel ? "> " : "  ", d->all.v[i].domain, d->all.v[i].servers);
-
-		draw_row(in, y, 0, 0, i == d->list.sel ? STYLE_SELECTED : STYLE_NORMAL, row);
-		draw_put(in, y, in.w - 10, 0, i == d->list.sel ? STYLE_SELECTED : STYLE_NORMAL, d->all.v[i].state);
-		free(row);
+		draw_one(in, y, &d->all.v[i], i == d->list.sel);
 	}
 	if (d->list.n == 0)
 		draw_put(in, 0, 0, 0, STYLE_NORMAL, "There is no work-around.");
@@ -156,6 +189,23 @@ become(struct view *v, enum retire_state to)
 }
 
 static void
+act_whole(struct view *v)
+{
+	const struct workaround *w = selected(v);
+	struct lines l = { NULL, 0 };
+	struct str t = STR_INIT;
+
+	if (w == NULL)
+		return;
+	details(v, w, 72, &l);
+	for (size_t i = 0; i < l.n; i++)
+		str_addf(&t, "%s\n", l.v[i].text);
+	app_message(v->app, w->domain, STYLE_NORMAL, t.s);
+	lines_release(&l);
+	str_release(&t);
+}
+
+static void
 act_end(struct view *v)
 {
 	become(v, RETIRE_PROVING);
@@ -165,6 +215,12 @@ static void
 act_try(struct view *v)
 {
 	become(v, RETIRE_TRIAL);
+}
+
+static bool
+is_any(const struct view *v)
+{
+	return selected(v) != NULL;
 }
 
 static bool
@@ -207,6 +263,7 @@ workarounds_copy(const struct view *v, bool command, struct str *out)
 }
 
 static const struct action workarounds_actions[] = {
+	{ K_ENTER, "all of it", "all of it", "All that is known of the selected one, to be scrolled.", "mxseal workaround --json", act_whole, is_any, 0 },
 	{ 'e', "end it", "end", "Its mail leaves as before again, with TLS: shows the plan; its first mail is watched.", "mxseal workaround end DOMAIN",
 	  act_end, is_not_over, 0 },
 	{ 't', "try TLS", "try", "On trial: its mail leaves with TLS where that is offered, and none waits for it; shows the plan.",
@@ -216,8 +273,9 @@ static const struct action workarounds_actions[] = {
 
 const struct view_ops view_workarounds = {
 	.name = "workarounds", .title = "Work-arounds",
-	.about = "Domains whose mail leaves without TLS for a while, with reason, owner, evidence and the last looks from each host that sends. "
-	    "mxseal check and mxseal watch look at them; --retire ends those that are not needed any more.",
+	.about = "Domains whose mail leaves without TLS for a while, with what the last looks from each host saw, reason, owner and evidence. "
+	    "mxseal check and mxseal watch look at them; with --retire those that are not needed any more go on trial (TLS where it is "
+	    "offered, and no mail waits for it), and end after a good day.",
 	.state_size = sizeof(struct workarounds_data), .actions = workarounds_actions, .open = workarounds_open, .close = workarounds_close,
 	.draw = workarounds_draw, .key = workarounds_key, .changed = load, .crumb = workarounds_crumb, .copy = workarounds_copy,
 };
