@@ -1067,7 +1067,7 @@ rehearsal(void **state)
 	struct rehearsal out = { .level = xstrdup("encrypt"), .days = 7, .at = NOW - 60, .tls_seen = true, .unseen = 1, .unseen_messages = 2 };
 	struct rehearsal in = { .inbound = true, .level = xstrdup("require,tls1.2"), .days = 7, .at = NOW - 60, .tls_seen = true };
 	struct rehearsal_arg arg = { .server = w->mx1, .level = "encrypt" };
-	const char *const preset[] = { "outbound.tls", "encrypt", NULL };
+	const char *const preset[] = { "outbound.tls", "verify", NULL };
 	struct sheet_arg sheet = { sheet_find("virtual-server"), w->smtp, "mx1/smtp", preset };
 
 	peer(&out, "good.test", 412, REHEARSED_PASSES, "is delivered to mx.good.test with TLSv1.3", NULL, NULL);
@@ -1096,12 +1096,15 @@ rehearsal(void **state)
 	view_push(a, &view_rehearsal, &arg);
 	shot(a, "rehearsal-inbound");
 	view_pop(a->top);
-	view_push(a, &view_sheet, &sheet);       /* from the dialog: F6 where something stricter is chosen */
+	xset(&out.level, "verify");
+	rehearsal_keep(a->j, w->mx1, &out);
+	view_push(a, &view_sheet, &sheet);       /* from the dialog: F where something stricter is chosen */
 	app_draw(a);
-	app_key(a, '4');
-	app_key(a, K_F6);
+	app_key(a, K_ALT_0 + 4);
 	app_draw(a);
-	assert_ptr_equal(a->top->ops, &view_rehearsal);
+	app_key(a, 'F');
+	app_draw(a);
+	assert_string_equal(a->top->ops->name, view_rehearsal.name);
 	close_all(a);
 	rehearsal_release(&out);
 	rehearsal_release(&in);

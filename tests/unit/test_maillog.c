@@ -16,7 +16,7 @@
 #include "support/fixture.h"
 
 #define NOW INT64_C(1795727361)      /* Thu Nov 26 21:09:21 UTC 2026 */
-#define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
+#define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3 failed 1; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
 	"in 198.51.100.11 1 1 -; out notls.test 1 1 -; out refused.test 1 1 -; out tls10.test 0 0 - +1"
 #define CLOCK "-- now 1795727361 2026 11 26 21 09 21\n"
 

@@ -813,7 +813,7 @@ static const struct action sheet_actions[] = {
 	{ 'P', "plan", "plan", "What a push would change now.", "mxseal plan", act_plan, can_plan, 0 },
 	{ K_ENTER, "go on", "next field / button", "Goes to the next field; on the button does what it says.", NULL, act_none,
 	  is_open, ACTION_QUIET },
-	{ K_F6, "forecast", "forecast", "Whose mail would fail by it: destinations or senders, and the exceptions to take over.", "mxseal rehearse SERVER",
+	{ 'F', "forecast", "forecast", "Whose mail would fail by it: destinations or senders, and the exceptions to take over.", "mxseal rehearse SERVER",
 	  act_forecast, can_forecast, 0 },
 	{ ' ', "choose", "choose", "The next choice, or a list when there are many.", NULL, act_none, on_choice, 0 },
 	{ K_TAB, "next field", "field", "The next field; Shift-Tab goes back.", NULL, act_none, is_open, 0 },
