@@ -89,8 +89,7 @@ probe_from_host(struct host *h, const struct server *sv, const char *target, int
 	return rc;
 }
 
-/* TLSA records, asked of the host's own resolver; that they cannot be is told by their absence. */
-static void
+void
 published_from_host(struct host *h, const struct server *sv, bool mx, struct job_ctx *ctx, struct probe_report *r)
 {
 	struct dialer d = { probe_dial_host, h, sv->name };

@@ -393,8 +393,8 @@ rehearsal_copy(struct rehearsal *to, const struct rehearsal *from)
 	}
 }
 
-static void
-keep(struct journey *j, int64_t server, const struct rehearsal *r)
+void
+rehearsal_keep(struct journey *j, int64_t server, const struct rehearsal *r)
 {
 	struct kept_rehearsal *k = kept_of(j, server, r->inbound, r->level);
 
@@ -427,7 +427,7 @@ rehearse_finish(struct host_job *hj, int rc, struct err *e)
 
 	if (rc == 0 && x->logs[0] == NULL) {     /* it is about this host only then */
 		keep_sentence(hj->journey, hj->server.id, &x->r);
-		keep(hj->journey, hj->server.id, &x->r);
+		rehearsal_keep(hj->journey, hj->server.id, &x->r);
 		rc = traffic_keep(hj->journey, hj->server.id, x->r.days, &x->figures, e);
 	}
 	if (rc == 0 && x->out != NULL) {

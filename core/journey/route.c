@@ -201,15 +201,23 @@ look_of(struct looks *l, const struct way_hop *hop)
 	for (i = 0; i < l->n; i++) {
 		s = &l->v[i];
 		if (strcasecmp(s->target, target) == 0 && s->port == hop->port && s->wrapper == hop->wrapper
-		    && text_eq(s->roots, hop->roots)) {
+		    && s->dane == (hop->dane != NULL) && text_eq(s->roots, hop->roots)) {
 			free(target);
 			return s;
 		}
 	}
 	ARRAY_GROW(l->v, l->n);
 	s = &l->v[l->n++];
-	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .mx = hop->mx, .roots = xstrdup(hop->roots) };
+	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .mx = hop->mx,
+	    .dane = hop->dane != NULL, .roots = xstrdup(hop->roots) };
 	return s;
+}
+
+/* Postfix's own look at the TLSA records ends at the first mail server that it can talk to: mail goes on to the next. */
+static bool
+dane_tells(const struct way_hop *hop)
+{
+	return hop->dane != NULL && (!hop->mx || (strcmp(hop->dane, "failed") != 0 && strcmp(hop->dane, "no-tls") != 0));
 }
 
 /* The fates of the next hops of one end, in their order, as far as what was seen of them goes. Returns how many are still to be
@@ -221,7 +229,7 @@ end_look(struct looks *l, bool look, struct way_end *end)
 
 	for (n = 0; n < end->hops.n; n++) {
 		struct way_hop *hop = &end->hops.v[n];
-		struct look *s = hop->trouble || hop->dane || !look ? NULL : look_of(l, hop);
+		struct look *s = hop->trouble || dane_tells(hop) || !look ? NULL : look_of(l, hop);
 
 		if (s != NULL && !s->seen)
 			return 1;
@@ -246,7 +254,8 @@ look_at_one(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
 		probe_report_release(&s->report);
 		s->report = (struct probe_report){ .target = xstrdup(s->target), .verdict = xstrdup(failed.text),
 			.class_name = xstrdup(failed.code == RC_NOTFOUND ? "nosuch" : "blind") };
-	}
+	} else if (s->dane)
+		published_from_host(h, g->server, s->mx, ctx, &s->report);
 	s->seen = true;
 }
 

@@ -211,9 +211,32 @@ judge_host(struct way_hop *hop, const struct probe_host *p)
 	return hop->fate != FATE_WAITS;
 }
 
+/* The first of several mail servers does not do what its records say: is there one behind it that does, or has none? */
+static bool
+another_by_dane(struct way_hop *hop, const struct probe_report *seen)
+{
+	bool only = strcasecmp(hop->level, "dane-only") == 0;
+	size_t i;
+
+	for (i = 0; seen != NULL && i < seen->n; i++) {
+		const struct probe_host *p = &seen->v[i];
+		bool free = !only && (text_eq(p->dane, "none") || text_eq(p->dane, "insecure")), talks = p->n_ehlo > 0 || p->tls;
+
+		if (p->tls && (free || text_eq(p->dane, "match")))
+			settle(hop, FATE_TLS, xasprintf("is delivered to %s with TLS%s; what stands before it is passed over", p->host, free ? ""
+			    : ", verified by its TLSA records"));
+		else if (free && talks && !p->starttls)
+			settle(hop, FATE_CLEAR, xasprintf("is delivered to %s in clear text, because it offers no TLS", p->host));
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
 /* The host itself has looked, with its own TLS code and resolver. */
 static void
-judge_dane(struct way_hop *hop)
+judge_dane(struct way_hop *hop, const struct probe_report *seen)
 {
 	static const struct { const char *seen, *says; } why[] = {
 		{ "failed", "waits: the certificate is none that the other side's TLSA records allow" },
@@ -227,6 +250,8 @@ judge_dane(struct way_hop *hop)
 	if (strcmp(hop->dane, "verified") == 0)
 		settle(hop, FATE_TLS, xasprintf("is delivered to %s with TLS, verified by its TLSA records",
 		    hop->dane_host ? hop->dane_host : hop->host));
+	if ((strcmp(hop->dane, "failed") == 0 || strcmp(hop->dane, "no-tls") == 0) && another_by_dane(hop, seen))
+		return;
 	for (i = 0; i < sizeof(why) / sizeof(why[0]); i++)
 		if (strcmp(hop->dane, why[i].seen) == 0)
 			settle(hop, FATE_WAITS, xstrdup(why[i].says));
@@ -243,7 +268,7 @@ hop_forecast(struct way_hop *hop, const struct probe_report *seen)
 		return;
 	}
 	if (hop->dane != NULL) {
-		judge_dane(hop);
+		judge_dane(hop, seen);
 		return;
 	}
 	if (seen == NULL || text_eq(seen->class_name, "blind")) {

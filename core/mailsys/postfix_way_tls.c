@@ -397,7 +397,7 @@ hop_judge(const struct client *c, struct way_hop *hop)
 	free(dns);
 }
 
-/* DANE is what the other side publishes: without TLSA records "dane" is "may", and "dane-only" waits. */
+/* DANE is what the other side publishes: without TLSA records "dane" is "may", with none of use "encrypt"; "dane-only" waits. */
 static enum answer
 hop_dane(struct way_work *w, struct way_hop *hop)
 {
@@ -410,8 +410,11 @@ hop_dane(struct way_work *w, struct way_hop *hop)
 	if ((a = ask_dane(w, hop->dest, &text)) != ANSWER_FOUND)
 		return a == ANSWER_MISSING ? a : ANSWER_FOUND;
 	if (strstr(text, ", resorting to ") != NULL && strcasecmp(hop->level, "dane") == 0) {
-		xset(&hop->level, "may");
-		xset(&hop->level_by, "dane, which is may where the other side has no TLSA records");
+		bool useless = strstr(text, "no usable TLSA records") != NULL;
+
+		xset(&hop->level, useless ? "encrypt" : "may");
+		xset(&hop->level_by, useless ? "dane, which is encrypt where the other side's TLSA records are of no use"
+		    : "dane, which is may where the other side has no TLSA records");
 		return ANSWER_FOUND;
 	}
 	at = strstr(text, established);

@@ -1,5 +1,6 @@
 /* Properties of a virtual server: General, Access, Messages, Delivery, and what is to be read: Certificate, Raw, History
  * (virtual_server_pages.c). The fields are rows of the table of settings; beside them stands what the mail system will get. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,6 @@ properties_free(void *data)
 	vserver_release(&p->vs);
 	server_release(&p->server);
 	wanted_list_release(&p->wanted);
-	rehearsal_release(&p->rehearsed);
 	free(p);
 }
 
@@ -38,11 +38,61 @@ check_needs_certificate(const struct form *f, const char *value, struct str *not
 	return err_hint(e, "request one with the certificate wizard (c), or assign one");
 }
 
+static bool
+newly_stricter(const struct form *f, const char *name)
+{
+	size_t i = 0;
+
+	return form_field(f, name, &i) != NULL && strcmp(f->value[i], f->was[i]) != 0 && vs_stricter(&of(f)->vs, name, f->value[i]);
+}
+
+/* "require", "tls1.2", "require,tls1.2": what is newly asked of senders, with what is asked of them anyway. */
+static bool
+inbound_forecast(const struct form *f, char out[64])
+{
+	const struct found_value *found = found_of_vs(&of(f)->vs, "inbound.tls");
+	const char *tls = form_get(f, "inbound.tls"), *floor = form_get(f, "inbound.protocol-min");
+	bool required = strcmp(*tls != '\0' ? tls : found && found->value ? found->value : "off", "require") == 0;
+	bool floored = newly_stricter(f, "inbound.protocol-min");
+
+	snprintf(out, 64, "%s%s%s", required ? "require" : "", required && floored ? "," : "", floored ? floor : "");
+	return floored || (required && newly_stricter(f, "inbound.tls"));
+}
+
+/* A level of outbound security is rehearsed for all mail of the default virtual server. */
+static bool
+outbound_forecast(const struct form *f, char out[64])
+{
+	snprintf(out, 64, "%s", form_get(f, "outbound.tls"));
+	return of(f)->vs.is_default && newly_stricter(f, "outbound.tls");
+}
+
+static bool
+forecast(const struct form *f, const char *page, struct sheet_forecast *out)
+{
+	bool in_first = text_eq(page, "access");
+	int i;
+
+	out->server = of(f)->vs.server;
+	for (i = 0; i < 2; i++) {
+		out->inbound = in_first == (i == 0);
+		if (out->inbound ? inbound_forecast(f, out->level) : outbound_forecast(f, out->level))
+			return true;
+	}
+	return false;
+}
+
 /* With figures from the host's log. */
 static void
 note_strict(const struct form *f, const char *name, const char *value, struct str *note)
 {
-	if (vs_stricter(&of(f)->vs, name, value))
+	char level[64];
+
+	if (!vs_stricter(&of(f)->vs, name, value))
+		return;
+	if (text_starts(name, "inbound.") && inbound_forecast(f, level) && rehearsal_fresh(f->journey, of(f)->server.id, level))
+		(void)rehearsal_sentence(f->journey, of(f)->server.id, level, note);
+	else
 		traffic_sentence(f->journey, &of(f)->server, name, value, note);
 }
 
@@ -320,36 +370,20 @@ ask(const struct form *f, struct str *question)
 	return question->len > 0;
 }
 
-#define REHEARSAL_GOOD (24 * 3600)   /* it is not made again within this time */
-#define REHEARSAL_DAYS 7
-
-/* A stricter level for all mail of the default virtual server is rehearsed: each destination is looked at from the host. */
-static bool
-worth_rehearsing(const struct form *f)
-{
-	const char *level = form_get(f, "outbound.tls");
-	size_t i = 0;
-
-	(void)form_field(f, "outbound.tls", &i);
-	return of(f)->vs.is_default && strcmp(level, f->was[i]) != 0 && vs_stricter(&of(f)->vs, "outbound.tls", level) &&
-	    rehearsal_sentence(f->journey, of(f)->vs.server, level, NULL) < when_now() - REHEARSAL_GOOD;
-}
-
-/* Figures are read when somebody has chosen what needs them. */
+/* Rehearsed when somebody has chosen what is stricter: each destination is looked at from the host, senders are judged by its
+ * log; else figures are read for what needs them. */
 static int64_t
 look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
-	struct rehearse_ask rehearsing = { .level = form_get(f, "outbound.tls"), .days = REHEARSAL_DAYS };
+	struct sheet_forecast first;
+	bool wanted = forecast(f, page, &first);
+	struct rehearse_ask rehearsing = { .inbound = first.inbound, .level = first.level, .days = REHEARSE_DAYS };
 	struct str question = STR_INIT;
 	bool needed = ask(f, &question);
-	struct properties *p = f->data;
 
-	(void)page;
 	str_release(&question);
-	if (worth_rehearsing(f)) {
-		rehearsal_release(&p->rehearsed);
-		return rehearse(f->journey, p->vs.server, &rehearsing, &p->rehearsed, done, arg, NULL);
-	}
+	if (wanted && !rehearsal_fresh(f->journey, first.server, first.level))
+		return rehearse(f->journey, first.server, &rehearsing, NULL, done, arg, NULL);
 	return needed ? figures_look(f, of(f)->vs.server, done, arg) : 0;
 }
 
@@ -429,5 +463,5 @@ start(struct form *f, sheet_done_fn *done, void *arg, struct err *e)
 const struct sheet sheet_virtual_server = {
 	.name = "virtual-server", .title = "Properties", .kind = SHEET_TABS, .object = OBJECT_VSERVER, .pages = pages,
 	.fields = fields, .act = "Keep", .load = load, .check = check, .ask = ask,
-	.look = look, .preview = preview, .command = command, .start = start,
+	.look = look, .forecast = forecast, .preview = preview, .command = command, .start = start,
 };

@@ -8,7 +8,6 @@ struct properties {
 	struct vserver vs;
 	struct server server;
 	struct wanted_list wanted;       /* effective */
-	struct rehearsal rehearsed;      /* of the level chosen for outbound security */
 	bool has_certificate;            /* one that peers can use is assigned or in use */
 };
 

@@ -415,6 +415,7 @@ struct rehearse_ask { bool inbound; const char *level; int days; size_t main; co
 int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, struct rehearsal *out, journey_done_fn *done,
         void *arg, struct err *e);
 /* The last of this level by the host's own log in this session; NULL: there was none. Lent, until the next one is made. */
+void rehearsal_keep(struct journey *j, int64_t server, const struct rehearsal *r);     /* as that; copied */
 const struct rehearsal *rehearsal_kept(const struct journey *j, int64_t server, bool inbound, const char *level);
 /* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. only: as many as r has,
  * those to take, NULL all. RC_NOTFOUND: there is nothing to except. */

@@ -60,6 +60,9 @@ enum sheet_object { OBJECT_NONE, OBJECT_SERVER, OBJECT_VSERVER, OBJECT_CONNECTOR
 
 typedef void sheet_done_fn(void *arg, int rc, const struct err *e);
 
+/* What of a form can be rehearsed: the word of mxseal rehearse. */
+struct sheet_forecast { int64_t server; bool inbound; char level[64]; };
+
 struct sheet {
 	const char *name;         /* "certificate" */
 	const char *title;        /* "Certificate wizard" */
@@ -82,6 +85,8 @@ struct sheet {
 	void (*command)(const struct form *f, struct str *out);
 	/* Live checks that need the network (names in DNS, MX); results go to form notes. NULL or returns 0: none to do. */
 	int64_t (*look)(struct form *f, const char *page, sheet_done_fn *done, void *arg);
+	/* Something stricter is chosen (on this page first), and this is how it would be rehearsed. NULL or false: nothing is. */
+	bool (*forecast)(const struct form *f, const char *page, struct sheet_forecast *out);
 	/* Does it. Returns a job id (done comes later), 0 when it was done at once (done was called), -1 with e set. */
 	int64_t (*start)(struct form *f, sheet_done_fn *done, void *arg, struct err *e);
 };

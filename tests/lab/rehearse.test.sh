@@ -1,12 +1,13 @@
 #!/bin/bash
-# A rehearsal and what then really happens: 5,000 deliveries in a log to sixty domains over every way in which a destination can
-# be bad; the set that is foretold to fail is the set that fails when the level is set, the messages are counted exactly, and
-# with the exceptions applied none fails that could be helped. REHEARSE_LEVELS: other levels than encrypt.
+# A rehearsal and what then really happens: 5,000 deliveries in a log to domains over every way in which a destination can be bad,
+# some with one bad mail server of several; the set that is foretold to fail is the set that fails when the level is set, the
+# messages are counted exactly, and with the exceptions applied none fails that could be helped. MXSEAL_LONG: all levels.
 # shellcheck source=tests/lab/test.sh
 . "$(dirname "$(readlink -f "$0")")/test.sh"
 
 known_host mx1
 levels=${REHEARSE_LEVELS:-encrypt}
+[ -z "${MXSEAL_LONG:-}" ] || levels="encrypt verify secure dane dane-only"
 # destinations that say nothing are given up soon, or this takes all day; nothing is done in clear text after a while
 "$lab" exec mx1 postconf -e smtp_connect_timeout=4s smtp_helo_timeout=4s smtp_starttls_timeout=4s smtp_tls_CAfile=/etc/ssl/certs/ca-certificates.crt \
 	smtp_dns_support_level=dnssec minimal_backoff_time=1h maximal_backoff_time=1h queue_run_delay=1h || fail "Postfix does not take it"
@@ -16,6 +17,7 @@ quiet server read mx1
 # every destination under its own name and under that of its host
 domains=$(awk -F'\t' '!/^#/ && NF > 2 && $3 != "policy" && $3 != "login" && $3 != "relay" { print $1; print "mx." $1 }' \
 	"$(dirname "$(readlink -f "$0")")/dest.tsv")
+domains="$domains multi.test three.test multibad.test nullmx.test nomx.test mxnx.test danenone.test danemix.test danealien.test"
 n=$(wc -w <<< "$domains")
 
 chapter "5,000 deliveries to $n domains, as a log has them"
@@ -54,7 +56,9 @@ told_all() {
 
 for level in $levels; do
 	chapter "$level, rehearsed"
-	mx --json rehearse mx1 --outbound "$level" --log "$work/log.gz" > "$work/$level.json" || fail "rehearse says nothing"
+	began=$(date +%s%N)
+	mx --json rehearse mx1 --outbound "$level" --log "$work/log.gz" > "$work/$level.json" 2> "$work/$level.said" || fail "rehearse says nothing"
+	echo "  it took $((($(date +%s%N) - began) / 1000000)) ms"
 	jq -r '"  \(.seen.messages) messages to \(.seen.peers) domains: \(.would_fail | length) would fail, \(.would_pass.peers) pass, \(.unsure | length) unsure"' \
 		"$work/$level.json"
 	prove "$level: the messages of each domain are counted exactly" cmp \
@@ -76,7 +80,10 @@ for level in $levels; do
 	prove "$level: nothing fails that could be helped" diff \
 		<(jq -r '.would_fail[] | select(.works == null) | .peer' "$work/$level.json" | sort) \
 		<(sed -n 's/ fails$//p' "$work/$level.excepted")
-	for c in $(mx --json connector list | jq -r 'if type == "array" then .[] else . end | .name' | grep '^rehearsed-'); do quiet connector remove "$c" --yes; done
+	[ "$level" != "${levels##* }" ] || continue
+	# the next one begins without exceptions
+	for c in $(mx --json connector list | jq -r '.connectors[].name' | grep '^rehearsed-'); do quiet connector remove "$c"; done
+	quiet push mx1 --yes --no-shadow
 done
 
 chapter "who would be shut out"
@@ -100,7 +107,8 @@ now=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)
 inbound() { mx --json rehearse mx1 --inbound "$1" --log "$work/in.log" | jq -r '"\([.would_fail[].peer] | join(","))/\([.unsure[].peer] | join(","))/\(.would_pass.messages)"'; }
 prove "require: who never used TLS" is "$(inbound require)" plain.example/both.example/12
 prove "tls1.2: who never used it, but not who never used TLS" is "$(inbound tls1.2)" old.example/nat.example/14
-prove "tls1.3" is "$(inbound tls1.3)" old.example,both.example/nat.example/12
+prove "tls1.3: who came without TLS as well may do so again" is "$(inbound tls1.3)" old.example/both.example,nat.example/12
+prove "both: they may not" is "$(inbound require,tls1.3)" plain.example,old.example,both.example/nat.example/7
 prove "no such level" status_is 2 rehearse mx1 --outbound strong
 prove "a log that is not there" status_is 2 rehearse mx1 --inbound require --log "$work/nothing"
 prove "garbage is no log, and no error" is "$(head -c 100000 /dev/urandom > "$work/garbage"; mx --json rehearse mx1 --inbound require --log "$work/garbage" | jq .seen.messages)" 0

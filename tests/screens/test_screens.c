@@ -1082,6 +1082,71 @@ route(void **state)
 	close_all(a);
 }
 
+static void
+peer(struct rehearsal *r, const char *name, int64_t messages, int outcome, const char *why, const char *now, const char *works)
+{
+	struct rehearsed *p;
+
+	ARRAY_GROW(r->v, r->n);
+	p = &r->v[r->n++];
+	*p = (struct rehearsed){ .peer = xstrdup(name), .messages = messages, .per_week = messages, .confidence = outcome == REHEARSED_UNSURE
+	    ? "low" : "high", .why = xstrdup(why), .looked = true, .now = xstrdup(now), .works = xstrdup(works) };
+	p->outcome = outcome == REHEARSED_FAILS ? REHEARSED_FAILS : outcome == REHEARSED_PASSES ? REHEARSED_PASSES : REHEARSED_UNSURE;
+	r->messages += messages;
+	r->peers++;
+}
+
+static void
+rehearsal(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct rehearsal out = { .level = xstrdup("encrypt"), .days = 7, .at = NOW - 60, .tls_seen = true, .unseen = 1, .unseen_messages = 2 };
+	struct rehearsal in = { .inbound = true, .level = xstrdup("require,tls1.2"), .days = 7, .at = NOW - 60, .tls_seen = true };
+	struct rehearsal_arg arg = { .server = w->mx1, .level = "encrypt" };
+	const char *const preset[] = { "outbound.tls", "verify", NULL };
+	struct sheet_arg sheet = { sheet_find("virtual-server"), w->smtp, "mx1/smtp", preset };
+
+	peer(&out, "good.test", 412, REHEARSED_PASSES, "is delivered to mx.good.test with TLSv1.3", NULL, NULL);
+	peer(&out, "notls.test", 96, REHEARSED_FAILS, "waits: TLS is required, but mx.notls.test does not offer it", "clear", "may");
+	peer(&out, "dead.test", 7, REHEARSED_FAILS, "waits: 192.0.2.9 port 25 does not answer mx1", "waits", NULL);
+	peer(&out, "old.test", 3, REHEARSED_PASSES, "is delivered to mx.old.test with TLSv1.2; 1 of its 2 mail servers would not take it", NULL, NULL);
+	out.v[3].excepted = true;
+	peer(&out, "rare.test", 2, REHEARSED_UNSURE, "was not looked at; by the log 1 of its messages left without TLS", NULL, NULL);
+	peer(&in, "mail.bank.test", 31, REHEARSED_PASSES, "used TLSv1.2 or newer", NULL, NULL);
+	peer(&in, "192.0.2.77", 12, REHEARSED_FAILS, "never used TLS", NULL, NULL);
+	rehearsal_keep(a->j, w->mx1, &out);
+	rehearsal_keep(a->j, w->mx1, &in);
+	view_push(a, &view_rehearsal, &arg);
+	app_draw(a);
+	assert_null(task_of_view(a->top, NULL));         /* it is fresh: nobody is asked */
+	shot(a, "rehearsal");
+	survive_odd_sizes(a);
+	app_key(a, 's');
+	app_key(a, 's');
+	app_key(a, ' ');                         /* that cannot be excepted */
+	app_draw(a);
+	app_key(a, 'x');                         /* but what is marked can */
+	shot(a, "rehearsal-taken");
+	view_pop(a->top);
+	arg = (struct rehearsal_arg){ w->mx1, true, "require,tls1.2" };
+	view_push(a, &view_rehearsal, &arg);
+	shot(a, "rehearsal-inbound");
+	view_pop(a->top);
+	xset(&out.level, "verify");
+	rehearsal_keep(a->j, w->mx1, &out);
+	view_push(a, &view_sheet, &sheet);       /* from the dialog: F where something stricter is chosen */
+	app_draw(a);
+	app_key(a, K_ALT_0 + 4);
+	app_draw(a);
+	app_key(a, 'F');
+	app_draw(a);
+	assert_string_equal(a->top->ops->name, view_rehearsal.name);
+	close_all(a);
+	rehearsal_release(&out);
+	rehearsal_release(&in);
+}
+
 /* --- the same on the command line --- */
 
 /* What a shell makes of a command: one word a line. */
@@ -1394,6 +1459,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(probe_and_activity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(work_arounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(route, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rehearsal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(same_on_the_command_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(commas_between_words, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),

@@ -16,7 +16,7 @@
 #include "support/fixture.h"
 
 #define NOW INT64_C(1795727361)      /* Thu Nov 26 21:09:21 UTC 2026 */
-#define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
+#define REAL_FIGURES "out bannerhang.test 6 6 -; in 198.51.100.2 4 2 TLSv1.3 failed 1; in 127.0.0.1 2 2 -; out good.test 3 1 TLSv1.3; " \
 	"in 198.51.100.11 1 1 -; out notls.test 1 1 -; out refused.test 1 1 -; out tls10.test 0 0 - +1"
 #define CLOCK "-- now 1795727361 2026 11 26 21 09 21\n"
 
@@ -39,6 +39,10 @@ figures(const char *text, int days, size_t piece)
 		    (long long)f.traffic.v[i].messages, (long long)f.traffic.v[i].clear, f.traffic.v[i].oldest ? f.traffic.v[i].oldest : "-");
 		if (f.traffic.v[i].waiting)
 			str_addf(&out, " +%lld", (long long)f.traffic.v[i].waiting);
+		if (f.traffic.v[i].unnamed)
+			str_addf(&out, " tls %lld", (long long)f.traffic.v[i].unnamed);
+		if (f.traffic.v[i].failed)
+			str_addf(&out, " failed %lld", (long long)f.traffic.v[i].failed);
 	}
 	maillog_figures_release(&f);
 	maillog_free(m);
@@ -46,6 +50,18 @@ figures(const char *text, int days, size_t piece)
 }
 
 static const struct { const char *what, *log, *figures; int days; } cases[] = {
+	{ "without lines about TLS the end of a session says whether there was any", CLOCK
+	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: 4E1A83F0B2: client=mx.a.test[192.0.2.1]\n"
+	  "Nov 26 21:00:02 mx1 postfix/smtpd[101]: disconnect from mx.a.test[192.0.2.1] ehlo=2 starttls=1 mail=1 rcpt=1 data=1 quit=1 commands=7\n"
+	  "Nov 26 21:00:03 mx1 postfix/smtpd[101]: connect from mx.b.test[192.0.2.2]\n"
+	  "Nov 26 21:00:03 mx1 postfix/smtpd[101]: disconnect from mx.b.test[192.0.2.2] ehlo=1 starttls=0/1 commands=1/2\n"
+	  "Nov 26 21:00:04 mx1 postfix/smtpd[101]: connect from mx.b.test[192.0.2.2]\n"
+	  "Nov 26 21:00:04 mx1 postfix/smtpd[101]: 4E1A83F0B4: client=mx.b.test[192.0.2.2]\n"
+	  "Nov 26 21:00:04 mx1 postfix/smtpd[101]: disconnect from mx.b.test[192.0.2.2] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
+	  "Nov 26 21:00:05 mx1 postfix/smtps/smtpd[103]: connect from mx.c.test[192.0.2.3]\n"
+	  "Nov 26 21:00:05 mx1 postfix/smtps/smtpd[103]: 4E1A83F0B5: client=mx.c.test[192.0.2.3]\n",
+	  "in mx.b.test 1 1 - failed 1; in mx.a.test 1 0 - tls 1; in mx.c.test 1 0 - tls 1", 7 },
 	{ "a client with TLS and one without", CLOCK
 	  "Nov 26 21:00:01 mx1 postfix/smtpd[101]: connect from mx.a.test[192.0.2.1]\n"
 	  "Nov 26 21:00:01 mx1 postfix/smtpd[102]: connect from unknown[192.0.2.2]\n"

@@ -70,7 +70,7 @@ struct view *view_by_ops(struct app *a, const struct view_ops *ops);
 
 extern const struct view_ops view_main, view_sheet, view_plan, view_push_watch, view_queue, view_probe, view_activity,
     view_certificate, view_office, view_route, view_message, view_help, view_palette, view_chooser, view_hostkey, view_drift,
-    view_workarounds, view_remedy, view_follow;
+    view_workarounds, view_remedy, view_follow, view_rehearsal;
 
 /* --- background verbs (task.c) --- */
 struct task;
@@ -214,6 +214,7 @@ struct route_arg { int64_t server; const char *address; };     /* address NULL: 
 /* The route of a connector's first domain, or of an address that is asked for. connector may be 0. */
 void route_for(struct app *a, int64_t server, int64_t connector);
 struct plan_arg { int64_t server; const char *group; bool retry; };    /* server 0: all that have edits; what is left of a push */
+struct rehearsal_arg { int64_t server; bool inbound; const char *level; };
 struct drift_arg { int64_t server; };
 struct certificate_arg { const char *title, *pem, *command; int64_t id; };   /* command: NULL, or the same as a command line */
 struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: contents are taken */

@@ -2,7 +2,7 @@
 # The lab's DNS: a root, test. and the zones below it, served by knot at .54, most of them unsigned, some signed, some broken
 # on purpose; unbound at .53 resolves and validates from our own root.
 zones=/etc/knot/zones
-signed="lab.test dane.test danebad.test danenotls.test danesf.test bogus.test"
+signed="lab.test dane.test danebad.test danenotls.test danesf.test danenone.test danemix.test danealien.test bogus.test"
 ns=$LAB_NET.54
 IFS=. read -r net1 net2 net3 <<< "$LAB_NET"
 reverse=$net3.$net2.$net1.in-addr.arpa
@@ -43,11 +43,16 @@ mkdir -p "$zones" /var/lib/knot/keys
 while IFS=$'\t' read -r domain address _; do
 	destination_records "$domain" "$address" | zone "$domain"
 done < <(rows dest)
-good=$(rows dest | awk -F'\t' '$1 == "good.test" { print $2 }')
+address_of() { rows dest | awk -F'\t' -v name="$1" '$1 == name { print $2 }'; }
+good=$(address_of good.test)
 printf '_25 IN TLSA 3 1 1 %064d\n' 1 | zone _tcp.mx.danesf.test # unsigned below a DS: its TLSA lookup fails
 printf '@ IN MX 10 mx.notls.test.\n@ IN MX 20 mx.good.test.\n' | zone multi.test
 printf '@ IN MX 10 mx.notls.test.\n@ IN MX 20 mx.good.test.\n@ IN MX 30 mx.relay.test.\n' | zone three.test
 printf '@ IN MX 10 mx.tlsclose.test.\n@ IN MX 20 mx.notls.test.\n' | zone multibad.test
+# signed, but without TLSA records; the first of two with records of another key; with records of a kind that SMTP does not use
+printf '@ IN MX 10 mx\nmx IN A %s\n' "$good" | zone danenone.test
+printf '@ IN MX 10 mx.danebad.test.\n@ IN MX 20 mx.dane.test.\n' | zone danemix.test
+printf '@ IN MX 10 mx\nmx IN A %s\n_25._tcp.mx IN TLSA 0 0 1 %064d\n' "$(address_of selfsigned.test)" 1 | zone danealien.test
 printf '@ IN MX 0 .\n' | zone nullmx.test
 seq 20 | sed 's/.*/@ IN MX & mx&.manymx.test.\nmx& IN CNAME mx.blackhole.test./' | zone manymx.test
 printf '@ IN A %s\n' "$good" | zone nomx.test

@@ -199,6 +199,17 @@ act_workarounds(struct view *v)
 	view_push(v->app, &view_workarounds, NULL);
 }
 
+/* What is one step stricter than what the host does now, to begin with; o in the view chooses. */
+static void
+act_rehearsal(struct view *v)
+{
+	struct node *n = main_selected(v);
+	struct rehearsal_arg arg = { .server = n != NULL ? n->server : 0, .level = "encrypt" };
+
+	if (n != NULL && n->server != 0)
+		view_push(v->app, &view_rehearsal, &arg);
+}
+
 /* The two recipes. */
 static void
 act_tls_to(struct view *v)
@@ -636,6 +647,8 @@ const struct action main_actions[] = {
 	  act_workarounds, NULL, 0 },
 	{ 0, "what leaves", NULL, "What waited before the last push and was tried again after it: who has left, who waits.", NULL, act_follow,
 	  can_follow, 0 },
+	{ 'F', "rehearsal", "forecast", "Whose mail would fail if more were required of the other side; with the exceptions.", "mxseal rehearse SERVER",
+	  act_rehearsal, on_read_server, ACTION_QUIET },
 	{ 0, "TLS to selected domains", NULL, "A recipe: mail to these domains leaves with TLS or waits.", "mxseal recipe tls-to NAME ...",
 	  act_tls_to, has_servers, 0 },
 	{ 0, "TLS everywhere but a few", NULL, "A recipe: everything with TLS, these few destinations without.",

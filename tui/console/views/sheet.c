@@ -777,11 +777,44 @@ can_plan(const struct view *v)
 	return is_done(v) && pending_edits(v->app->j, 0, NULL) > 0;
 }
 
+static bool
+forecast_of(const struct view *v, struct sheet_forecast *out)
+{
+	const struct sheet_data *d = data_of(v);
+
+	return is_open(v) && d->form->sheet->forecast != NULL && d->page < d->pages
+	    && d->form->sheet->forecast(d->form, d->form->sheet->pages[d->page].name, out);
+}
+
+static bool
+can_forecast(const struct view *v)
+{
+	struct sheet_forecast of;
+
+	return forecast_of(v, &of);
+}
+
+static void
+act_forecast(struct view *v)
+{
+	struct sheet_forecast of;
+	struct task *t = task_of_view(v, "checking");
+
+	if (!forecast_of(v, &of))
+		return;
+	if (t != NULL)
+		task_cancel(t);                    /* the view does it */
+	struct rehearsal_arg arg = { of.server, of.inbound, of.level };
+	view_push(v->app, &view_rehearsal, &arg);
+}
+
 static const struct action sheet_actions[] = {
 	{ K_ENTER, "ok", "ok", "Closes the result.", NULL, act_ok, is_done, 0 },
 	{ 'P', "plan", "plan", "What a push would change now.", "mxseal plan", act_plan, can_plan, 0 },
 	{ K_ENTER, "go on", "next field / button", "Goes to the next field; on the button does what it says.", NULL, act_none,
 	  is_open, ACTION_QUIET },
+	{ 'F', "forecast", "forecast", "Whose mail would fail by it: destinations or senders, and the exceptions to take over.", "mxseal rehearse SERVER",
+	  act_forecast, can_forecast, 0 },
 	{ ' ', "choose", "choose", "The next choice, or a list when there are many.", NULL, act_none, on_choice, 0 },
 	{ K_TAB, "next field", "field", "The next field; Shift-Tab goes back.", NULL, act_none, is_open, 0 },
 	{ K_CTRL_N, "next page", "next", "The next page; a wizard checks this one first.", NULL, act_next, can_next, 0 },
