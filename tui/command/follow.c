@@ -64,7 +64,7 @@ tell(struct cli *c, const char *name, const struct queue_follow *f)
 
 	queue_follow_say(f, &text);
 	if (c->json)
-		out_json(json_pack("{s:s,s:o,s:I,s:I,s:I,s:o}", "server", name, "destination", json_text(f->destination), "stuck",
+		out_json(json_pack("{s:s,s:s,s:b,s:o,s:I,s:I,s:I,s:o}", "server", name, "step", "follow", "ok", queue_follow_over(f), "destination", json_text(f->destination), "stuck",
 		    (json_int_t)f->taken, "left", (json_int_t)f->left, "trying", (json_int_t)f->trying, "reason",
 		    json_text(f->n > 0 ? f->v[0].reason : NULL)));
 	else
