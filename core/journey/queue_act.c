@@ -286,7 +286,8 @@ queue_act_on(struct journey *j, int64_t server, const char *verb, const struct q
 		queue_ids_release(&copy);
 		return -1;
 	}
-	memcpy(copy.v, ids->v, ids->n * sizeof(*ids->v));
+	if (ids->n > 0)
+		memcpy(copy.v, ids->v, ids->n * sizeof(*ids->v));
 	return act_start(j, server, known, &copy, true, out, done, arg, e);
 }
 

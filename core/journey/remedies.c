@@ -276,14 +276,17 @@ repair_certificate(const struct asked *a, struct remedy_offer *o)
 	o->command = xasprintf("mxseal cert request %s", a->vs_name);
 }
 
+/* Ours are asked before the administrator's own tables, and who answers first decides. */
 static void
 repair_policy(const struct asked *a, struct remedy_offer *o)
 {
-	o->route = xasprintf("anybody@%s", a->domain);
-	str_add(&o->brief, "the route shows the wrong row of its TLS policy");
-	str_addf(&o->says, "The row of %s's TLS policy for this next hop is wrong: the route shows which one. A connector for this domain stands in front "
-	    "of it; the row itself is its administrator's.", a->sv.name);
-	o->command = xasprintf("mxseal route %s anybody@%s", a->sv.name, a->domain);
+	const char *level = found(a, "outbound.tls");
+
+	opens_connector(a, o, level != NULL ? level : "may");
+	str_addf(&o->brief, "a connector (\"%s\") in front of the wrong row: a plan first", level != NULL ? level : "may");
+	str_addf(&o->says, "What %s's TLS policy says for this next hop cannot be used. A connector for %s asks for what holds elsewhere there, and "
+	    "is asked before it. The row itself is its administrator's: mxseal route %s anybody@%s shows where it stands.", a->sv.name,
+	    clean(a->domain), a->sv.name, clean(a->domain));
 }
 
 static void

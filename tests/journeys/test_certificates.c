@@ -14,8 +14,8 @@
 
 #include "mxseal/xalloc.h"
 #include "support/fixture.h"
+#include "support/lab_console.h"
 #include "support/pki.h"
-#include "support/vt.h"
 
 static const char *lab;
 static char *dir;
@@ -36,35 +36,6 @@ program(void)
 	const char *p = getenv("MXSEAL_PROGRAM");
 
 	return p != NULL ? p : TEST_PROGRAM;
-}
-
-/* The command line makes what the console starts from: the host, an authority, TLS offered once there is a certificate. */
-static void
-mxseal(const char *words)
-{
-	struct str out = STR_INIT;
-
-	if (pki_run(dir, &out, "MXSEAL_STORE=$PWD/store.db XDG_STATE_HOME=$PWD MXSEAL_SSH_CONFIG=$PWD/ssh_config '%s' ctl '%s' --no-input "
-	    "--passphrase-fd 9 %s 9<passphrase", lab, program(), words) != 0)
-		fail_msg("mxseal %s: %s", words, out.s);
-	str_release(&out);
-}
-
-static struct vt *
-start(void)
-{
-	const char *argv[] = { lab, "ctl", program(), "--write", NULL };
-	char *env[8] = { xasprintf("MXSEAL_STORE=%s/store.db", dir), xasprintf("HOME=%s", dir), xasprintf("XDG_STATE_HOME=%s", dir),
-	    xasprintf("MXSEAL_SSH_CONFIG=%s/ssh_config", dir) };
-	int n = 4;
-
-	for (const char *const *keep = (const char *const[]){ "LAB_ID", "MXSEAL_LAB_DIR", NULL }; *keep != NULL; keep++)
-		if (getenv(*keep) != NULL)
-			env[n++] = xasprintf("%s=%s", *keep, getenv(*keep));
-	struct vt *t = vt_start(argv, (const char *const *)env, 24, 80);
-	while (n > 0)
-		free(env[--n]);
-	return t;
 }
 
 /* The wizard with this branch chosen: keys from the one that it begins with, to create a new certificate. */
@@ -177,10 +148,10 @@ known_host(void)
 	char *trust = xasprintf("server trust mx1 --fingerprint $(ssh-keygen -lf \"$('%s' dir)/known_hosts\" | "
 	    "awk '$3 ~ \"^mx1,\" && $NF == \"(ED25519)\" { print $2 }')", lab);
 
-	mxseal("server add mx1 mx1");
-	mxseal(trust);
+	lab_mxseal(dir, "server add mx1 mx1");
+	lab_mxseal(dir, trust);
 	free(trust);
-	mxseal("server read mx1");
+	lab_mxseal(dir, "server read mx1");
 }
 
 /* The key that was imported, as a file has it and as its bytes: neither on the wire to the terminal nor left in memory, where a
@@ -225,11 +196,11 @@ import_renew_replace(void **state)
 	    "openssl pkcs12 -export -legacy -inkey old.key -in old.pem -certfile ca.pem -passout pass:geheim -out old.pfx && "
 	    "printf 'correct horse\\n' >passphrase");
 	known_host();
-	mxseal("authority add own house --cn \"House CA\"");
+	lab_mxseal(dir, "authority add own house --cn \"House CA\"");
 	assert_int_equal(chdir(dir), 0);
-	t = start();
+	t = lab_console(dir, "--write", 24, 80);
 	import_a_backup(t);
-	mxseal("vs set mx1 inbound.tls=offer");
+	lab_mxseal(dir, "vs set mx1 inbound.tls=offer");
 	push_and_keep(t);
 	look();
 	shell("openssl x509 -in old.pem -outform DER -out a && openssl x509 -in served.pem -outform DER -out b && cmp a b");
@@ -264,9 +235,9 @@ from_an_acme_authority(void **state)
 	shell(line);
 	free(line);
 	known_host();
-	mxseal("authority add acme pebble --directory https://acme.lab.test:14000/dir --ca-file ca.pem --agree-tos");
+	lab_mxseal(dir, "authority add acme pebble --directory https://acme.lab.test:14000/dir --ca-file ca.pem --agree-tos");
 	assert_int_equal(chdir(dir), 0);
-	t = start();
+	t = lab_console(dir, "--write", 24, 80);
 	vt_expect(t, "Fleet", 5000);
 	vt_type(t, ":go mx1/smtp<Enter>");
 	vt_expect(t, ">       smtp :25", 5000);
@@ -282,7 +253,7 @@ from_an_acme_authority(void **state)
 	vt_type(t, "correct horse<Enter>");
 	vt_expect(t, "ok  Done.", 60000);
 	vt_type(t, "<Enter>");
-	mxseal("vs set mx1 inbound.tls=offer");
+	lab_mxseal(dir, "vs set mx1 inbound.tls=offer");
 	push_and_keep(t);
 	look();
 	shell("openssl x509 -in served.pem -noout -issuer | grep -i pebble && openssl x509 -in served.pem -noout -pubkey >a");
@@ -303,8 +274,8 @@ set_up(void **state)
 {
 	(void)state;
 	dir = fixture_dir();
-	return pki_run(dir, NULL, "'%s' reset mx1 && touch known_hosts && sed \"s|UserKnownHostsFile .*|UserKnownHostsFile "
-	    "$PWD/known_hosts|\" \"$('%s' dir)/ssh_config.ctl\" > ssh_config", lab, lab);
+	lab_ssh_config(dir);
+	return lab_run(dir, NULL, "reset mx1");
 }
 
 static int
@@ -325,9 +296,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(from_an_acme_authority, set_up, tear_down) };
 
 	lab = getenv("MXSEAL_LAB");
-	if (lab == NULL || *lab == '\0' || geteuid() != 0) {
-		puts("skipped: no lab is up (MXSEAL_LAB); it needs root and network namespaces");
+	if (!lab_is_up())
 		return 77;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

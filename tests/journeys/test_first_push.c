@@ -15,35 +15,7 @@
 #include "mxseal/str.h"
 #include "mxseal/xalloc.h"
 #include "support/fixture.h"
-#include "support/pki.h"
-#include "support/vt.h"
-
-static const char *lab;
-
-/* Runs a command of the lab in dir; its output where wanted. */
-static int
-lab_run(const char *dir, struct str *out, const char *words)
-{
-	return pki_run(dir, out, "'%s' %s", lab, words);
-}
-
-static struct vt *
-start(const char *dir)
-{
-	const char *program = getenv("MXSEAL_PROGRAM");
-	const char *argv[] = { lab, "ctl", program != NULL ? program : TEST_PROGRAM, NULL };
-	char *env[8] = { xasprintf("MXSEAL_STORE=%s/store.db", dir), xasprintf("HOME=%s", dir), xasprintf("XDG_STATE_HOME=%s", dir),
-	    xasprintf("MXSEAL_SSH_CONFIG=%s/ssh_config", dir) };
-	int n = 4;
-
-	for (const char *const *keep = (const char *const[]){ "LAB_ID", "MXSEAL_LAB_DIR", NULL }; *keep != NULL; keep++)
-		if (getenv(*keep) != NULL)
-			env[n++] = xasprintf("%s=%s", *keep, getenv(*keep));
-	struct vt *t = vt_start(argv, (const char *const *)env, 24, 80);
-	while (n > 0)
-		free(env[--n]);
-	return t;
-}
+#include "support/lab_console.h"
 
 /* Six characters of the fingerprint that the screen shows. */
 static void
@@ -208,9 +180,8 @@ first_start_to_diagnosis(void **state)
 
 	(void)state;
 	assert_int_equal(lab_run(dir, NULL, "reset mx1"), 0);
-	assert_int_equal(pki_run(dir, NULL, "touch known_hosts && sed \"s|UserKnownHostsFile .*|UserKnownHostsFile $PWD/known_hosts|\" "
-	    "\"$('%s' dir)/ssh_config.ctl\" > ssh_config", lab), 0);
-	t = start(dir);
+	lab_ssh_config(dir);
+	t = lab_console(dir, NULL, 24, 80);
 	know_the_host(t);
 	allow_changes(t);
 	make_an_authority(t);
@@ -232,10 +203,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(first_start_to_diagnosis) };
 
-	lab = getenv("MXSEAL_LAB");
-	if (lab == NULL || *lab == '\0' || geteuid() != 0) {
-		puts("skipped: no lab is up (MXSEAL_LAB); it needs root and network namespaces");
+	if (!lab_is_up())             /* MXSEAL_LAB */
 		return 77;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

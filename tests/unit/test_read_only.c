@@ -19,7 +19,7 @@
 
 static const struct view_ops *const views[] = { &view_main, &view_sheet, &view_plan, &view_push_watch, &view_queue, &view_probe,
     &view_activity, &view_certificate, &view_office, &view_route, &view_message, &view_help, &view_palette, &view_chooser, &view_hostkey, &view_drift,
-    &view_workarounds, &view_rehearsal };
+    &view_workarounds, &view_remedy, &view_follow, &view_rehearsal };
 
 /* None is forgotten: as many as app.h declares. */
 static void

@@ -198,8 +198,9 @@ push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 }
 
 static int
-push_servers(struct cli *c, const struct server_list *l, const struct args *a, struct err *e)
+push_servers(struct cli *c, const struct server_list *l, const struct args *a, bool follow, struct err *e)
 {
+	struct follows stuck = { NULL, 0 };
 	struct fleet_options o;
 	struct pushing p = { .a = a };
 	struct err worst = { .code = RC_OK };
@@ -217,12 +218,15 @@ push_servers(struct cli *c, const struct server_list *l, const struct args *a, s
 		rc = confirm(c, a, f, e);
 	}
 	if (rc == 0) {
+		if (follow)
+			follows_take(c, f, &stuck);
 		p.pushes = true;
 		c->stream_steps = c->json;
 		fleet_push(f);
 		cli_fleet_wait(c, f);
 		c->stream_steps = false;
 		rc = fleet_worst(f, &worst);
+		follows_out(c, f, &stuck);
 		rest_print(c, f);
 		if (l->n > 1)
 			summary_print(c, f, rc == 0 ? 0 : err_exit_status(worst.code));
@@ -250,7 +254,7 @@ cmd_push(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && l.n == 0 && !c->json)
 		puts(args_has(a, "retry") ? "nothing is left of the last push" : "there is no server");
 	if (rc == 0)
-		rc = push_servers(c, &l, a, e);
+		rc = push_servers(c, &l, a, true, e);
 	server_list_release(&l);
 	return rc;
 }
@@ -262,7 +266,7 @@ push_server(struct cli *c, const char *name, const struct args *a, struct err *e
 	int rc = cli_server(c, name, server_list_add(&l), e);
 
 	if (rc == 0)
-		rc = push_servers(c, &l, a, e);
+		rc = push_servers(c, &l, a, false, e);         /* who calls it follows by himself */
 	server_list_release(&l);
 	return rc;
 }

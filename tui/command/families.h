@@ -11,6 +11,13 @@ int cli_open(struct cli *c, struct err *e);
 /* Plan and push of one server, as `push` does it: for --use. */
 int push_server(struct cli *c, const char *name, const struct args *a, struct err *e);
 
+/* What a push is to set free: taken before it; after it, on each host that kept it, tried again and followed for half a minute. */
+struct fleet;
+struct queue_follow;
+struct follows { struct queue_follow *v; size_t n; };
+void follows_take(struct cli *c, const struct fleet *f, struct follows *out);
+void follows_out(struct cli *c, const struct fleet *f, struct follows *l);   /* releases them */
+
 /* The same when --use was given; vs: a virtual server's name. */
 int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err *e);
 /* Everything that is due and can be renewed without a person: renewed, pushed, proved. */

@@ -153,10 +153,15 @@ choice_lines(const struct queue_data *d, struct area a, struct lines *l)
 	struct str t = STR_INIT;
 
 	if (a.h < 7) {
-		str_add(&t, "next:");
-		for (size_t i = 0; i < d->offers.n; i++)
-			str_addf(&t, "  %zu %s", i + 1, d->offers.v[i].name);
-		lines_wrap(l, STYLE_KEY, a.w, 6, t.s);
+		for (size_t i = 0; i < d->offers.n; i++) {
+			if (t.len > 0 && draw_width(t.s) + 4 + (int)strlen(d->offers.v[i].name) > a.w) {
+				lines_add(l, STYLE_KEY, t.s);
+				str_reset(&t);
+			}
+			str_addf(&t, "%s%zu %s", t.len > 0 ? "  " : "", i + 1, d->offers.v[i].name);
+		}
+		if (t.len > 0)
+			lines_add(l, STYLE_KEY, t.s);
 	} else if (d->offers.n > 0) {
 		lines_add(l, STYLE_TITLE, "What you can do (a digit opens it; nothing is changed yet)");
 		for (size_t i = 0; i < d->offers.n; i++) {
@@ -266,6 +271,6 @@ diagnosis_draw(struct view *v, struct area a)
 	d->pane_page = a.h;
 	lines_draw(&l, a, &d->pane_top);
 	if (d->pane_top + (size_t)a.h < l.n && a.h > 3)
-		draw_put(a, a.h - 1, a.w > 24 ? a.w - 17 : 0, 0, STYLE_KEY, " more: Tab, PgDn ");
+		draw_put(a, a.h - 1, a.w >= 60 ? a.w - 17 : a.w > 24 ? a.w - 6 : 0, 0, STYLE_KEY, a.w >= 60 ? " more: Tab, PgDn " : a.w > 24 ? " Tab v" : "v");
 	lines_release(&l);
 }

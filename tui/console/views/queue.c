@@ -413,7 +413,7 @@ static const struct action queue_actions[] = {
 	  "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination, 0 },
 	{ 't', "test again", "test", "The same as Enter.", "mxseal diagnose SERVER DESTINATION", diagnosis_act, on_destination,
 	  ACTION_QUIET },
-	{ K_DIGITS, "choose", "choose", "Opens what can be done about the selected destination, by its number below: waiting, a work-around, a "
+	{ K_DIGITS, "choose", "pick", "Opens what can be done about the selected destination, by its number below: waiting, a work-around, a "
 	  "lower level, a repair, a letter, holding. Nothing changes a server before a push, but holding, which asks.",
 	  "mxseal remedy SERVER DESTINATION", diagnosis_list, diagnosis_chooses, 0 },
 	{ 'P', "plan", "plan", "What a push would change now; it is carried out from there, and then what was stuck is tried again.", "mxseal plan",
