@@ -124,7 +124,7 @@ static const struct probe_report *
 look_at_hop(struct looks *l, struct host *h, const struct server *sv, const struct way_hop *hop, struct job_ctx *ctx)
 {
 	char *target = hop->mx ? xstrdup(hop->host) : xasprintf("[%s]", hop->host);
-	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = hop->wrapper, .roots = hop->roots };
+	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = hop->wrapper, .roots = hop->roots, .families = hop->families };
 	struct look *s;
 	struct err failed = { .code = RC_OK };
 	size_t i;
