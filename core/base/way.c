@@ -35,6 +35,7 @@ way_hop_release(struct way_hop *r)
 	free(r->level_by);
 	free(r->match);
 	free(r->protocols);
+	free(r->families);
 	free(r->roots);
 	free(r->trouble);
 	free(r->dane);

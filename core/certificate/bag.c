@@ -175,8 +175,8 @@ bag_add_text(struct bag *bag, const struct str *text, struct err *e)
 	int count = 0;
 
 	while (pem_next(text->s, text->len, &at, &b)) {
-		if (++count > BLOCKS_MAX)
-			return err_set(e, RC_LIMIT, "there are more than %d PEM blocks in it", BLOCKS_MAX);
+		if (++count > (bag->max > BLOCKS_MAX ? bag->max : BLOCKS_MAX))
+			return err_set(e, RC_LIMIT, "there are more than %d PEM blocks in it", bag->max > BLOCKS_MAX ? bag->max : BLOCKS_MAX);
 		if (bag_add_block(bag, &b, e) != 0)
 			return -1;
 		behind = at;

@@ -14,7 +14,7 @@
 
 /* What peers run by default (Debian, RHEL): RSA and DH of 2048 bits, no SHA-1. */
 #define PEER_SECURITY_LEVEL 2
-#define ANCHORS_MAX 256
+#define ANCHORS_MAX 2048     /* a bundle of a system has some 150, and may be named twice */
 
 static const struct words {
 	int code;

@@ -1,5 +1,6 @@
 /* Why mail for a destination waits: its queue, its way, its log, and looks at it from the host, from other hosts and from here. */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +72,40 @@ probe_here_done(void *arg, int rc, const struct err *e)
 }
 
 static const char *const cat_resolv[] = { "cat", "/etc/resolv.conf", NULL };
-static const struct host_cmd resolver_cmds[] = { { "resolv.conf", cat_resolv } };
+/* "known", then the host's IPv6 addresses, where its kernel tells */
+static const char *const cat_inet6[] = { "sh", "-c", "if [ -e /proc/net/dev ]; then echo known; cat /proc/net/if_inet6 2>/dev/null; fi; true", NULL };
+static const struct host_cmd resolver_cmds[] = { { "resolv.conf", cat_resolv }, { "inet6", cat_inet6 } };
+
+/* Does the host have no IPv6 address that is more than its link's or its own (the fourth column: 00 is global)? */
+static bool
+has_no_ipv6(const char *text)
+{
+	const char *line;
+	char scope[3];
+
+	if (!text_starts(text, "known"))
+		return false;
+	for (line = strchr(text, '\n'); line != NULL; line = strchr(line + 1, '\n'))
+		if (sscanf(line + 1, "%*32s %*8s %*8s %2s", scope) == 1 && strcmp(scope, "00") == 0)
+			return false;
+	return true;
+}
+
+/* Addresses that mail does not go to from there, as Postfix spells the families. */
+static void
+mark_unused(const struct server *sv, const char *families, const char *inet6, struct probe_report *r)
+{
+	bool all = families == NULL || strstr(families, "all") != NULL;
+	char *why = NULL;
+
+	if (!all && strstr(families, "ipv6") == NULL)
+		probe_unused(r, true, true, why = xasprintf("The mail system of %s makes no use of IPv6.", clean(sv->name)));
+	else if (!all && strstr(families, "ipv4") == NULL)
+		probe_unused(r, false, true, why = xasprintf("The mail system of %s makes no use of IPv4.", clean(sv->name)));
+	else if (has_no_ipv6(inet6))
+		probe_unused(r, true, false, why = xasprintf("%s has no IPv6 address of its own.", clean(sv->name)));
+	free(why);
+}
 
 int
 probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
@@ -80,11 +114,13 @@ probe_from_host(struct host *h, const struct server *sv, const char *target, int
 	struct dialer d = { probe_dial_host, h, sv->name };
 	struct probe_options options = o ? *o : (struct probe_options){ .implicit_tls = port == 465 };
 	struct sections s = { NULL, 0 };
-	int rc = host_read(h, resolver_cmds, 1, &s, e);
+	int rc = host_read(h, resolver_cmds, 2, &s, e);
 
 	options.helo = sv->host_name;
 	if (rc == 0)
 		rc = probe_destination(&d, section_text(&s, "resolv.conf"), target, port, mx, &options, ctx, out, e);
+	if (rc == 0)
+		mark_unused(sv, options.families, section_text(&s, "inet6"), out);
 	sections_release(&s);
 	return rc;
 }
@@ -443,6 +479,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	read_log(d, h, system_of(&hj->server), ctx);
 	d->view.since = since(d, group);
 	o = d->options;
+	o.families = hop != NULL ? hop->families : NULL;
 	if (hop != NULL && is_level(hop->level, "verify", "secure")) {
 		o.roots = hop->roots;
 		o.roots_only = true;
@@ -518,6 +555,17 @@ say_changes(struct diagnosing *d, struct journey *j, const char *server)
 	activity_list_release(&l);
 }
 
+/* Mail of another instance may be what somebody asks about. */
+static void
+say_instances(struct diagnosing *d, struct journey *j, const struct server *sv)
+{
+	char *text = server_instances(j, sv);
+
+	if (text != NULL)
+		str_addf(&d->view.diagnosis.evidence, "%s\n", text);
+	free(text);
+}
+
 static int
 diagnose_finish(struct host_job *hj, int rc, struct err *e)
 {
@@ -526,6 +574,7 @@ diagnose_finish(struct host_job *hj, int rc, struct err *e)
 	(void)e;
 	if (rc == 0) {
 		say_changes(d, hj->journey, hj->server.name);
+		say_instances(d, hj->journey, &hj->server);
 		*d->out = d->view;
 		memset(&d->view, 0, sizeof(d->view));
 	}

@@ -74,7 +74,7 @@ int ways_find(struct way_host *w, const struct mailsys *m, const struct way_ask 
         struct dead_rule_list *dead, struct err *e);
 
 /* What was seen of next hops, each looked at once. */
-struct look { char *target; int port; bool wrapper, mx, dane, seen; char *roots; struct probe_report report; };
+struct look { char *target; int port; bool wrapper, mx, dane, seen; char *roots, *families; struct probe_report report; };
 struct looks { struct look *v; size_t n; };
 void looks_release(struct looks *l);
 /* Fills the fates of all ways; without look only what can be said without. */
@@ -131,7 +131,8 @@ char *queue_backing_fact(int64_t server);
 int probe_from_host(struct host *h, const struct server *sv, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
-/* TLSA records, asked of the host's own resolver; that they cannot be is told by their absence (worker). */
+/* TLSA records, asked of the host's own resolver, and the MTA-STS policy as the host gets it; that they cannot be is told by
+ * their absence (worker). */
 void published_from_host(struct host *h, const struct server *sv, bool mx, struct job_ctx *ctx, struct probe_report *r);
 
 /* Is that failure what a look found: a name that DNS does not know? Then it is the report. */

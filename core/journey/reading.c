@@ -354,13 +354,33 @@ vservers_gone(struct journey *j, const struct vserver_list *old, const struct lo
 	return 0;
 }
 
+/* Blanks between, as the mail system wrote them. */
+static char *
+instances_fact(int64_t server)
+{
+	return xasprintf("instances:%lld", (long long)server);
+}
+
+char *
+server_instances(struct journey *j, const struct server *sv)
+{
+	char *fact = instances_fact(sv->id), *text = NULL, *sentence = NULL;
+
+	if (store_fact_get(j->store, fact, &text, NULL) == 0)
+		sentence = xasprintf("%s has other instances of its mail system (%s): only the one of %s is looked at and changed; what waits in the "
+		    "others is not seen.", sv->name, clean(text_trim(text)), clean(sv->config_dir));
+	free(text);
+	free(fact);
+	return sentence;
+}
+
 /* What is known of the server beside its record. */
 static int
 facts_store(struct journey *j, const struct server *sv, const struct looked *l, struct err *e)
 {
 	char *state = xasprintf("push-state:%lld", (long long)sv->id), *addresses = xasprintf("addresses:%lld", (long long)sv->id);
-	char *files = file_troubles_fact(sv->id), *sni = by_sni_fact(sv->id);
-	const char *said = section_text(&l->reading.sections, "addresses");
+	char *files = file_troubles_fact(sv->id), *sni = by_sni_fact(sv->id), *instances = instances_fact(sv->id);
+	const char *others = section_text(&l->reading.sections, "instances"), *said = section_text(&l->reading.sections, "addresses");
 	int rc = store_fact_set(j->store, state, l->push_state, e);
 
 	if (rc == 0 && said != NULL && strspn(said, "0123456789abcdef.: \n") == strlen(said) && strlen(said) < 4096)
@@ -370,7 +390,11 @@ facts_store(struct journey *j, const struct server *sv, const struct looked *l, 
 	if (rc == 0)
 		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
 	if (rc == 0)
+		rc = store_fact_set(j->store, instances, others != NULL && strspn(others, " \n") < strlen(others) && strlen(others) < 4096 ? others :
+		    NULL, e);
+	if (rc == 0)
 		rc = touched_store(j, sv, l, e);
+	free(instances);
 	free(state);
 	free(addresses);
 	free(files);

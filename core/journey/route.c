@@ -184,6 +184,7 @@ looks_release(struct looks *l)
 	for (i = 0; i < l->n; i++) {
 		free(l->v[i].target);
 		free(l->v[i].roots);
+		free(l->v[i].families);
 		probe_report_release(&l->v[i].report);
 	}
 	free(l->v);
@@ -201,7 +202,7 @@ look_of(struct looks *l, const struct way_hop *hop)
 	for (i = 0; i < l->n; i++) {
 		s = &l->v[i];
 		if (strcasecmp(s->target, target) == 0 && s->port == hop->port && s->wrapper == hop->wrapper
-		    && s->dane == (hop->dane != NULL) && text_eq(s->roots, hop->roots)) {
+		    && s->dane == (hop->dane != NULL) && text_eq(s->roots, hop->roots) && text_eq(s->families, hop->families)) {
 			free(target);
 			return s;
 		}
@@ -209,7 +210,7 @@ look_of(struct looks *l, const struct way_hop *hop)
 	ARRAY_GROW(l->v, l->n);
 	s = &l->v[l->n++];
 	*s = (struct look){ .target = target, .port = hop->port, .wrapper = hop->wrapper, .mx = hop->mx,
-	    .dane = hop->dane != NULL, .roots = xstrdup(hop->roots) };
+	    .dane = hop->dane != NULL, .roots = xstrdup(hop->roots), .families = xstrdup(hop->families) };
 	return s;
 }
 
@@ -247,7 +248,7 @@ look_at_one(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
 {
 	struct looking *g = arg;
 	struct look *s = g->v[i];
-	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = s->wrapper, .roots = s->roots };
+	struct probe_options o = { .timeout_ms = 5000, .implicit_tls = s->wrapper, .roots = s->roots, .families = s->families };
 	struct err failed = { .code = RC_OK };
 
 	if (probe_from_host(h, g->server, s->target, s->port, s->mx, &o, ctx, &s->report, &failed) == -1) {

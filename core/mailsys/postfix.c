@@ -50,6 +50,7 @@ static const struct host_cmd look[] = {
 	{ "sasl", SH("ls -1 /usr/lib/sasl2 /usr/lib64/sasl2 /usr/lib/*/sasl2 /usr/local/lib/sasl2 2>/dev/null; true") },
 	{ "modes", SH("stat -c '%a %U:%G %n' /var/lib/mxseal /var/lib/mxseal/keys /var/lib/mxseal/keys/* /etc/mxseal /etc/mxseal/* "
 	    "2>/dev/null; true") },
+	{ "instances", SH("postconf -h multi_instance_directories 2>/dev/null") },
 	{ "queue", SH("cd \"$(postconf -h queue_directory 2>/dev/null)\" && "
 	    "find active deferred hold incoming maildrop -type f 2>/dev/null | wc -l") },
 	{ NULL, NULL }

@@ -319,12 +319,11 @@ void rules_judge(const struct view *v, struct found_rule_list *rules);
 /* --- postfix_watch.c: how mail fares, from the host's log --- */
 void watch_command(struct plan *p);
 
-/* --- postfix_traffic.c: who brought and took mail --- */
+/* --- postfix_log.c: who brought and took mail; why deliveries to a domain failed --- */
 void postfix_traffic_command(int days, struct command_list *out);
+void postfix_attempts_command(const char *domain, size_t bytes, struct command_list *out);
+
 /* --- postfix_queue.c --- */
 void postfix_queue_command(const char *const *words, size_t n, struct command_list *out);
-
-/* --- postfix_attempts.c: why deliveries to a domain failed --- */
-void postfix_attempts_command(const char *domain, size_t bytes, struct command_list *out);
 
 #endif

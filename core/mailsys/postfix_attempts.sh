@@ -1,25 +1,20 @@
 # mxseal's reading of why deliveries to one domain failed, from the log that Postfix writes on its own host. Fixed text, POSIX
-# sh; two words are given to it: the domain, and how many bytes of the log to look through. It prints the host's clock, how much
-# of TLS is logged, the newest deliveries that went well with the line of their TLS session, of the newest attempts the lines of the process that made them (smtp(8) tells what went wrong in a line before the one that names
+# sh; two words are given to it: the domain, and how many bytes of the log to look through. postfix_log.sh stands in front of it.
+# It prints how much of TLS is logged, the newest deliveries that went well with the line of their TLS session, of the newest
+# attempts the lines of the process that made them (smtp(8) tells what went wrong in a line before the one that names
 # the message, by process only), and when the present row of failures began. Where TLS sessions are shared, tlsproxy(8) tells
 # it; then the other side's name and address join them. The file in use, and the one before it when that is short; where no
 # file is written, the journal. This text is the lines without those that are only a comment; run under eval, with the words
 # in $1 and $2.
 
-export LC_ALL=C
+# shellcheck disable=SC2154 # postfix_log.sh has found it
 domain=$1 bytes=$2
 export domain
-echo "-- now $(date '+%s %Y %m %d %H %M %S')"
 echo "-- depth $(postconf -h smtp_tls_loglevel 2>/dev/null)"
-log=
-for f in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog; do
-	case $f in /*) ;; *) continue ;; esac
-	if [ -s "$f" ] || [ -s "$f.1" ]; then log=$f; break; fi
-done
 size() { if [ -f "$1" ]; then wc -c < "$1"; else echo 0; fi; }
 lines() {
 	if [ -z "$log" ]; then
-		journalctl -q --no-pager -o short-iso SYSLOG_FACILITY=2 "--since=-3days" 2>/dev/null | tail -c "$bytes"
+		journal --since=-3days | tail -c "$bytes"
 		return
 	fi
 	have=$(size "$log")

@@ -1,17 +1,11 @@
 # mxseal's reading of who brought and who took mail, from the log that Postfix writes on its own host. Fixed text, POSIX sh; one
-# word is given to it: how many days back. It prints the host's clock and the lines of the log that tell of sessions, TLS, mail
+# word is given to it: how many days back. postfix_log.sh stands in front of it. It prints the lines of the log that tell of sessions, TLS, mail
 # taken and mail delivered (core/maillog/maillog.c joins them): the newest file first, then those it was rotated into, packed
 # ones too; where no file is written, the journal. At most 64 MB and one byte, by which it is seen that there was more. This
 # text is the lines without those that are only a comment; run under eval, with the word in $1.
 
-export LC_ALL=C
+# shellcheck disable=SC2154 # postfix_log.sh has found it
 days=$1
-echo "-- now $(date '+%s %Y %m %d %H %M %S')"
-log=
-for f in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog; do
-	case $f in /*) ;; *) continue ;; esac
-	if [ -s "$f" ] || [ -s "$f.1" ]; then log=$f; break; fi
-done
 
 # A packed file is as old as its last line.
 files() { find "${log%/*}" -maxdepth 1 -type f -name "${log##*/}*" -mtime "-$((days + 1))" -exec ls -t {} +; }
@@ -25,7 +19,7 @@ unpack() {
 	esac 2>/dev/null
 }
 of_files() { files | while IFS= read -r f; do unpack "$f"; done; }
-of_journal() { journalctl -q --no-pager -o short-iso SYSLOG_FACILITY=2 "--since=-${days}days" 2>/dev/null; }
+of_journal() { journal "--since=-${days}days"; }
 
 if [ -n "$log" ]; then of_files; else of_journal; fi | tr -d '\000' |
 	grep -E -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|[A-Z][a-z]+ TLS connection established from )' \

@@ -329,7 +329,9 @@ hop_roots(struct way_work *w, const struct client *c, struct way_hop *hop)
 	else if (*file && one == ANSWER_FOUND)
 		str_add(&roots, text);
 	/* of a folder the usual bundle of the system is looked at, when it is the system's folder */
-	if (strcmp(dir, "/etc/ssl/certs") == 0 && (one = ask_file(w, "/etc/ssl/certs/ca-certificates.crt", &text)) != ANSWER_BROKEN) {
+	if (strcmp(dir, "/etc/ssl/certs") == 0 && strcmp(file, "/etc/ssl/certs/ca-certificates.crt") == 0) {
+		;                              /* asked already */
+	} else if (strcmp(dir, "/etc/ssl/certs") == 0 && (one = ask_file(w, "/etc/ssl/certs/ca-certificates.crt", &text)) != ANSWER_BROKEN) {
 		if (one == ANSWER_MISSING)
 			a = one;
 		else
@@ -435,6 +437,7 @@ hop_level(struct way_work *w, const struct client *c, struct way_hop *hop)
 	enum answer a = ANSWER_FOUND;
 
 	hop->level = client_level(c, &hop->level_by);
+	hop->families = view_value(c->v, c->service, "inet_protocols");
 	if (*policy)
 		a = policy_lookup(w, c, policy, hop);
 	else if (*per_site)

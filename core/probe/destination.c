@@ -12,6 +12,7 @@
 
 #define ENDPOINTS_MAX 16
 #define VERSION_MS 3000      /* of a further look with one version */
+#define PLACES_SAID 3        /* of endpoints in one sentence */
 #define LOOK_MS 30000        /* when that is over, no further mail server is looked at */
 
 void
@@ -118,11 +119,59 @@ decider(const struct probe_report *r)
 	return bad != NULL ? bad : good != NULL ? good : dead != NULL ? dead : nowhere;
 }
 
+void
+probe_address_text(struct str *out, const struct probe_host *p)
+{
+	if (p->address != NULL && !text_ieq(p->host, p->address))
+		str_addf(out, " at %s", clean(p->address));
+	if (p->address != NULL && strchr(p->address, ':') != NULL)
+		str_add(out, ", IPv6");
+}
+
+/* The name of an endpoint, with its address and family where the same name has another one that does otherwise. */
+static void
+add_place(struct str *out, const struct probe_report *r, const struct probe_host *p)
+{
+	const struct probe_host *q;
+
+	str_add(out, clean(p->host));
+	for (q = r->v; q < r->v + r->n; q++)
+		if (text_ieq(q->host, p->host) && !text_eq(q->address, p->address) && !text_eq(q->class_name, p->class_name)) {
+			probe_address_text(out, p);
+			return;
+		}
+}
+
+void
+probe_bad_places(struct str *out, const struct probe_report *r, bool (*bad)(const struct probe_host *p, const void *arg), const void *arg)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < r->n; i++) {
+		if (!bad(&r->v[i], arg))
+			continue;
+		if (++n > PLACES_SAID)
+			continue;
+		str_addf(out, "%s%s", n > 1 ? "; " : "", clean(r->v[i].host));
+		probe_address_text(out, &r->v[i]);
+	}
+	if (n > PLACES_SAID)
+		str_addf(out, "; %zu more", n - PLACES_SAID);
+}
+
+static bool
+not_good(const struct probe_host *p, const void *arg)
+{
+	(void)arg;
+	return !text_eq(p->class_name, "tls-ok");
+}
+
 static void
 conclude(struct probe_report *r, const struct probe_host *p)
 {
 	const struct failure *f = failure_find(p->class_name);
 	const struct probe_host *works = NULL;
+	struct str text = STR_INIT;
 	size_t i, good = 0;
 
 	for (i = 0; i < r->n; i++)
@@ -132,15 +181,52 @@ conclude(struct probe_report *r, const struct probe_host *p)
 		}
 	xset(&r->class_name, p->class_name);
 	xset(&r->side, failure_side_name(f->side));
+	if (!text_eq(p->class_name, "tls-ok")) {
+		str_addf(&text, "%s: ", f->title);
+		add_place(&text, r, p);
+		if (p->trouble != NULL)
+			str_addf(&text, ": %s", p->trouble);
+		if (works != NULL) {
+			str_add(&text, " At ");
+			add_place(&text, r, works);
+			str_add(&text, " TLS works.");
+		}
+	} else if (good == r->n) {
+		str_addf(&text, "TLS works and the certificate is good (%s at %s).", p->protocol, clean(p->host));
+	} else {
+		str_addf(&text, "TLS works and the certificate is good, but only %zu of %zu addresses answer%s: not ", good, r->n,
+		    good == 1 ? "s" : "");
+		probe_bad_places(&text, r, not_good, NULL);
+		str_addc(&text, '.');
+	}
 	free(r->verdict);
-	if (text_eq(p->class_name, "tls-ok"))
-		r->verdict = good == r->n ? xasprintf("TLS works and the certificate is good (%s at %s).", p->protocol,
-		    clean(p->host)) : xasprintf("TLS works and the certificate is good, but only %zu of %zu addresses answer.", good,
-		    r->n);
-	else
-		r->verdict = xasprintf("%s: %s%s%s%s%s%s", f->title, clean(p->host), p->trouble != NULL ? ": " : "",
-		    p->trouble != NULL ? p->trouble : "", works != NULL ? " At " : "", works != NULL ? clean(works->host) : "",
-		    works != NULL ? " TLS works." : "");
+	r->verdict = str_take(&text);
+}
+
+static bool
+is_ipv6(const struct probe_host *p)
+{
+	return p->address != NULL && strchr(p->address, ':') != NULL;
+}
+
+void
+probe_unused(struct probe_report *r, bool ipv6, bool never, const char *why)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		struct probe_host *p = &r->v[i];
+
+		if (is_ipv6(p) != ipv6 || (!is_address(p->address)) ||
+		    (!never && !text_eq(p->class_name, "connect-refused") && !text_eq(p->class_name, "network-unreachable")))
+			continue;
+		p->unused = any = true;
+		xset(&p->class_name, "network-unreachable");
+		xset(&p->trouble, why);
+	}
+	if (any)
+		conclude(r, decider(r));
 }
 
 static void

@@ -59,8 +59,8 @@ mx_list_release(struct mx_list *l)
 
 /* --- what the two ways have in common --- */
 
-static int
-addresses_of(ask_fn *ask, void *arg, const char *name, char ***out, size_t *n, struct err *e)
+int
+dns_addresses_by(ask_fn *ask, void *arg, const char *name, char ***out, size_t *n, struct err *e)
 {
 	static const int types[] = { ns_t_a, ns_t_aaaa };
 	struct answers *got = xcalloc(1, sizeof(*got));
@@ -152,7 +152,7 @@ dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, str
 	for (i = 0; i < out->n; i++) {
 		m = &out->v[i];
 		/* a mail server without an address stays in the list: that is a finding, not a failure */
-		if (addresses_of(ask, arg, m->name, &m->addresses, &m->n_addresses, e) != 0 && out->implicit)
+		if (dns_addresses_by(ask, arg, m->name, &m->addresses, &m->n_addresses, e) != 0 && out->implicit)
 			goto out;
 	}
 	if (out->implicit && out->v[0].n_addresses == 0) {
@@ -331,7 +331,7 @@ dns_addresses(const char *name, char ***out, size_t *n, struct err *e)
 		return err_set(e, RC_INVALID, "%s is no host name", clean(name));
 	if (here_open(&h, false, e) != 0)
 		return -1;
-	rc = addresses_of(ask_here, &h, name, out, n, e);
+	rc = dns_addresses_by(ask_here, &h, name, out, n, e);
 	ub_ctx_delete(h.ub);
 	if (rc == 0 && *n == 0)
 		return err_set(e, RC_NOTFOUND, "%s has no address in DNS", clean(name));

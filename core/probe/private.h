@@ -47,6 +47,8 @@ const char *tls_trouble(struct stream *s);
 struct answer { int preference; char text[256]; };    /* a host name or a number; TXT: its strings joined; TLSA: "3 1 1 HEX" */
 struct answers { struct answer v[DNS_ANSWERS_MAX]; size_t n; bool secure; /* DNSSEC vouches for it */ };
 typedef int ask_fn(void *arg, const char *name, int type, struct answers *out, struct err *e);
+/* Addresses of a name, asked by ask: at most 8, appended. -1: neither kind of question was answered. */
+int dns_addresses_by(ask_fn *ask, void *arg, const char *name, char ***out, size_t *n, struct err *e);
 /* MX of a domain and their addresses, asked by ask. */
 int dns_collect(ask_fn *ask, void *arg, const char *domain, struct mx_list *out, struct err *e);
 /* The two ways as one: resolv_conf NULL: from here, validated by libunbound with the root's key (/usr/share/dns/root.key, or the
@@ -67,6 +69,11 @@ struct sts_policy { char *mode, *mx; int64_t max_age; };          /* mx: pattern
 void sts_policy_release(struct sts_policy *p);
 int  sts_policy_parse(const char *text, size_t len, struct sts_policy *out, struct err *e);      /* RC_PARSE */
 int  sts_policy_fetch(const char *domain, struct job_ctx *ctx, struct sts_policy *out, struct err *e);
+/* The same through d, with addresses that ask gives: one request of HTTP/1.0 inside TLS, the certificate judged by the roots here. */
+int  sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, struct sts_policy *out, struct err *e);
+/* What a web server answered: the policy of it. ended: it is known to be whole. RC_NET: another status than 200, or cut off. RC_PARSE:
+ * no HTTP, or no policy. */
+int  sts_answer_parse(const char *text, size_t len, bool ended, struct sts_policy *out, struct err *e);
 bool sts_mx_matches(const struct sts_policy *p, const char *host);
 
 bool dns_name_good(const char *name);

@@ -113,7 +113,7 @@ sts_id(const struct answers *txt)
 }
 
 static void
-look_at_sts(ask_fn *ask, void *arg, const char *domain, struct job_ctx *ctx, struct probe_report *r)
+look_at_sts(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, bool here, struct job_ctx *ctx, struct probe_report *r)
 {
 	struct answers *got = xcalloc(1, sizeof(*got));
 	struct sts_policy p = { .mode = NULL };
@@ -130,7 +130,7 @@ look_at_sts(ask_fn *ask, void *arg, const char *domain, struct job_ctx *ctx, str
 		xset(&r->sts, e.code == RC_OK || e.code == RC_NOTFOUND ? "none" : "lookup-error");
 		return;
 	}
-	if (sts_policy_fetch(domain, ctx, &p, &e) != 0) {
+	if ((here ? sts_policy_fetch(domain, ctx, &p, &e) : sts_policy_fetch_via(d, ask, arg, domain, &p, &e)) != 0) {
 		xset(&r->sts, e.code == RC_PARSE ? "invalid" : "unreachable");
 		xset(&r->sts_trouble, e.text);
 		return;
@@ -164,8 +164,8 @@ probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct
 		str_reset(&ascii);
 	mx = mx && ascii.len > 0 && !is_address(ascii.s);
 	look_at_dane(dns_ask, a, mx ? ascii.s : "", mx, r);
-	if (mx && resolv_conf == NULL && !(ctx != NULL && job_cancelled(ctx)))
-		look_at_sts(dns_ask, a, ascii.s, ctx, r);
+	if (mx && !(ctx != NULL && job_cancelled(ctx)))
+		look_at_sts(d, dns_ask, a, ascii.s, resolv_conf == NULL, ctx, r);
 	str_release(&ascii);
 	dns_asker_free(a);
 	return 0;

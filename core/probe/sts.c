@@ -1,5 +1,5 @@
-/* MTA-STS (RFC 8461) from here: the policy's text taken apart, fetched over https without redirects, at most 64 KiB. What it
- * says is hostile: words are checked before they are kept. */
+/* MTA-STS (RFC 8461): the policy's text taken apart, fetched over https without redirects, at most 64 KiB; from here by libcurl,
+ * from a mail host through its SSH connection. What it says is hostile: words are checked before they are kept. */
 #include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
@@ -9,11 +9,14 @@
 #include "private.h"
 #include "mxseal/certificate.h"
 #include "mxseal/clean.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
 #define POLICY_MAX 65536     /* RFC 8461 section 3.3 */
 #define FETCH_MS 10000
 #define MX_MAX 64
+#define HEAD_MAX 16384       /* of an answer, before the policy */
+#define ADDRESSES_TRIED 3
 
 void
 sts_policy_release(struct sts_policy *p)
@@ -164,4 +167,119 @@ out:
 	str_release(&body);
 	free(url);
 	return result;
+}
+
+/* --- from a mail host --- */
+
+int
+sts_answer_parse(const char *text, size_t len, bool ended, struct sts_policy *out, struct err *e)
+{
+	char *copy = xstrndup(text, len), *head = copy, *body = strstr(copy, "\r\n\r\n"), *line, *save = NULL;
+	size_t body_len = body != NULL ? len - (size_t)(body + 4 - copy) : 0, said = SIZE_MAX;
+	int status = 0, rc = -1;
+
+	*out = (struct sts_policy){ .mode = NULL };
+	if (body == NULL || strlen(copy) != len || sscanf(head, "HTTP/1.%*1[01] %3d ", &status) != 1 || status < 100) {
+		err_set(e, RC_PARSE, "its web server does not speak HTTP");
+		goto out;
+	}
+	*body = '\0';
+	body += 4;
+	for (line = strtok_r(head, "\r\n", &save); line != NULL; line = strtok_r(NULL, "\r\n", &save)) {
+		if (strncasecmp(line, "Transfer-Encoding:", 18) == 0 || strncasecmp(line, "Content-Encoding:", 17) == 0) {
+			err_set(e, RC_PARSE, "its web server packs its answer in a way that was not asked for");
+			goto out;
+		}
+		if (strncasecmp(line, "Content-Length:", 15) == 0)
+			said = strtoul(line + 15, NULL, 10);
+	}
+	if (status != 200)
+		err_set(e, RC_NET, "its web server answers with status %d", status);
+	else if (said != SIZE_MAX ? said > body_len : !ended)
+		err_set(e, RC_NET, "the answer of its web server ends too early");
+	else if (body_len > POLICY_MAX)
+		err_set(e, RC_PARSE, "the policy is longer than RFC 8461 allows");
+	else
+		rc = sts_policy_parse(body, said < body_len ? said : body_len, out, e);
+out:
+	free(copy);
+	return rc;
+}
+
+/* The whole answer, until the other side ends it; *ended: as TLS ends, and not by hanging up, as many web servers do. */
+static int
+read_answer(struct stream *s, int64_t until, struct str *out, bool *ended, struct err *e)
+{
+	char mem[4096];
+	ssize_t got;
+
+	do {
+		int64_t left = until - when_monotonic_ms();
+		struct err here = { .code = RC_OK };
+
+		got = stream_read(s, mem, sizeof(mem), left > 0 ? (int)left : 0, &here);
+		if (got < 0 && (here.code != RC_NET || out->len == 0)) {
+			if (e != NULL)
+				*e = here;
+			return -1;
+		}
+		str_addn(out, mem, got > 0 ? (size_t)got : 0);
+		*ended = got == 0;
+	} while (got > 0 && !out->over);
+	return out->over ? err_set(e, RC_PARSE, "the policy is longer than RFC 8461 allows") : 0;
+}
+
+static int
+ask_web_server(const struct dialer *d, const char *name, const char *address, int64_t until, struct sts_policy *out, struct err *e)
+{
+	int64_t left = until - when_monotonic_ms();
+	struct tls_options o = { .name = name, .timeout_ms = left > 0 ? (int)left : 0, .protocol_min = TLS1_2_VERSION };
+	struct tls_seen seen = { .chain_pem = NULL };
+	const char *class_name = NULL;
+	struct cert_verdict v;
+	struct stream *s = NULL;
+	struct str text;
+	bool ended = false;
+	char peer[64] = "", *request = xasprintf("GET /.well-known/mta-sts.txt HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", name);
+	int rc = -1;
+
+	str_init(&text, HEAD_MAX + POLICY_MAX);
+	if (d->fn(d->arg, address, 443, o.timeout_ms, &s, peer, e) != 0)
+		goto out;
+	if (tls_begin(&s, &o, &seen, &class_name, e) != 0)
+		goto out;
+	cert_verify(seen.chain_pem != NULL ? seen.chain_pem : "", name, NULL, when_now(), &v);
+	if (seen.chain_pem == NULL || !v.trusted || !v.in_time || !v.name_ok)
+		err_set(e, RC_NET, "the certificate of its web server is not accepted: %s", seen.chain_pem != NULL ? v.text : "there is none");
+	else if (stream_write(s, request, strlen(request), FETCH_MS, e) == 0 && read_answer(s, until, &text, &ended, e) == 0)
+		rc = sts_answer_parse(text.len > 0 ? text.s : "", text.len, ended, out, e);
+out:
+	stream_close(s, NULL);
+	free(seen.chain_pem);
+	str_release(&text);
+	free(request);
+	return rc;
+}
+
+int
+sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, struct sts_policy *out, struct err *e)
+{
+	int64_t until = when_monotonic_ms() + FETCH_MS;
+	char *name = xasprintf("mta-sts.%s", domain), **addresses = NULL;
+	size_t n = 0, i;
+	int rc = -1;
+
+	*out = (struct sts_policy){ .mode = NULL };
+	if (dns_addresses_by(ask, arg, name, &addresses, &n, e) == 0 && n == 0)
+		err_set(e, RC_NET, "%s has no address in DNS", clean(name));
+	for (i = 0; i < n && i < ADDRESSES_TRIED && rc != 0; i++) {
+		rc = ask_web_server(d, name, addresses[i], until, out, e);
+		if (rc != 0 && e != NULL && (e->code == RC_CANCELLED || e->code == RC_PARSE))
+			break;
+	}
+	for (i = 0; i < n; i++)
+		free(addresses[i]);
+	free(addresses);
+	free(name);
+	return rc;
 }

@@ -178,6 +178,18 @@ say_report(struct diagnosis *d, const struct probe_report *r)
 	free(line);
 }
 
+/* An MTA-STS policy asks senders that follow it for a good certificate; Postfix alone does not. */
+static void
+say_policy(struct diagnosis *d, const struct probe_report *r)
+{
+	if (r->sts == NULL || text_eq(r->sts, "none"))
+		return;
+	str_addf(&d->evidence, "It publishes an MTA-STS policy, as %s sees it", clean(r->from));
+	if (r->sts_mode != NULL)
+		str_addf(&d->evidence, " in mode %s", r->sts_mode);
+	str_addf(&d->evidence, ": %s.\n", r->sts_trouble != NULL ? clean(r->sts_trouble) : "its mail servers keep it");
+}
+
 static void
 say_reason(struct diagnosis *d, const struct queue_group *g)
 {
@@ -381,6 +393,25 @@ resolver_lies(const struct diagnose_facts *f, struct diagnosis *d)
 	return true;
 }
 
+/* It has addresses of one family only, which the mail host or its mail system does without. */
+static bool
+family_is_missing(const struct diagnose_facts *f, struct diagnosis *d)
+{
+	const struct probe_report *host = f->from_host;
+	size_t i;
+
+	if (host == NULL || host->n == 0)
+		return false;
+	for (i = 0; i < host->n; i++)
+		if (!host->v[i].unused)
+			return false;
+	if (!text_eq(d->failure->name, "dns"))
+		d->failure = failure_find("network-unreachable");
+	str_addf(&d->evidence, "None of its addresses can be used: %s\n", clean(host->v[0].trouble));
+	blame(d, SIDE_OURS, strchr(host->v[0].address, ':') != NULL ? "ipv6" : "ipv4", "high");
+	return true;
+}
+
 /* The certificate is trusted elsewhere and not by what the mail host trusts. */
 static bool
 trust_store_is_poor(const struct diagnose_facts *f, const struct failure *said, struct diagnosis *d)
@@ -451,6 +482,12 @@ path_is_bad(const struct diagnose_facts *f, struct diagnosis *d)
 	return true;
 }
 
+static bool
+stops_here(const struct probe_host *p, const void *level)
+{
+	return !text_eq(p->class_name, "tls-ok") && stops_mail(p->class_name, level);
+}
+
 /* All of its mail servers, or only some? */
 static const char *
 how_many(const struct probe_report *r, const char *level, size_t *bad)
@@ -459,7 +496,7 @@ how_many(const struct probe_report *r, const char *level, size_t *bad)
 
 	*bad = 0;
 	for (i = 0; r != NULL && i < r->n; i++)
-		*bad += !text_eq(r->v[i].class_name, "tls-ok") && stops_mail(r->v[i].class_name, level);
+		*bad += stops_here(&r->v[i], level);
 	if (r == NULL || r->n == 0 || *bad == 0)
 		return NULL;
 	return *bad < r->n ? "one-mx" : "all-mx";
@@ -477,7 +514,7 @@ take_sides(const struct diagnose_facts *f, const struct failure *said, int64_t s
 		blame(d, SIDE_OURS, text_eq(d->failure->name, "local-policy-problem") ? "policy" : "key", NULL);
 		return;
 	}
-	if (clock_is_wrong(f, said, said_at, d) || resolver_lies(f, d) || trust_store_is_poor(f, said, d) || path_is_bad(f, d))
+	if (family_is_missing(f, d) || clock_is_wrong(f, said, said_at, d) || resolver_lies(f, d) || trust_store_is_poor(f, said, d) || path_is_bad(f, d))
 		return;
 	if (d->side == SIDE_PATH && f->from_host != NULL && f->from_here != NULL && !text_eq(f->from_here->class_name, "unknown") &&
 	    stage_of(f->from_here->class_name) == stage_of(f->from_host->class_name) &&
@@ -489,13 +526,30 @@ take_sides(const struct diagnose_facts *f, const struct failure *said, int64_t s
 		d->where = how_many(look, f->level, &bad);
 }
 
+/* Where not all are bad, which are. */
+static char *
+some_addresses(const struct probe_report *look, const char *level, size_t bad, const char *title)
+{
+	struct str text = STR_INIT;
+
+	str_addf(&text, "Theirs, %zu of %zu of their addresses", bad, look->n);
+	if (bad < look->n) {
+		str_add(&text, " (");
+		probe_bad_places(&text, look, stops_here, level);
+		str_addc(&text, ')');
+	}
+	str_addf(&text, ": %s.%s", title, bad < look->n ? " Mail can take another." : "");
+	return str_take(&text);
+}
+
 /* One sentence that says it all. */
 static void
 sum_up(const struct diagnose_facts *f, struct diagnosis *d)
 {
 	static const struct { const char *where, *says; } ours[] = {
 		{ "policy", "its TLS policy" }, { "key", "its certificate or key" }, { "trust-store", "the authorities it trusts" },
-		{ "resolver", "its resolver" }, { "clock", "its clock" },
+		{ "resolver", "its resolver" }, { "clock", "its clock" }, { "ipv6", "which does without IPv6" },
+		{ "ipv4", "which does without IPv4" },
 	};
 	const struct probe_report *look = f->from_host != NULL ? f->from_host : f->from_here;
 	const char *server = text_empty(f->server) ? "the mail host" : clean(f->server);
@@ -516,8 +570,7 @@ sum_up(const struct diagnose_facts *f, struct diagnosis *d)
 		d->verdict = xasprintf("The path from %s%s: %s.", server, text_eq(d->where, "stripped") ? ", where STARTTLS is removed" : "",
 		    d->failure->title);
 	else if (how_many(look, f->level, &bad) != NULL && look->n > 1)
-		d->verdict = xasprintf("Theirs, %zu of %zu of their addresses: %s.%s", bad, look->n, d->failure->title, bad < look->n ?
-		    " Mail can take another." : "");
+		d->verdict = some_addresses(look, f->level, bad, d->failure->title);
 	else
 		d->verdict = xasprintf("Theirs: %s.", d->failure->title);
 }
@@ -598,8 +651,10 @@ diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out)
 	said = base != NULL ? join_log(f, base, out, &said_at) : failure_find("unknown");
 	if (f->level != NULL)
 		str_addf(&out->evidence, "Mail for it leaves at security level \"%s\".\n", clean(f->level));
-	if (f->from_host != NULL)
+	if (f->from_host != NULL) {
 		say_report(out, f->from_host);
+		say_policy(out, f->from_host);
+	}
 	if (f->from_here != NULL)
 		say_report(out, f->from_here);
 	for (i = 0; i < f->n_others; i++)

@@ -351,6 +351,9 @@ void queue_follow_release(struct queue_follow *f);
 /* Looks at a destination: all MX; from here (server 0) or from the server. */
 int64_t destination_probe(struct journey *j, int64_t server, const char *target, int port, bool mx, struct probe_report *out,
         journey_done_fn *done, void *arg, struct err *e);
+/* A sentence when other instances of the mail system were found on the host at the last reading (postmulti(1)), which are left alone;
+ * else NULL. Given away. */
+char *server_instances(struct journey *j, const struct server *sv);
 /* Queue text, log lines of the same process, probes from the host and from here: one verdict. */
 struct destination_view {
 	struct diagnosis diagnosis;

@@ -9,6 +9,7 @@
 #include "mxseal/err.h"
 #include "mxseal/host.h"
 #include "mxseal/job.h"
+#include "mxseal/str.h"
 #include "mxseal/stream.h"
 
 /* How to open a connection. fn from here: probe_dial_here; from a host: probe_dial_host with arg = struct host *. */
@@ -38,6 +39,7 @@ struct probe_host {
 	bool domain_ok;           /* the certificate is for the domain that was looked at or a name below it (level "secure") */
 	char *works;              /* "TLSv1.3 TLSv1.2": versions that a handshake came up with, asked for one at a time; NULL: not asked */
 	char *transcript;         /* the conversation, one line each, "S: " "C: " "-- " in front */
+	bool unused;              /* mail does not go there: see probe_unused; trouble says why */
 	char dane[16];            /* "match", "mismatch", "none" (no TLSA records), "insecure" (of DNS), "unusable", "lookup-error"; "": not asked */
 };
 void probe_host_release(struct probe_host *p);
@@ -53,6 +55,7 @@ struct probe_options {
 	bool versions;            /* where the handshake fails: try each version alone */
 	const char *helo;         /* name we say; NULL: the machine's */
 	const char *domain;       /* whose mail servers these are, for domain_ok; NULL: the host looked at */
+	const char *families;     /* "all", "ipv4", "ipv6": what the mail system uses, for probe_unused; NULL: all */
 	const char *key;          /* "EC", "RSA": take no certificate with another kind of key (RFC 8446 4.2.3); NULL or "": any */
 };
 /* Looks at one address:port. Returns 0 also when the peer is broken (then trouble and class say so); -1 only when cancelled. */
@@ -92,10 +95,16 @@ void probe_report_release(struct probe_report *r);
 int probe_destination(const struct dialer *d, const char *resolv_conf, const char *target, int port, bool mx,
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
-/* Adds what the destination publishes: TLSA records of each host looked at (asked of the host's resolver, or here), and from
- * here (resolv_conf NULL) its MTA-STS policy. Nothing published is no error. */
+/* Adds what the destination publishes: TLSA records of each host looked at (asked of the host's resolver, or here), and
+ * its MTA-STS policy, fetched from where d looks. Nothing published is no error. */
 int probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct job_ctx *ctx, struct probe_report *r,
         struct err *e);
+/* The mail of the place that looked makes no use of IPv6 addresses (else: of IPv4 ones): they say nothing of the other side. never:
+ * whatever the look saw; else only those that it could not connect to. why: a sentence. */
+void probe_unused(struct probe_report *r, bool ipv6, bool never, const char *why);
+/* " at 2001:db8::1, IPv6"; and "mx.a.test at 192.0.2.1; mx.b.test at 2001:db8::1, IPv6" of those that are bad, the first three. */
+void probe_address_text(struct str *out, const struct probe_host *p);
+void probe_bad_places(struct str *out, const struct probe_report *r, bool (*bad)(const struct probe_host *p, const void *arg), const void *arg);
 /* At the levels dane and dane-only (only): what was published decides about the certificate, not who signed it. */
 void probe_judge_dane(struct probe_report *r, bool only);
 

@@ -117,8 +117,8 @@ struct diagnosis {
 	enum failure_side side;         /* as seen from both ends: SIDE_PATH when only the mail host meets the failure */
 	char *confidence;               /* "high" "medium" "low" */
 	struct str evidence;            /* one sentence per line */
-	/* whose it is, more exactly: "all-mx" "one-mx" (theirs); "policy" "key" "trust-store" "resolver" "clock" (ours); "stripped"
-	 * "blocked" (path); NULL: not known, or nothing is wrong */
+	/* whose it is, more exactly: "all-mx" "one-mx" (theirs); "policy" "key" "trust-store" "resolver" "clock" "ipv6" "ipv4" (ours);
+	 * "stripped" "blocked" (path); NULL: not known, or nothing is wrong */
 	const char *where;
 	char *verdict;                  /* one sentence */
 	const char *remedies;           /* comma list, what to try first first, as failure.remedies; "" when nothing is wrong */

@@ -37,6 +37,7 @@ struct way_hop {
 	char *level, *level_by;       /* in force, and what says so: a map, or a parameter */
 	char *match;                  /* names and fingerprints it takes, as Postfix spells them, blank between */
 	char *protocols;              /* as Postfix spells them */
+	char *families;               /* of addresses that are used: "all", "ipv4", "ipv6" */
 	bool trusts;                  /* it knows authorities to check certificates with ... */
 	char *roots;                  /* ... these (PEM) */
 	char *dane, *dane_host;       /* what the host's look at the other side saw: "verified", "failed", "no-tls", "lookup" (TLSA

@@ -1,4 +1,4 @@
-/* An MTA-STS policy and DNS data as text: whatever stands there, what is kept is made of words that were checked. */
+/* An MTA-STS policy, a web server's answer with it, and DNS data as text: whatever stands there, what is kept is made of words that were checked. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)sts_mx_matches(&p, "mx.bank.test");
 		sts_policy_release(&p);
 	}
+	if (sts_answer_parse((const char *)data, size, true, &p, &e) == 0)
+		sts_policy_release(&p);
 	if (dns_data_text(TYPE_TXT, data, size, text) && strlen(text) > 255)
 		abort();
 	if (dns_data_text(TYPE_TLSA, data, size, text) && strspn(text, "0123456789abcdef ") != strlen(text))

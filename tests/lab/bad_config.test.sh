@@ -222,7 +222,7 @@ kill_it() {
 }
 
 no_trace() {
-	local old at
+	local old at who
 	chapter "a trial run leaves nothing"
 	elsewhere
 	works
@@ -238,13 +238,13 @@ no_trace() {
 	prove "a bad one is refused" status_is 4 push "$host" --yes
 	on_host "sed -i '/nothing.pem/d' /etc/postfix/master.cf"
 	prove "after a refused push" soon quiet_after "$old"
+	# each at a moment of its own; MXSEAL_LONG: each at all three
 	for at in 0.1 0.6 1.2; do
-		kill_it "$at" console
-		prove "console killed $at s into the trial run" soon quiet_after "$old"
-		kill_it "$at" host
-		prove "the shell on the host killed $at s into the trial run" soon quiet_after "$old"
-		kill_it "$at" trial
-		prove "the trial run itself killed at $at s" soon quiet_after "$old"
+		for who in console host trial; do
+			case $at$who in 0.1console | 0.6host | 1.2trial) ;; *) [ -n "${MXSEAL_LONG:-}" ] || continue ;; esac
+			kill_it "$at" $who
+			prove "$who killed $at s into the trial run" soon quiet_after "$old"
+		done
 	done
 }
 case $part in

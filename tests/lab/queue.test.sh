@@ -24,23 +24,48 @@ takes_less_than() { # SECONDS WORD...
 	[ $((SECONDS - start)) -lt "$seconds" ]
 }
 
-known_host mx1
+"$lab" reset mx1 > /dev/null 2>&1 || fail "the lab cannot reset mx1"
+
+chapter "twelve kinds of bad destination, on a host that requires TLS and was never read"
+declare -A kinds=([notls]="tls-not-offered theirs" [tlsclose]="lost-connection-after-starttls theirs" [tlsgarbage]="handshake-failed theirs"
+	[tls454]="starttls-refused theirs" [refused]="connect-refused theirs" [grey]="greylist theirs" [noroute]="network-unreachable theirs"
+	[tempfail]="remote-4xx theirs" [full]="remote-4xx theirs" [busy]="banner-rejected theirs" [bogus]="dns theirs"
+	[expired]="cert-expired theirs")
+postfix_with smtp_tls_security_level=encrypt 'smtp_tls_policy_maps=inline:{expired.test=verify}'
+for kind in "${!kinds[@]}" pix; do send_mail "$who@$kind.test"; done        # grey.test remembers whom it knows
+quiet server add mx1 mx1
+quiet server trust mx1 --fingerprint "$(fingerprint_of mx1)"
+right=0
+judged() { # KIND: into $work/verdict.KIND
+	until_true 40 reason_known "$1.test"
+	answer "$1.test" > "$work/verdict.$1"
+}
+running=0
+for kind in "${!kinds[@]}"; do
+	judged "$kind" &
+	running=$((running + 1))
+	[ $running -lt 3 ] || { wait -n; running=$((running - 1)); }
+done
+wait
+for kind in "${!kinds[@]}"; do
+	if [ "$(cat "$work/verdict.$kind")" = "${kinds[$kind]}" ]; then
+		right=$((right + 1))
+		echo "  right: $kind: ${kinds[$kind]}"
+	else
+		echo "  WRONG: $kind: $(cat "$work/verdict.$kind"), not ${kinds[$kind]}"
+		mx diagnose mx1 "$kind.test" | sed 's/^/    /'
+	fi
+done
+echo "$right of 12 verdicts are right"
+prove "all twelve are right" is "$right" 12
 
 chapter "encrypt"
-waiting="notls.test tlsclose.test tlsgarbage.test tls454.test pix.test busy.test tempfail.test grey.test refused.test noroute.test bogus.test"
-postfix_with smtp_tls_security_level=encrypt
-for domain in $waiting; do send_mail "user@$domain"; done
+quiet server read mx1
+postfix_with smtp_tls_policy_maps=
+send_mail user@pix.test
+send_mail user@notls.test
 waits_for encrypt notls.test tls-not-offered theirs
 waits_for encrypt pix.test tls-not-offered theirs
-waits_for encrypt tls454.test starttls-refused theirs
-waits_for encrypt tlsclose.test lost-connection-after-starttls theirs
-waits_for encrypt tlsgarbage.test handshake-failed theirs
-waits_for encrypt busy.test banner-rejected theirs
-waits_for encrypt tempfail.test remote-4xx theirs
-waits_for encrypt grey.test greylist theirs
-waits_for encrypt refused.test connect-refused theirs
-waits_for encrypt noroute.test network-unreachable theirs
-waits_for encrypt bogus.test dns theirs
 prove "the answer speaks of this destination's own mail server" \
 	is "$(json '.evidence[] | select(startswith("The queue says"))' diagnose mx1 pix.test | grep -o 'mx[.][a-z.]*test')" mx.pix.test
 prove "it says since when" [ "$(json .since diagnose mx1 notls.test)" != null ]
@@ -88,8 +113,69 @@ prove "a policy and what it is worth" is \
 prove "a good one" is "$(json '[.mta_sts.state, .mta_sts.mx[0]] | join(" ")' probe mtasts.test)" "ok mx.mtasts.test"
 postfix_with smtp_tls_security_level=encrypt smtp_dns_support_level=
 
+chapter "both families of addresses"
+endpoint() { # DOMAIN [--via mx1]: class, and which addresses are good
+	json '"\(.class) \([.hosts[] | select(.class == "tls-ok") | .address] | join(" "))"' probe "$@"
+}
+net=$(cut -d. -f1-3 < "$dir/net")
+for via in "" "--via mx1"; do
+	# shellcheck disable=SC2086 # words
+	{
+		prove "IPv6 only ${via:-from here}" is "$(endpoint six.test $via)" "tls-ok fd77::141"
+		prove "nothing listens over IPv6 ${via:-from here}" is "$(endpoint deadsix.test $via)" "tls-ok $net.142"
+		prove "nothing listens over IPv4 ${via:-from here}" is "$(endpoint deadfour.test $via)" "tls-ok fd77::143"
+		prove "another certificate over IPv6 ${via:-from here}" is "$(endpoint othersix.test $via)" "cert-expired $net.144"
+		prove "a policy that lists other mail servers ${via:-from here}" is \
+			"$(json '[.mta_sts.state, .mta_sts.mode] | join(" ")' probe mtastsmx.test $via)" "mx-mismatch enforce"
+		prove "a policy that is only tried ${via:-from here}" is \
+			"$(json '[.mta_sts.state, .mta_sts.mode] | join(" ")' probe mtaststest.test $via)" "tls-fails testing"
+	}
+done
+prove "which address is bad is said" grep -qF 'not mx.deadsix.test at fd77::142, IPv6' <(mx probe deadsix.test --via mx1)
+postfix_with smtp_tls_security_level=verify
+judgement() { json '[.class, .side, .where // "-"] | join(" ")' diagnose mx1 "$1"; } # DOMAIN
+prove "one family with another certificate" is "$(judgement othersix.test)" "cert-expired theirs one-mx"
+prove "and which" is "$(json .verdict diagnose mx1 othersix.test | grep -o '(.*)')" "(mx.othersix.test at fd77::144, IPv6)"
+"$lab" exec mx1 ip -6 addr flush dev eth0 scope global
+send_mail user@six.test
+prove "a host without IPv6: mail for six.test waits" until_true 40 reason_known six.test
+prove "and that is ours" is "$(judgement six.test)" "network-unreachable ours ipv6"
+"$lab" exec mx1 ip -6 addr add fd77::11/64 dev eth0 nodad
+postfix_with inet_protocols=ipv4
+prove "so is a mail system that uses IPv4 only" is "$(judgement six.test)" "network-unreachable ours ipv6"
+prove "for which a bad certificate over IPv6 is no matter" is "$(judgement othersix.test)" "tls-ok none -"
+postfix_with inet_protocols=all smtp_tls_security_level=encrypt
+"$lab" exec mx1 sh -c 'cp /etc/resolv.conf /root/resolv.built; echo "nameserver fd77::53" > /etc/resolv.conf'
+prove "a resolver that is asked over IPv6" is "$(endpoint good.test --via mx1)" "tls-ok $net.100"
+"$lab" exec mx1 cp /root/resolv.built /etc/resolv.conf
+
+chapter "where the journal has the log"
+# shellcheck disable=SC2016 # expanded in the host
+"$lab" exec mx1 sh -c 'systemctl stop syslog.socket rsyslog 2> /dev/null || { kill $(cat /run/rsyslogd.pid)
+		mkdir -p /run/systemd/journal && ln -sf /run/systemd/journal/dev-log /dev/log && (setsid /lib/systemd/systemd-journald > /dev/null 2>&1 &) && sleep 1; }
+	rm -f /var/log/mail.log*; echo "a line of long ago" > /var/log/mail.log; touch -d "5 days ago" /var/log/mail.log
+	postfix stop; sleep 0.5; postfix start' > "$work/postfix" 2>&1
+postfix_with "smtp_tls_security_level=verify"
+send_mail user@expired.test
+send_mail user@good.test
+waits_for "journal" expired.test cert-expired theirs
+prove "the diagnosis has the words of the log" grep -q 'The log of mx1 says.*certificate has expired' <(mx diagnose mx1 expired.test)
+prove "who took mail is known" is "$(json '[.out[] | select(.peer == "good.test") | .messages] | join(" ")' traffic mx1)" 1
+mx --json rehearse mx1 --outbound verify > "$work/rehearsed"
+prove "a rehearsal reads it" is "$(jq -r '(.would_pass.list[].peer | select(. == "good.test")), (.would_fail[].peer | select(. == "expired.test"))' "$work/rehearsed" |
+	xargs)" "good.test expired.test"
+
+chapter "another instance of Postfix"
+"$lab" exec mx1 sh -c 'postmulti -e init && postmulti -I postfix-two -G mta -e create' > "$work/postfix" 2>&1 || { cat "$work/postfix"; fail "no second instance"; }
+quiet server read mx1
+prove "it is said to be left alone" is "$(json .instances server show mx1 | grep -o '(.*):')" "(/etc/postfix-two):"
+prove "also by a diagnosis" grep -q 'mx1 has other instances .*/etc/postfix-two' <(mx diagnose mx1 expired.test)
+known_again() { "$lab" reset mx1 > /dev/null 2>&1; quiet server read mx1; }
+known_again
+postfix_with smtp_tls_security_level=encrypt
+
 chapter "many at a time, and what was said"
-grep -v '^#' "$(dirname "$(readlink -f "$0")")/dest.tsv" | cut -f1 > "$work/list"
+grep -v '^#' "$(dirname "$(readlink -f "$0")")/dest.tsv" | cut -f1 | sort -u > "$work/list"
 mx --json probe --list "$work/list" nosuch.test > "$work/answers"
 prove "each line of a list has an answer, and each word" is "$(jq -r .target "$work/answers" | sort)" "$({ cat "$work/list"; echo nosuch.test; } | sort)"
 prove "those that hang do not keep the others waiting" [ "$(jq -r .target "$work/answers" | grep -nx good.test | cut -d: -f1)" -lt \

@@ -15,7 +15,7 @@ levels=${REHEARSE_LEVELS:-encrypt}
 quiet server read mx1
 
 # every destination under its own name and under that of its host
-domains=$(awk -F'\t' '!/^#/ && NF > 2 && $3 != "policy" && $3 != "login" && $3 != "relay" { print $1; print "mx." $1 }' \
+domains=$(awk -F'\t' '!/^#/ && NF > 2 && !seen[$1]++ && $3 != "policy" && $3 != "login" && $3 != "relay" { print $1; print "mx." $1 }' \
 	"$(dirname "$(readlink -f "$0")")/dest.tsv")
 domains="$domains multi.test three.test multibad.test nullmx.test nomx.test mxnx.test danenone.test danemix.test danealien.test"
 n=$(wc -w <<< "$domains")

@@ -1,7 +1,8 @@
 /* A push through a real sshd, cut at every exchange between console and host, in four ways: the console killed, the connection
  * reset, the connection a black hole, the script on the host killed. Whatever was cut, the host comes to rest with exactly the
  * old or exactly the new files, with owner and mode, nothing beside them, and a service that greets; what the console had
- * said and what the host's journal says do not contradict each other. */
+ * said and what the host's journal says do not contradict each other. Every exchange is cut in two of the ways, with MXSEAL_LONG
+ * in all four. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -234,6 +235,13 @@ rehearse(struct lane *l, int *login, int *all)
 	l->new = world_tree(&l->w);
 }
 
+/* Each point is cut in two of the ways, and each way at half of the points and in all places; MXSEAL_LONG: all. */
+static bool
+is_cut(int point, int how)
+{
+	return getenv("MXSEAL_LONG") != NULL || (point / CUT_WHERES + how) % 2 == 0;
+}
+
 static void
 lane_run(int number, const struct lane *model, int first, int last)
 {
@@ -246,6 +254,8 @@ lane_run(int number, const struct lane *model, int first, int last)
 		int point = i / CUT_HOWS;
 		char *wrong;
 
+		if (!is_cut(point, i % CUT_HOWS))
+			continue;
 		l.cut->how = (enum cut_how)(i % CUT_HOWS);
 		l.cut->exchange = first + (last - first) * point / (POINTS - 1);
 		l.cut->where = (enum cut_where)((point + i % CUT_HOWS) % CUT_WHERES);
@@ -283,10 +293,14 @@ cut_anywhere(void **state)
 	printf("%d points from exchange %d to %d\n", POINTS, login, all);
 	for (int i = 0; i < CUT_HOWS; i++) {
 		struct tally *t = &tally[i];
+		int wanted = 0;
+
+		for (int point = 0; point < POINTS; point++)
+			wanted += is_cut(point, i);
 
 		printf("  %-16s %3d runs: %3d new, %3d old after an undo, %3d old and dropped, %3d old and never begun; %d failed\n",
 		    hows[i], t->runs, t->kept, t->undone, t->dropped, t->untouched, t->failed);
-		failed += t->failed + (t->runs != POINTS);
+		failed += t->failed + (t->runs != wanted);
 	}
 	lane_close(&model);
 	assert_int_equal(failed, 0);

@@ -153,6 +153,16 @@ no_leftovers() {
 	left=$(find "$R/etc/postfix" "$R/srv-master.cf" "$R" -maxdepth 1 -name '.*.mxseal-*')
 	[ -z "$left" ] || fail "left beside the live files: $left"
 }
+# part_of WORD...: all of them under dash, which is sh on most hosts; under the other shells each has half of them, so that the two
+# together have all; with MXSEAL_LONG all have all.
+part_of() {
+	local i=0
+	[ "$SHELL_NAME" != busybox ] || i=1
+	for word; do
+		i=$((i + 1))
+		[ "$SHELL_NAME" != dash ] && [ -z "${MXSEAL_LONG:-}" ] && [ $((i % 2)) = 0 ] || echo "$word"
+	done
+}
 wait_until() { # COMMAND...
 	local i=0
 	until "$@"; do

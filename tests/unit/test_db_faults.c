@@ -255,6 +255,9 @@ every_call_fails_once(void **state)
 		bool hit = true;
 
 		for (n = 1; hit; n++) {
+			/* each call fails with both causes, once for good and once not; MXSEAL_LONG: both in both ways */
+			if (getenv("MXSEAL_LONG") == NULL && n % 2 != (k == 0 || k == 3))
+				continue;
 			char *dir = fixture_dir(), *path = xasprintf("%s/store.db", dir);
 			struct err e = { 0 };
 			int done, bad;
@@ -275,8 +278,8 @@ every_call_fails_once(void **state)
 			free(path);
 			free(dir);
 		}
-		print_message("%s%s: %d calls failed in turn, the work failed %d times\n", sqlite3_errstr(kinds[k].fault),
-		    kinds[k].sticky ? ", for good" : ", once", n - 2, failed);
+		print_message("%s%s: %d calls, the work failed %d times\n", sqlite3_errstr(kinds[k].fault), kinds[k].sticky ? ", for good" : ", once",
+		    n - 2, failed);
 		assert_true(failed > 20);
 	}
 }

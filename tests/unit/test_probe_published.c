@@ -54,6 +54,38 @@ policies(void **state)
 	}
 }
 
+#define POLICY "version: STSv1\r\nmode: enforce\r\nmx: mx.bank.test\r\nmax_age: 604800\r\n"
+
+static void
+answers_of_web_servers(void **state)
+{
+	static const struct { const char *text; bool ended; enum err_code rc; } rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" POLICY, true, RC_OK },
+		{ "HTTP/1.0 200 OK\r\n\r\n" POLICY, false, RC_NET },                                 /* who knows what is missing */
+		{ "HTTP/1.0 200 OK\r\ncontent-length: 66\r\n\r\n" POLICY, false, RC_OK },
+		{ "HTTP/1.0 200 OK\r\nContent-Length: 67\r\n\r\n" POLICY, true, RC_NET },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n42\r\n" POLICY "\r\n0\r\n", true, RC_PARSE },
+		{ "HTTP/1.1 301 Moved\r\nLocation: https://elsewhere.test/\r\n\r\n" POLICY, true, RC_NET },     /* never followed */
+		{ "HTTP/1.1 404 Not Found\r\n\r\n", true, RC_NET }, { "HTTP/1.1 200 OK\r\n\r\n", true, RC_PARSE },
+		{ "HTTP/2 200\r\n\r\n" POLICY, true, RC_PARSE }, { "220 mx ESMTP\r\n\r\n", true, RC_PARSE }, { POLICY, true, RC_PARSE }, { "", true, RC_PARSE },
+	};
+	struct sts_policy p;
+	struct err e;
+	size_t i;
+	(void)state;
+
+	assert_int_equal(strlen(POLICY), 66);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		e.code = RC_OK;
+		if ((sts_answer_parse(rows[i].text, strlen(rows[i].text), rows[i].ended, &p, &e) == 0) != (rows[i].rc == RC_OK) ||
+		    e.code != rows[i].rc)
+			fail_msg("row %zu: %d %s", i, e.code, e.text);
+		if (rows[i].rc == RC_OK)
+			assert_string_equal(p.mode, "enforce");
+		sts_policy_release(&p);
+	}
+}
+
 static void
 record_data(void **state)
 {
@@ -79,7 +111,9 @@ records_against_a_chain(void **state)
 	struct certificate c = { .id = 0 };
 	struct probe_host p;
 	struct smtp_peer peer;
+	struct str many;
 	struct err e;
+	int i;
 	(void)state;
 
 	smtp_peer_start(&peer, PEER_GOOD, CERT_GOOD);
@@ -100,6 +134,15 @@ records_against_a_chain(void **state)
 	smtp_peer_start(&peer, PEER_GOOD, CERT_GOOD);
 	assert_int_equal(probe_smtp(&here, "127.0.0.1", "127.0.0.1", peer.port, &o, &p, &e), 0);
 	assert_true(p.trusted);
+	probe_host_release(&p);
+	/* the bundle of a system, named twice and more */
+	str_init(&many, 4 << 20);
+	for (i = 0; i < 600; i++)
+		str_add(&many, peer_roots());
+	o.roots = many.s;
+	assert_int_equal(probe_smtp(&here, "127.0.0.1", "127.0.0.1", peer.port, &o, &p, &e), 0);
+	assert_true(p.trusted);
+	str_release(&many);
 	probe_host_release(&p);
 	o.roots = NULL;
 	assert_int_equal(probe_smtp(&here, "127.0.0.1", "127.0.0.1", peer.port, &o, &p, &e), 0);
@@ -139,7 +182,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(policies), cmocka_unit_test(record_data), cmocka_unit_test(records_against_a_chain),
+		cmocka_unit_test(policies), cmocka_unit_test(answers_of_web_servers), cmocka_unit_test(record_data), cmocka_unit_test(records_against_a_chain),
 		cmocka_unit_test(levels_of_dane),
 	};
 

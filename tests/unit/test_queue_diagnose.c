@@ -9,6 +9,7 @@
 #include "mxseal/maillog.h"
 #include "mxseal/probe.h"
 #include "mxseal/queue.h"
+#include "mxseal/xalloc.h"
 
 static const struct row {
 	const char *reason, *level, *host, *here;            /* classes; NULL: no look; reason NULL: none is known yet, "-": nothing waits */
@@ -89,6 +90,48 @@ every_row(void **state)
 		diagnosis_release(&d);
 	}
 	assert_int_equal(failed, 0);
+}
+
+/* A destination with IPv6 addresses only, and one of whose families is bad. */
+static void
+families(void **state)
+{
+	static char six[] = "fd77::1", four[] = "192.0.2.1", name[] = "mx.x.test", good[] = "tls-ok", old[] = "cert-expired",
+	    no_a[] = "Name service error for name=mx.x.test type=A: Host found but no data record of requested type";
+	struct probe_host only = { .host = name, .address = six, .class_name = good },
+	    both[] = { { .host = name, .address = four, .class_name = good, .preference = 10 },
+	        { .host = name, .address = six, .class_name = old, .preference = 10, .tls = true } };
+	struct probe_report r = { .from = word_host, .class_name = good, .verdict = verdict, .v = &only, .n = 1 };
+	struct queue_group g = { .messages = 1, .recipients = 1, .failure_recipients = 1, .reason = no_a, .failure = failure_find("dns") };
+	struct diagnosis d;
+	(void)state;
+
+	/* what the look could do and the mail does not */
+	only.class_name = xstrdup(good);
+	r.class_name = xstrdup(good);
+	r.side = r.verdict = NULL;
+	probe_unused(&r, true, false, "It has none.");
+	assert_string_equal(r.class_name, "tls-ok");
+	probe_unused(&r, false, true, "It uses none.");
+	assert_string_equal(r.class_name, "tls-ok");
+	probe_unused(&r, true, true, "It uses none.");
+	diagnose("x.test", &g, "may", &r, NULL, &d);
+	assert_string_equal(d.failure->name, "dns");
+	assert_int_equal(d.side, SIDE_OURS);
+	assert_string_equal(d.where, "ipv6");
+	diagnosis_release(&d);
+	free(only.class_name);
+	free(only.trouble);
+	free(r.class_name);
+	free(r.side);
+	free(r.verdict);
+	/* one family with another certificate: which one is said */
+	r = (struct probe_report){ .from = word_host, .class_name = old, .verdict = verdict, .v = both, .n = 2 };
+	g.failure = failure_find("cert-not-verified");
+	diagnose("x.test", &g, "verify", &r, NULL, &d);
+	assert_string_equal(d.where, "one-mx");
+	assert_non_null(strstr(d.verdict, "1 of 2 of their addresses (mx.x.test at fd77::1, IPv6)"));
+	diagnosis_release(&d);
 }
 
 /* What a look saw of each mail server, and the levels that mail would be delivered at: n may encrypt verify secure dane dane-only. */
@@ -267,7 +310,7 @@ every_scene(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_row), cmocka_unit_test(levels_met),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(families), cmocka_unit_test(every_row), cmocka_unit_test(levels_met),
 		cmocka_unit_test(every_scene) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,7 @@ server_json(struct cli *c, const struct server *sv, bool whole)
 {
 	struct vserver_list l = { NULL, 0 };
 	json_t *o = json_object(), *list = json_array();
+	char *others = server_instances(c->j, sv);
 	size_t i;
 
 	json_object_set_new(o, "name", json_text(sv->name));
@@ -217,6 +218,8 @@ server_json(struct cli *c, const struct server *sv, bool whole)
 	json_object_set_new(o, "version", json_text(sv->version));
 	json_object_set_new(o, "host_name", json_text(sv->host_name));
 	json_object_set_new(o, "os", json_text(sv->os));
+	json_object_set_new(o, "instances", json_text(others));
+	free(others);
 	json_object_set_new(o, "transport", json_text(sv->transport));
 	json_object_set_new(o, "transport_why", json_text(sv->transport_why));
 	json_object_set_new(o, "read_at", json_when(sv->read_at));
@@ -239,7 +242,7 @@ server_print(struct cli *c, const struct server *sv)
 {
 	struct vserver_list l = { NULL, 0 };
 	struct str edits = STR_INIT;
-	char ago[16];
+	char ago[16], *others;
 	size_t i;
 
 	printf("%s  %s\n", sv->name, clean(sv->target));
@@ -255,6 +258,9 @@ server_print(struct cli *c, const struct server *sv)
 	if (sv->transport_why != NULL)
 		printf("  %s\n", clean(sv->transport_why));
 	printf("queue %lld, generation %lld\n", (long long)sv->queue_messages, (long long)sv->generation);
+	if ((others = server_instances(c->j, sv)) != NULL)
+		printf("! %s\n", others);
+	free(others);
 	if (store_vservers(journey_store(c->j), sv->id, &l, NULL) == 0)
 		for (i = 0; i < l.n; i++) {
 			putchar('\n');

@@ -274,7 +274,8 @@ def serve(dest, listener):
 
 class Policy(http.server.BaseHTTPRequestHandler):
     """MTA-STS policies (RFC 8461)."""
-    MODES = {"mtasts.test": "enforce", "mtastsbad.test": "enforce", "mtaststest.test": "testing"}
+    MODES = {"mtasts.test": "enforce", "mtastsbad.test": "enforce", "mtaststest.test": "testing", "mtastsmx.test": "enforce"}
+    OTHERS = {"mtastsmx.test": "*.elsewhere.test"}      # the mail servers that a policy lists instead of the right ones
 
     def do_GET(self):
         host = (self.headers.get("Host") or "").partition(":")[0].lower()
@@ -282,7 +283,7 @@ class Policy(http.server.BaseHTTPRequestHandler):
         code, body = 404, "not found\r\n"
         if self.path == "/.well-known/mta-sts.txt" and domain in self.MODES:
             code = 200
-            body = f"version: STSv1\r\nmode: {self.MODES[domain]}\r\nmx: mx.{domain}\r\nmax_age: 604800\r\n"
+            body = f"version: STSv1\r\nmode: {self.MODES[domain]}\r\nmx: {self.OTHERS.get(domain, 'mx.' + domain)}\r\nmax_age: 604800\r\n"
         self.send_response(code)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
@@ -306,7 +307,7 @@ class PolicyServer(http.server.ThreadingHTTPServer):
 
 
 def listen(address, port):
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
     listener.listen(256)
@@ -315,7 +316,7 @@ def listen(address, port):
 
 def start(row):
     dest = dict(zip(("domain", "address", "behaviour", "certificate"), row.rstrip("\n").split("\t")))
-    if dest["behaviour"] in NOT_SERVED:
+    if dest["behaviour"] in NOT_SERVED or (":" in dest["address"] and not os.path.exists("/proc/net/if_inet6")):
         return
     dest["certificate"] += "." + dest["domain"]
     if dest["behaviour"] == "policy":

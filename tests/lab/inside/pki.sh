@@ -50,7 +50,7 @@ while IFS=$'\t' read -r domain _ _ kind _; do
 	good) issue "$kind.$domain" "mx.$domain,$domain" yesterday '+800 days' ;;
 	expired) issue "$kind.$domain" "mx.$domain" '-500 days' '-40 days' ;;
 	wrongname) issue "$kind.$domain" www.elsewhere.test yesterday '+800 days' ;;
-	policy) issue "$kind.$domain" mta-sts.mtasts.test,mta-sts.mtastsbad.test,mta-sts.mtaststest.test yesterday '+800 days' ;;
+	policy) issue "$kind.$domain" mta-sts.mtasts.test,mta-sts.mtastsbad.test,mta-sts.mtaststest.test,mta-sts.mtastsmx.test yesterday '+800 days' ;;
 	selfsigned | dane | danebad) self_signed "$kind.$domain" "mx.$domain" ;;
 	*) echo "dest.tsv: no such kind of certificate: $kind"; exit 1 ;;
 	esac

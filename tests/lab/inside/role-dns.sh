@@ -21,8 +21,9 @@ zone() { # NAME, its records on standard input
 }
 
 # --- destinations
-destination_records() { # DOMAIN ADDRESS
-	printf '@ IN MX 10 mx\nmx IN A %s\n' "$2"
+destination_records() { # DOMAIN
+	echo '@ IN MX 10 mx'
+	rows dest | awk -F'\t' -v domain="$1" '$1 == domain { print "mx IN", ($2 ~ /:/ ? "AAAA" : "A"), $2 }'
 	case $1 in
 	dane.test | danebad.test | danenotls.test) printf '_25._tcp.mx IN TLSA 3 1 1 %s\n' "$(cat /mnt/pki/dane.tlsa)" ;;
 	danesf.test) printf '_tcp.mx IN NS ns.lab.test.\n_tcp.mx IN DS 12345 13 2 %064d\n' 2 ;;
@@ -40,9 +41,9 @@ big_queue_records() {
 	done
 }
 mkdir -p "$zones" /var/lib/knot/keys
-while IFS=$'\t' read -r domain address _; do
-	destination_records "$domain" "$address" | zone "$domain"
-done < <(rows dest)
+while read -r domain; do
+	destination_records "$domain" | zone "$domain"
+done < <(rows dest | cut -f1 | sort -u)
 address_of() { rows dest | awk -F'\t' -v name="$1" '$1 == name { print $2 }'; }
 good=$(address_of good.test)
 printf '_25 IN TLSA 3 1 1 %064d\n' 1 | zone _tcp.mx.danesf.test # unsigned below a DS: its TLSA lookup fails
@@ -67,7 +68,7 @@ big_queue_records | zone q.test
 {
 	printf '2 IN PTR ctl.lab.test.\n54 IN PTR ns.lab.test.\n'
 	rows hosts | awk -F'\t' '{ sub(/.*\./, "", $2); print $2 " IN PTR " $1 ".lab.test." }'
-	rows dest | awk -F'\t' '{ sub(/.*\./, "", $2); print $2 " IN PTR mx." $1 "." }'
+	rows dest | awk -F'\t' '$2 !~ /:/ { sub(/.*\./, "", $2); print $2 " IN PTR mx." $1 "." }'
 } | zone "$reverse"
 
 # --- knot: its configuration, then keys, because the parents need the DS records of the children
@@ -175,4 +176,5 @@ cat > /etc/unbound/lab.conf <<-U
 	  qname-minimisation: no
 	  module-config: "validator iterator"
 	  num-threads: 1
+	include: "/run/unbound-*.conf"
 	U
