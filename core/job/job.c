@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "mxseal/log.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
 #define THREADS_MAX 256     /* workers and those that wait at gates */
@@ -437,10 +438,17 @@ calls_run(struct jobq *q)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* At most what is due now: workers that keep talking cannot hold the main thread here. */
 void
 jobq_deliver(struct jobq *q)
 {
+	jobq_deliver_some(q, -1);
+}
+
+/* At most what is due now: workers that keep talking cannot hold the main thread here. */
+void
+jobq_deliver_some(struct jobq *q, int ms)
+{
+	int64_t until_ms = when_monotonic_ms() + ms;
 	char bytes[64];
 	size_t due = 0;
 
@@ -454,7 +462,8 @@ jobq_deliver(struct jobq *q)
 		due++;
 	pthread_mutex_unlock(&q->lock);
 	while (due-- > 0 && deliver_one(q))
-		;
+		if (ms >= 0 && when_monotonic_ms() >= until_ms)
+			break;
 	calls_run(q);
 	pthread_mutex_lock(&q->lock);
 	if (q->said != NULL || q->finished != NULL)

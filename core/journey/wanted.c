@@ -362,13 +362,19 @@ size_t
 pending_edits(struct journey *j, int64_t server, struct str *sentences)
 {
 	struct server_list l = { NULL, 0 };
+	struct server one = { .id = 0 };
 	size_t i, n = 0;
 
+	if (server != 0) {               /* asked for each row of a long list: the others are not read for it */
+		if (store_server_get(j->store, server, &one, NULL) == 0)
+			n = pending_server(j, &one, sentences);
+		server_release(&one);
+		return n;
+	}
 	if (store_servers(j->store, &l, NULL) == -1)
 		return 0;
 	for (i = 0; i < l.n; i++)
-		if (server == 0 || l.v[i].id == server)
-			n += pending_server(j, &l.v[i], sentences);
+		n += pending_server(j, &l.v[i], sentences);
 	server_list_release(&l);
 	return n;
 }

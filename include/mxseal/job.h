@@ -42,6 +42,9 @@ void    jobq_cancel(struct jobq *q, int64_t id);            /* done() comes with
 bool    jobq_busy(const struct jobq *q, int64_t id);        /* not yet delivered */
 size_t  jobq_running(const struct jobq *q);                 /* submitted and not yet delivered */
 void    jobq_deliver(struct jobq *q);                       /* runs progress, done and drop functions that are due */
+/* The same, but one after the other only until so many ms have passed: what is left keeps jobq_fd readable. So one who waits at
+ * a keyboard waits for one of them at most. */
+void    jobq_deliver_some(struct jobq *q, int ms);
 void    jobq_wait(struct jobq *q, int64_t id);              /* delivers until this job has been delivered */
 void    jobq_close(struct jobq *q);                         /* cancels, joins, drops; done() is not called any more */
 

@@ -11,6 +11,8 @@
 
 #define MESSAGE_MS 20000
 #define TWICE_MS 2000
+#define QUIET_MS 400             /* without a key: nobody is moving */
+#define WAITS_MS 30000
 
 /* --- the stack --- */
 
@@ -56,6 +58,16 @@ view_pop(struct view *v)
 	free(v->data);
 	free(v);
 	a->dirty = true;
+}
+
+bool
+view_in_sight(const struct view *v)
+{
+	const struct view *at = v->app->top;
+
+	while (at != NULL && at != v && at->ops->overlay)
+		at = at->below;
+	return at == v;
 }
 
 struct view *
@@ -413,6 +425,8 @@ action_run(struct view *v, const struct action *act)
 	struct err e = { .code = RC_OK };
 	bool was = journey_intend(a->j, v->intends || (act->flags & ACTION_CHANGES));
 
+	a->acted = true;
+
 	if ((act->flags & ACTION_CHANGES) && may_change(a->j, &e) != 0)
 		app_fail(a, &e);
 	else
@@ -436,6 +450,9 @@ app_key(struct app *a, int key)
 	struct view *v = a->top;
 
 	a->dirty = true;
+	a->key_ms = when_monotonic_ms();
+	if (a->prompt.kind != PROMPT_NONE || (v != NULL && v->ops->typing != NULL && v->ops->typing(v)))
+		a->acted = true;
 	if (a->prompt.kind != PROMPT_NONE) {
 		if (key == K_CTRL_L)
 			a->repaint = true;
@@ -463,6 +480,18 @@ app_key(struct app *a, int key)
 
 /* --- time --- */
 
+bool
+app_has_time(const struct app *a, const struct share *s)
+{
+	int64_t now_ms = when_monotonic_ms();
+
+	if (share_is_short(s))
+		return true;
+	if (now_ms - s->ended_ms >= WAITS_MS)
+		return true;
+	return (a->acted || share_due(s)) && now_ms - a->key_ms >= QUIET_MS;
+}
+
 void
 app_tick(struct app *a, int64_t now_ms)
 {
@@ -470,11 +499,14 @@ app_tick(struct app *a, int64_t now_ms)
 
 	if (version != a->store_seen) {
 		a->store_seen = version;
-		edits_refresh(a);
 		for (struct view *v = a->top; v != NULL; v = v->below)
-			if (v->ops->changed != NULL)
-				v->ops->changed(v);
+			if (v->ops->noticed != NULL || v->ops->changed != NULL)
+				(v->ops->noticed != NULL ? v->ops->noticed : v->ops->changed)(v);
 		a->dirty = true;
+	}
+	if (version != a->edits_seen && app_has_time(a, &a->editing)) {
+		a->edits_seen = version;
+		edits_refresh(a);
 	}
 	push_run_tick(a, now_ms);
 	follow_tick(a, now_ms);
@@ -487,6 +519,8 @@ app_tick(struct app *a, int64_t now_ms)
 		a->message[0] = '\0';
 		a->dirty = true;
 	}
+	if (when_monotonic_ms() - a->key_ms > 2 * QUIET_MS)
+		a->acted = false;
 	if (a->tasks != NULL || a->push != NULL || a->prompt.kind != PROMPT_NONE)
 		a->dirty = true;
 	tasks_ask(a);
@@ -706,7 +740,7 @@ app_open(struct app **out, const char *store_path, bool ascii, struct err *e)
 	jobq_on_progress(a->q, tasks_progress, a);
 	journey_start_read_only(a->j);
 	(void)journey_intend(a->j, false);
-	a->store_seen = -1;
+	a->store_seen = a->edits_seen = -1;
 	view_push(a, &view_main, NULL);
 	app_tick(a, when_monotonic_ms());
 	*out = a;

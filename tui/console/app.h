@@ -9,6 +9,7 @@
 #include "mxseal/fleet.h"
 #include "mxseal/journey.h"
 #include "mxseal/store.h"
+#include "tui/console/share.h"
 #include "tui/console/draw.h"
 #include "tui/console/edit.h"
 #include "tui/console/keys.h"
@@ -42,7 +43,9 @@ struct view_ops {
 	void (*draw)(struct view *v, struct area a);
 	bool (*key)(struct view *v, int key);   /* before the actions; true: taken */
 	void (*tick)(struct view *v, int64_t now_ms);
-	void (*changed)(struct view *v);        /* the store changed */
+	void (*changed)(struct view *v);        /* the store changed, the filter, or what stood above is closed */
+	void (*noticed)(struct view *v);        /* the store changed, by whoever: a view that is long at reading it does that in its
+	                                         * own time (tick; share.h). NULL: changed */
 	void (*crumb)(const struct view *v, struct str *out);     /* head line, left */
 	void (*state)(const struct view *v, struct str *out);     /* head line, right */
 	bool (*typing)(const struct view *v);   /* letters are text now, not commands */
@@ -64,6 +67,7 @@ struct view {
 
 /* Opens a view on top. arg is given to ops->open and not kept. */
 struct view *view_push(struct app *a, const struct view_ops *ops, const void *arg);
+bool view_in_sight(const struct view *v);                       /* on top, or only below what is drawn over it */
 void view_pop(struct view *v);                                  /* closes it, wherever it stands */
 struct view *view_by_serial(struct app *a, int64_t serial);     /* NULL when closed */
 struct view *view_by_ops(struct app *a, const struct view_ops *ops);
@@ -180,8 +184,11 @@ struct app {
 	struct err message_err;   /* code RC_OK: the message is no error */
 	int64_t message_ms;
 	char edits[160];          /* the line that says what is edited and not pushed */
-	int64_t serial, store_seen;
+	int64_t serial, store_seen, edits_seen;
 	int64_t interrupted_ms;
+	bool acted;               /* a key did more than move: what it changed is to be seen at once */
+	int64_t key_ms;           /* when the last one came */
+	struct share editing;     /* reading what is edited */
 	bool dirty, quit, discard, suspend, repaint, closing;
 	void (*copy)(struct app *a, const char *text);     /* to the terminal's clipboard; NULL in tests */
 };
@@ -190,6 +197,9 @@ void app_close(struct app *a);
 void app_draw(struct app *a);
 void app_key(struct app *a, int key);
 void app_tick(struct app *a, int64_t now_ms);
+/* May that be done anew now? Short work always; long work in its share of the time or because of what a key did, but not between
+ * keys: it waits until none has come for a moment, at most 30 s. */
+bool app_has_time(const struct app *a, const struct share *s);
 void app_say(struct app *a, enum style s, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void app_fail(struct app *a, const struct err *e);              /* shows an error with its hint */
 /* Opens a sheet by name on an object; preset: name, value, ..., NULL set into the form (unknown names are skipped). */

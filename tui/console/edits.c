@@ -6,16 +6,21 @@ void
 edits_refresh(struct app *a)
 {
 	struct server_list servers = { NULL, 0 };
-	size_t n = pending_edits(a->j, 0, NULL), hosts = 0;
+	size_t n = 0, hosts = 0;
 
-	if (n > 0 && store_servers(a->st, &servers, NULL) == 0)
-		for (size_t i = 0; i < servers.n; i++)
-			hosts += pending_edits(a->j, servers.v[i].id, NULL) > 0;
+	share_begin(&a->editing);
+	if (store_servers(a->st, &servers, NULL) == 0)
+		for (size_t i = 0; i < servers.n; i++) {
+			size_t here = pending_edits(a->j, servers.v[i].id, NULL);
+			n += here;
+			hosts += here > 0;
+		}
 	if (n == 0)
 		a->edits[0] = '\0';
 	else
 		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet", n, n == 1 ? "" : "s", hosts,
 		    hosts == 1 ? "" : "s");
+	share_end(&a->editing, servers.n);
 	server_list_release(&servers);
 }
 

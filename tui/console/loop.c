@@ -21,7 +21,8 @@
 #include "tui/console/console.h"
 #include "tui/console/guard.h"
 
-#define FRAME_MS 25        /* at most 40 pictures a second: lines may be slow */
+#define FRAME_MS 25        /* at most 40 pictures a second of what happens by itself: lines may be slow; a key is shown at once */
+#define DELIVER_MS 3       /* of what jobs bring, between two looks at the keyboard */
 #define TICK_MS 250
 #define CODE_PASTE_BEGIN 2000
 #define CODE_PASTE_END 2001
@@ -199,9 +200,10 @@ take_key(struct app *a, struct reader *r, int key)
 }
 
 /* Reads all there is. Esc followed at once by a digit is Alt-digit. */
-static void
+static bool
 read_keys(struct app *a, struct reader *r)
 {
+	bool any = false;
 	int c, key;
 
 	while (!a->quit && (c = wgetch(stdscr)) != ERR) {
@@ -210,6 +212,7 @@ read_keys(struct app *a, struct reader *r)
 		key = decode(r, c);
 		if (key == 0 || c == KEY_RESIZE)
 			continue;
+		any = true;
 		if (key == K_ESC && !r->pasting) {
 			int next = wgetch(stdscr);
 			if (next >= '0' && next <= '9') {
@@ -220,6 +223,7 @@ read_keys(struct app *a, struct reader *r)
 		}
 		take_key(a, r, key);
 	}
+	return any;
 }
 
 /* --- the loop --- */
@@ -297,8 +301,11 @@ loop(struct app *a)
 			painted = when_monotonic_ms();
 		}
 		wait_for_events(a, a->dirty && painted + FRAME_MS < tick ? painted + FRAME_MS : tick);
-		read_keys(a, &r);
-		jobq_deliver(a->q);
+		if (read_keys(a, &r) && a->dirty && !a->quit && !r.pasting) {    /* before anything else is done */
+			paint(a);
+			painted = when_monotonic_ms();
+		}
+		jobq_deliver_some(a->q, DELIVER_MS);
 	}
 	return ended ? 128 + ended : 0;
 }

@@ -36,16 +36,14 @@ main_is_empty(const struct view *v)
 	return main_data(v)->tree.servers == 0;
 }
 
-void
-main_rebuild(struct view *v)
+/* The rows in sight, and which is selected. */
+static void
+arrange(struct view *v)
 {
 	struct main_data *m = main_data(v);
-	struct err e = { .code = RC_OK };
 	size_t row = 0, second = SIZE_MAX;
 	bool found = false;
 
-	if (tree_build(&m->tree, v->app, v->filter, &e) != 0)
-		app_fail(v->app, &e);
 	v->total = m->tree.n;
 	for (size_t i = 0; i < m->tree.n; i++) {
 		if (m->tree.v[i].hidden)
@@ -66,6 +64,40 @@ main_rebuild(struct view *v)
 	}
 	m->list.n = v->shown = row;
 	list_fit(&m->list, v->page);
+}
+
+void
+main_rebuild(struct view *v)
+{
+	struct main_data *m = main_data(v);
+	struct err e = { .code = RC_OK };
+
+	share_begin(&m->building);
+	m->stale = false;
+	if (tree_build(&m->tree, v->app, v->filter, &e) != 0)
+		app_fail(v->app, &e);
+	arrange(v);
+	share_end(&m->building, m->tree.servers);
+}
+
+void
+main_changed(struct view *v)
+{
+	struct main_data *m = main_data(v);
+
+	if (share_is_short(&m->building)) {
+		main_rebuild(v);
+		return;
+	}
+	tree_hide(&m->tree, v->filter);
+	arrange(v);
+	m->stale = true;
+}
+
+static void
+main_noticed(struct view *v)
+{
+	main_data(v)->stale = true;
 }
 
 static void
@@ -138,7 +170,8 @@ static void
 draw_node(struct area a, int y, const struct node *n, bool sel)
 {
 	struct str t = STR_INIT;
-	int sw = n->state != NULL ? draw_width(n->state) : 0, indent = n->depth * 2;
+	const char *state = n->runs != NULL ? n->runs : n->state;
+	int sw = state != NULL ? draw_width(state) : 0, indent = n->depth * 2;
 	enum style s = sel ? STYLE_SELECTED : n->kind == NODE_GROUP ? STYLE_TITLE : STYLE_NORMAL;
 
 	str_add(&t, sel ? "> " : "  ");
@@ -157,7 +190,7 @@ draw_node(struct area a, int y, const struct node *n, bool sel)
 	draw_put(a, y, 0, a.w - (sw > 0 ? sw + 1 : 0),
 	    sel ? STYLE_SELECTED : n->kind == NODE_ATTENTION ? style_of_sign(n->sign) : s, t.s);
 	if (sw > 0)
-		draw_put(a, y, a.w - sw, sw, sel ? STYLE_SELECTED : style_of_sign(n->sign), n->state);
+		draw_put(a, y, a.w - sw, sw, sel ? STYLE_SELECTED : style_of_sign(n->runs != NULL ? '?' : n->sign), state);
 	str_release(&t);
 }
 
@@ -304,7 +337,8 @@ fold_key(struct view *v, bool open)
 		return true;
 	if (n->folds && n->open != open) {
 		tree_fold(&m->tree, n->key, open);
-		main_rebuild(v);
+		tree_hide(&m->tree, v->filter);
+		arrange(v);
 	} else if (!open) {                                /* to the row it stands below */
 		while (m->list.sel > 0 && nth(m, m->list.sel)->depth >= n->depth)
 			m->list.sel--;
@@ -342,16 +376,19 @@ main_key(struct view *v, int key)
 static void
 main_tick(struct view *v, int64_t now_ms)
 {
-	size_t n = 0;
+	struct main_data *m = main_data(v);
 
 	(void)now_ms;
-	for (struct task *t = v->app->tasks; t != NULL; t = t->next)
-		n++;
-	if (n != main_data(v)->tasks_seen) {                 /* rows say what runs */
-		main_data(v)->tasks_seen = n;
+	if (!view_in_sight(v))
+		return;
+	if (m->stale && app_has_time(v->app, &m->building)) {
 		main_rebuild(v);
 		v->app->dirty = true;
+	} else if (v->app->tasks != NULL || m->tasks_seen) {     /* rows say what runs */
+		tree_tasks(&m->tree, v->app);
+		v->app->dirty = true;
 	}
+	m->tasks_seen = v->app->tasks != NULL;
 }
 
 static void
@@ -381,6 +418,7 @@ const struct view_ops view_main = {
 	.about = "All servers, what they serve, and what needs attention first. Everything you change is kept in the store as an "
 	    "edit; only the plan's screen (P) can change a server.",
 	.state_size = sizeof(struct main_data), .finds = true, .actions = main_actions,
-	.open = main_open, .close = main_close, .draw = main_draw, .key = main_key, .tick = main_tick, .changed = main_rebuild,
+	.open = main_open, .close = main_close, .draw = main_draw, .key = main_key, .tick = main_tick, .changed = main_changed,
+	.noticed = main_noticed,
 	.crumb = main_crumb, .state = main_state, .copy = main_copy,
 };

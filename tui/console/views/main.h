@@ -12,7 +12,9 @@ struct main_data {
 	char *said;               /* ... which is this */
 	size_t detail_top;
 	bool on_detail;           /* Tab: arrows scroll the details */
-	size_t tasks_seen;
+	bool tasks_seen;
+	bool stale;               /* the store knows better */
+	struct share building;
 };
 
 /* --- main.c --- */
@@ -20,6 +22,7 @@ struct main_data *main_data(const struct view *v);
 struct node *main_selected(const struct view *v);      /* the row, or NULL */
 bool main_is_empty(const struct view *v);              /* no server yet */
 void main_rebuild(struct view *v);                     /* after the store or a fold changed */
+void main_changed(struct view *v);                     /* the same, of many servers not before the next tick */
 
 /* --- main_act.c --- */
 extern const struct action main_actions[];

@@ -500,7 +500,7 @@ act_enter(struct view *v)
 		break;
 	case NODE_GROUP: tree_fold(&main_data(v)->tree, n->key, !n->open); break;
 	}
-	main_rebuild(v);
+	main_changed(v);
 }
 
 static void

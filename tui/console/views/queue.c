@@ -12,7 +12,6 @@
 #define EVERY_MS 10000
 #define TROUBLED_AT_ONCE 4       /* of them, those that failed last time: who hangs must not keep the others waiting */
 #define BACK_OFF_MS 60000
-#define SHARE 100                /* merging takes at most this part of the time, one in so many */
 
 static struct queue_data *
 data_of(const struct view *v)
@@ -85,8 +84,8 @@ static void
 regroup(struct view *v)
 {
 	struct queue_data *d = data_of(v);
-	int64_t began = when_monotonic_ms();
 
+	share_begin(&d->regrouping);
 	d->stale = false;
 	queue_groups_release(&d->groups);
 	memset(&d->groups, 0, sizeof(d->groups));
@@ -109,8 +108,7 @@ regroup(struct view *v)
 	v->shown = d->list.n;
 	v->total = d->groups.n;
 	list_fit(&d->list, d->rows);
-	d->regrouped_ms = when_monotonic_ms();
-	d->regroup_took_ms = d->regrouped_ms - began;
+	share_end(&d->regrouping, d->groups.n);
 }
 
 static void
@@ -145,7 +143,7 @@ poll_end(struct task *t, struct view *v, int rc, const struct err *e)
 		memset(t->data, 0, sizeof(struct queue_view));
 		d->stale = true;
 	}
-	if (d != NULL && !d->frozen && d->stale && when_monotonic_ms() - d->regrouped_ms >= SHARE * d->regroup_took_ms)
+	if (d != NULL && !d->frozen && d->stale && share_due(&d->regrouping))
 		regroup(v);
 }
 
@@ -248,12 +246,19 @@ queue_close(struct view *v)
 	}
 }
 
+/* What is listed comes from the hosts, and trends have a time of their own. */
+static void
+queue_noticed(struct view *v)
+{
+	(void)v;
+}
+
 static void
 queue_tick(struct view *v, int64_t now_ms)
 {
 	struct queue_data *d = data_of(v);
 
-	if (d->stale && !d->frozen && now_ms - d->regrouped_ms >= SHARE * d->regroup_took_ms)
+	if (d->stale && !d->frozen && share_due(&d->regrouping))
 		regroup(v);
 	if (v->app->top == v && !d->frozen && now_ms - d->polled_ms > EVERY_MS)
 		queue_refresh(v);
@@ -513,6 +518,6 @@ const struct view_ops view_queue = {
 	.about = "Mail that waits, grouped, with the reason. Not every reason is TLS, and it says so. Looking changes nothing; the "
 	    "messages themselves are only touched by A.",
 	.state_size = sizeof(struct queue_data), .finds = true, .actions = queue_actions, .open = queue_open, .close = queue_close,
-	.draw = queue_draw, .key = queue_key, .tick = queue_tick, .changed = regroup, .crumb = queue_crumb, .state = queue_state,
-	.copy = queue_copy,
+	.draw = queue_draw, .key = queue_key, .tick = queue_tick, .changed = regroup, .noticed = queue_noticed,
+	.crumb = queue_crumb, .state = queue_state, .copy = queue_copy,
 };

@@ -32,7 +32,8 @@ struct queue_data {
 	size_t n_marks;
 	struct queue_trend trends[256];           /* as last read from the store */
 	size_t n_trends;
-	int64_t messages, polled_ms, regrouped_ms, regroup_took_ms;
+	int64_t messages, polled_ms;
+	struct share regrouping;
 	bool frozen, on_pane, stale;              /* stale: groups came that are not merged yet */
 	char *diagnosed;          /* destination that was tested last */
 	struct destination_view diagnosis;

@@ -82,12 +82,10 @@ add(struct tree *t, enum node_kind kind, int depth, const char *type, int64_t id
 }
 
 static void
-fold(struct tree *t, struct node *n, bool open)
+fold(struct node *n, bool open)
 {
-	int told = folded(t, n->key);
-
 	n->folds = true;
-	n->open = told == 0 ? open : told == '+';
+	n->opens = open;
 }
 
 static struct node *
@@ -97,7 +95,7 @@ group(struct tree *t, int depth, const char *key, int64_t id, const char *title,
 	struct node *n = add(t, NODE_GROUP, depth, key, id, 0, name);
 
 	free(name);
-	fold(t, n, open);
+	fold(n, open);
 	return n;
 }
 
@@ -316,16 +314,11 @@ add_certificates(struct tree *t, struct app *a, int64_t server, int depth, const
 	}
 }
 
-/* What a server's row says: what runs, else what is wrong, else what is edited, else ok. */
+/* What a server's row says when nothing runs there: what is wrong, else what is edited, else ok. */
 static void
 server_state(struct app *a, const struct server *s, struct node *n)
 {
-	struct task *task = task_of_server(a, s->id);
-
-	if (task != NULL) {
-		n->sign = '?';
-		n->state = xasprintf("%s ...", task->verb);
-	} else if (s->trouble != NULL) {
+	if (s->trouble != NULL) {
 		n->sign = s->trouble_code != NULL && strcmp(s->trouble_code, "net") != 0
 		    && strcmp(s->trouble_code, "timeout") != 0 ? '!' : '?';
 		n->state = xasprintf("%c %s", n->sign, s->trouble_code != NULL ? s->trouble_code : "trouble");
@@ -338,6 +331,18 @@ server_state(struct app *a, const struct server *s, struct node *n)
 	} else {
 		n->sign = '+';
 		n->state = xstrdup("ok");
+	}
+}
+
+void
+tree_tasks(struct tree *t, struct app *a)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct node *n = &t->v[i];
+		struct task *task = n->kind == NODE_SERVER ? task_of_server(a, n->server) : NULL;
+
+		free(n->runs);
+		n->runs = task != NULL ? xasprintf("%s ...", task->verb) : NULL;
 	}
 }
 
@@ -361,7 +366,7 @@ add_server(struct tree *t, struct app *a, const struct stock *k, const struct se
 	if (store_vservers(a->st, s->id, &vs, e) != 0)
 		return -1;
 	if (vs.n > 0)
-		fold(t, n, k->servers->n <= 3);
+		fold(n, k->servers->n <= 3);
 	add_vservers(t, a, s, depth + 1, &vs);
 	vserver_list_release(&vs);
 	add_connectors(t, k->servers, s, depth + 1, k->connectors);
@@ -394,7 +399,7 @@ add_group(struct tree *t, struct app *a, const struct stock *k, const char *name
 		count += text_eq(k->servers->v[i].group, name);
 	n = group(t, 1, "group", 0, name, count, true);
 	snprintf(n->key, sizeof(n->key), "group %s", name);
-	fold(t, n, true);
+	fold(n, true);
 	n->object_name = xasprintf("@%s", name);
 	for (size_t i = 0; i < k->servers->n; i++)
 		if (text_eq(k->servers->v[i].group, name) && add_server(t, a, k, &k->servers->v[i], 2, e) != 0)
@@ -438,11 +443,16 @@ add_authorities(struct tree *t, struct app *a, struct err *e)
 	return 0;
 }
 
-/* With a filter: rows that match, and the rows they stand below. Without: what no fold hides. */
-static void
-hide(struct tree *t, const char *filter)
+void
+tree_hide(struct tree *t, const char *filter)
 {
 	int closed = 1 << 20, need[8] = { 0 };
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->v[i].folds) {
+			int told = folded(t, t->v[i].key);
+			t->v[i].open = told == 0 ? t->v[i].opens : told == '+';
+		}
 
 	if (filter == NULL) {
 		for (size_t i = 0; i < t->n; i++) {
@@ -474,6 +484,7 @@ release_rows(struct tree *t)
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->v[i].name);
 		free(t->v[i].state);
+		free(t->v[i].runs);
 		free(t->v[i].object_name);
 		free(t->v[i].next);
 		free(t->v[i].destination);
@@ -505,7 +516,8 @@ tree_build(struct tree *t, struct app *a, const char *filter, struct err *e)
 	add_certificates(t, a, 0, 0, &certs, &requests);
 	if (add_authorities(t, a, e) != 0)
 		goto out;
-	hide(t, filter);
+	tree_hide(t, filter);
+	tree_tasks(t, a);
 	rc = 0;
 out:
 	server_list_release(&servers);

@@ -13,10 +13,11 @@ struct node {
 	enum node_kind kind;
 	int depth;
 	char key[96];             /* stays the same when rows come and go: selection and folds are kept by it */
-	bool folds, open;
+	bool folds, open, opens;  /* opens: unless the person told otherwise */
 	char sign;                /* '!' '?' '~' '+' (ok) or 0 */
 	char *name;               /* as shown on the left */
 	char *state;              /* as shown on the right, a word or sign first */
+	char *runs;               /* of a server: what runs there, in place of its state */
 	char *object_name;        /* for sheets: "mx1/smtp" */
 	char *next;               /* NODE_ATTENTION: what mends it */
 	char *destination;        /* ... whose mail waits, or NULL */
@@ -33,6 +34,9 @@ struct tree {
 };
 
 int  tree_build(struct tree *t, struct app *a, const char *filter, struct err *e);
+/* With a filter: rows that match, and the rows they stand below. Without: what no fold hides. Reads nothing. */
+void tree_hide(struct tree *t, const char *filter);
+void tree_tasks(struct tree *t, struct app *a);        /* says anew what runs; reads nothing */
 void tree_fold(struct tree *t, const char *key, bool open);
 void tree_release(struct tree *t);
 /* "ends in 6 d", "expired 2 d ago"; sign '!' when that is soon. */
