@@ -24,6 +24,7 @@ static const char *const released[] = {
 	"2a9d5d096acb42549afa0435e00ce36079093e05f5ae066336029639274fc13c",
 	"5ea4507503b764d36b79d041d1f43f88acaba8cafb12dd2c0f27a2cd32bca06a",
 	"353e6a69dc859a508cb8f030d606d976ef6f0bb65d35abbc3653d3cd9cc3d355",
+	"e3fe84ff3fa86c2ee3386ae0ed8cf33e9f3ebe9c11caa081aeecbfb8f984eece",
 };
 #define RELEASED ((int)(sizeof(released) / sizeof(released[0])))
 

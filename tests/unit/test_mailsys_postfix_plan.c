@@ -500,7 +500,7 @@ static const struct { const char *setting, *connector; enum err_code code; } hos
 	{ NULL, "x|bank.test;reboot|none", RC_INVALID },
 	{ NULL, "x|*|none", RC_INVALID },
 	{ NULL, "x|10.0.0.1|none", RC_INVALID },
-	{ NULL, "x|bank.test,0|none", RC_INVALID },
+	{ NULL, "x|bank.test,-1|none", RC_INVALID },
 	{ NULL, "x|bank.test,1x|none", RC_INVALID },
 	{ NULL, "x|bank.test|encript", RC_INVALID },
 	{ NULL, "x|bank.test|secure|a b\nc", RC_INVALID },
