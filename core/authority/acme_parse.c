@@ -415,9 +415,9 @@ acme_parse_problem(const char *mem, size_t len, struct acme_problem *out)
 	type = text_of(o, "type");
 	detail = text_of(o, "detail");
 	if (type != NULL)
-		snprintf(out->type, sizeof(out->type), "%s", clean(text_starts(type, prefix) ? type + sizeof(prefix) - 1 : type));
+		clean_fit(out->type, sizeof(out->type), text_starts(type, prefix) ? type + sizeof(prefix) - 1 : type);
 	if (detail != NULL)
-		snprintf(out->detail, sizeof(out->detail), "%.190s", clean(detail));
+		clean_fit(out->detail, sizeof(out->detail), detail);
 	json_decref(o);
 	return type != NULL || detail != NULL;
 }

@@ -95,6 +95,27 @@ clean_is(const char *mem, size_t len)
 	return true;
 }
 
+/* Where to cut the text so that at most so many bytes are left, not in the middle of a character. */
+static size_t
+cut_at(const struct str *s, size_t most)
+{
+	if (s->len <= most)
+		return s->len;
+	while (most > 0 && (s->s[most] & 0xc0) == 0x80)
+		most--;
+	return most;
+}
+
+void
+clean_fit(char *to, size_t size, const char *text)
+{
+	struct str s = STR_INIT;
+
+	clean_text(&s, text != NULL ? text : "", text != NULL ? strnlen(text, size + 3) : 0, false);
+	snprintf(to, size, "%.*s", (int)cut_at(&s, size - 1), s.s);
+	str_release(&s);
+}
+
 const char *
 clean(const char *text)
 {
@@ -108,12 +129,7 @@ clean(const char *text)
 		return "-";
 	len = strnlen(text, CLEAN_MAX + 1);
 	clean_text(&s, text, len, false);
-	cut = s.len;
-	if (cut > CLEAN_MAX) {
-		cut = CLEAN_MAX;
-		while (cut > 0 && (s.s[cut] & 0xc0) == 0x80)   /* not in the middle of a character */
-			cut--;
-	}
+	cut = cut_at(&s, CLEAN_MAX);
 	snprintf(slot, sizeof(ring[0]), "%.*s%s", (int)cut, s.s, cut < s.len ? "..." : "");
 	str_release(&s);
 	return slot;

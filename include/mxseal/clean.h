@@ -16,6 +16,8 @@ void clean_text(struct str *out, const char *mem, size_t len, bool keep_newlines
 /* For one argument of err_set: a cleaned copy of at most CLEAN_MAX bytes in one of eight per-thread buffers, valid until
  * eight calls later in the same thread. NULL gives "-". */
 const char *clean(const char *text);
+/* The cleaned text as far as it fits, never ending within a character. NULL gives "". */
+void clean_fit(char *to, size_t size, const char *text);
 /* True when the text has nothing to clean. */
 bool clean_is(const char *mem, size_t len);
 /* Columns on a terminal of cleaned UTF-8 text. */

@@ -66,6 +66,7 @@ foreign_text_is_cleaned(void **state)
 		{ "x\342\202", 3, "x<E2><82>" },              /* cut */
 		{ "a\0b", 3, "a<00>b" },
 	};
+	char fit[8];
 	struct str out = STR_INIT;
 
 	(void)state;
@@ -77,6 +78,12 @@ foreign_text_is_cleaned(void **state)
 	}
 	str_release(&out);
 	assert_string_equal(clean(NULL), "-");
+	clean_fit(fit, sizeof(fit), "abcdef\xf1\xbb\x92\xbb");
+	assert_string_equal(fit, "abcdef");
+	clean_fit(fit, sizeof(fit), "\x1b[31m");
+	assert_string_equal(fit, "<1B>[31");
+	clean_fit(fit, sizeof(fit), NULL);
+	assert_string_equal(fit, "");
 }
 
 static void
