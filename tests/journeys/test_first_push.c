@@ -165,7 +165,7 @@ why_mail_waits(const char *dir, struct vt *t)
 	vt_type(t, "<Enter>");
 	vt_expect(t, "sure: high", 60000);
 	vt_expect(t, "What you can do", 5000);
-	vt_type(t, "<PgDn>");
+	vt_type(t, "<Tab><PgDn>");
 	vt_expect(t, "Evidence", 5000);
 	vt_type(t, "<Esc>");
 	vt_expect(t, "Fleet", 5000);
