@@ -6,7 +6,7 @@
 set -euo pipefail
 if [ -z "${MXSEAL_LAB:-}" ]; then
 	echo "bench_look: skipped: no lab is up (MXSEAL_LAB)"
-	exit 0
+	exit 77
 fi
 lab=$MXSEAL_LAB n=${1:-1000000} build=${MXSEAL_BUILD:-build/run}
 here=$(mktemp -d)

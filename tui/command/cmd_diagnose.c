@@ -57,6 +57,7 @@ diagnosis_json(const struct destination_view *v, const struct remedy_offers *r)
 {
 	const struct diagnosis *d = &v->diagnosis;
 	json_t *o = json_object(), *probes = json_array();
+	json_t *names = json_array();
 	size_t i;
 
 	if (v->from_host.target != NULL)
@@ -65,6 +66,8 @@ diagnosis_json(const struct destination_view *v, const struct remedy_offers *r)
 		json_array_append_new(probes, probe_json(&v->others[i]));
 	if (v->from_here.target != NULL)
 		json_array_append_new(probes, probe_json(&v->from_here));
+	for (i = 0; i < r->n; i++)
+		json_array_append_new(names, json_text(r->v[i].name));
 	json_object_set_new(o, "destination", json_text(d->destination));
 	json_object_set_new(o, "class", json_text(d->failure->name));
 	json_object_set_new(o, "side", json_text(failure_side_name(d->side)));
@@ -80,7 +83,8 @@ diagnosis_json(const struct destination_view *v, const struct remedy_offers *r)
 	json_object_set_new(o, "evidence", lines_json(d->evidence.s));
 	json_object_set_new(o, "probes", probes);
 	json_object_set_new(o, "decided_by", comma_json(d->failure->probes));
-	json_object_set_new(o, "remedies", remedies_json(r));
+	json_object_set_new(o, "remedies", names);
+	json_object_set_new(o, "choices", remedies_json(r));
 	return o;
 }
 
