@@ -73,7 +73,7 @@ quiet push mx1 --yes
 prove "served byte for byte" is "$(served_sha256 mx1)" "$(sha new.pem)"
 
 chapter "the same one on a second host"
-"$lab" up mx2 > up2 2>&1 || { cat up2; fail "the lab has no mx2"; }
+{ "$lab" reset mx2; "$lab" up mx2; } > up2 2>&1 || { cat up2; fail "the lab has no mx2"; }
 known_host mx2
 quiet cert assign mx2 "$(json .id cert show mx1)"
 quiet vs set mx2 inbound.tls=offer
