@@ -198,7 +198,7 @@ push_options_of(const struct args *a, struct fleet_options *o, struct err *e)
 }
 
 static int
-push_servers(struct cli *c, const struct server_list *l, const struct args *a, bool follow, struct err *e)
+push_servers(struct cli *c, const struct server_list *l, const struct args *a, struct err *e)
 {
 	struct follows stuck = { NULL, 0 };
 	struct fleet_options o;
@@ -218,8 +218,7 @@ push_servers(struct cli *c, const struct server_list *l, const struct args *a, b
 		rc = confirm(c, a, f, e);
 	}
 	if (rc == 0) {
-		if (follow)
-			follows_take(c, f, &stuck);
+		follows_take(c, f, &stuck);
 		p.pushes = true;
 		c->stream_steps = c->json;
 		fleet_push(f);
@@ -254,7 +253,7 @@ cmd_push(struct cli *c, const struct args *a, struct err *e)
 	if (rc == 0 && l.n == 0 && !c->json)
 		puts(args_has(a, "retry") ? "nothing is left of the last push" : "there is no server");
 	if (rc == 0)
-		rc = push_servers(c, &l, a, true, e);
+		rc = push_servers(c, &l, a, e);
 	server_list_release(&l);
 	return rc;
 }
@@ -266,7 +265,7 @@ push_server(struct cli *c, const char *name, const struct args *a, struct err *e
 	int rc = cli_server(c, name, server_list_add(&l), e);
 
 	if (rc == 0)
-		rc = push_servers(c, &l, a, false, e);         /* who calls it follows by himself */
+		rc = push_servers(c, &l, a, e);
 	server_list_release(&l);
 	return rc;
 }

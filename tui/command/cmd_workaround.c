@@ -2,102 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "mxseal/clean.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/command/families.h"
 #include "tui/command/records.h"
-
-#define FOLLOW 30                /* seconds that stuck messages are followed */
-
-/* --- the stuck messages: taken, tried again, followed out --- */
-
-struct take { int64_t server; const char *domain; struct queue_ids *ids; };
-
-static int64_t
-take_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
-{
-	struct take *t = arg;
-
-	queue_ids_release(t->ids);
-	return queue_take(c->j, t->server, QUEUE_BY_DESTINATION, t->domain, t->ids, done, done_arg, e);
-}
-
-struct retry { int64_t server; const struct queue_ids *ids; };
-
-static int64_t
-retry_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
-{
-	const struct retry *r = arg;
-
-	return queue_act_on(c->j, r->server, "retry", r->ids, NULL, done, done_arg, e);
-}
-
-int
-retry_now(struct cli *c, const struct server *sv, const char *domain, struct queue_ids *taken, struct err *e)
-{
-	struct take t = { sv->id, domain, taken };
-	struct retry r = { sv->id, taken };
-	struct timespec second = { .tv_sec = 1 };
-	int rc = cli_job(c, sv->id, take_start, &t, e), tries;
-
-	/* a queue manager that was reloaded just now is not listening for a moment */
-	if (rc == -1 || taken->n == 0)
-		return rc;
-	for (tries = 0; (rc = cli_job(c, sv->id, retry_start, &r, e)) == -1 && e->code == RC_REMOTE && tries < 5; tries++)
-		(void)nanosleep(&second, NULL);
-	return rc;
-}
-
-static size_t
-still_there(const struct queue_ids *now, const struct queue_ids *taken)
-{
-	size_t i, k, there = 0;
-
-	for (i = 0; i < taken->n; i++) {
-		for (k = 0; k < now->n && strcmp(now->v[k].id, taken->v[i].id) != 0; k++)
-			;
-		there += k < now->n;
-	}
-	return there;
-}
-
-static void
-tell_left(struct cli *c, const char *server, const char *domain, size_t asked, size_t there)
-{
-	if (c->json)
-		out_json(json_pack("{s:o,s:o,s:I,s:I}", "server", json_text(server), "destination", json_text(domain), "retried",
-		    (json_int_t)asked, "left", (json_int_t)(asked - there)));
-	else
-		printf("%s: %zu of %zu messages for %s left\n", server, asked - there, asked, clean(domain));
-	(void)fflush(stdout);
-}
-
-/* Exactly what waits for it at this moment is tried again; then it is looked how it leaves. */
-static int
-retry_and_follow(struct cli *c, const struct server *sv, const char *domain, struct err *e)
-{
-	struct queue_ids taken = { NULL, 0 }, now = { NULL, 0 };
-	struct take t = { sv->id, domain, &now };
-	struct timespec second = { .tv_sec = 1 };
-	size_t there, before;
-	int rc = retry_now(c, sv, domain, &taken, e), tries;
-
-	for (tries = 0, there = before = taken.n; rc == 0 && there > 0 && tries < FOLLOW; tries++) {
-		(void)nanosleep(&second, NULL);
-		if ((rc = cli_job(c, sv->id, take_start, &t, e)) == 0 && (there = still_there(&now, &taken)) != before)
-			tell_left(c, sv->name, domain, taken.n, there);
-		before = there;
-	}
-	if (rc == 0 && there > 0)
-		fprintf(stderr, "mxseal: %zu of them still wait; mxseal queue messages %s --destination %s says for what\n", there, sv->name,
-		    clean(domain));
-	queue_ids_release(&taken);
-	queue_ids_release(&now);
-	return rc;
-}
 
 /* --- workaround --- */
 
@@ -153,14 +63,6 @@ push_and_mark(struct cli *c, const struct workaround *w, const struct server *sv
 	if (rc == 0)
 		(void)workaround_marked(c, w->id, sv->id, &ignored);     /* else the next reading of the log is the mark */
 	return rc;
-}
-
-static int
-push_and_retry(struct cli *c, const struct workaround *w, const struct server *sv, const struct args *a, struct err *e)
-{
-	int rc = push_server(c, sv->name, a, e);
-
-	return rc == 0 ? retry_and_follow(c, sv, w->domain, e) : -1;
 }
 
 static json_t *
@@ -236,7 +138,6 @@ int
 cmd_workaround(struct cli *c, const struct args *a, struct err *e)
 {
 	struct server sv = { .id = 0 };
-	struct workaround w = { .id = 0 };
 	struct form *f = NULL;
 	int rc;
 
@@ -255,12 +156,9 @@ cmd_workaround(struct cli *c, const struct args *a, struct err *e)
 		out_json(json_pack("{s:o,s:o}", "domain", json_text(form_get(f, "domain")), "text", json_text(f->result.s)));
 	else if (rc == 0)
 		out_text(f->result.s);
-	if (rc == 0)
-		rc = store_workaround_get(journey_store(c->j), f->result_id, &w, e);
 	if (rc == 0 && !args_has(a, "no-push"))
-		rc = push_and_retry(c, &w, &sv, a, e);
+		rc = push_server(c, sv.name, a, e);
 	form_close(f);
-	workaround_release(&w);
 	server_release(&sv);
 	return rc;
 }

@@ -16,6 +16,8 @@ struct fleet;
 struct queue_follow;
 struct follows { struct queue_follow *v; size_t n; };
 void follows_take(struct cli *c, const struct fleet *f, struct follows *out);
+/* Exactly what waits for its destination at this moment is taken and tried again. */
+int  retry_now(struct cli *c, struct queue_follow *f, struct err *e);
 void follows_out(struct cli *c, const struct fleet *f, struct follows *l);   /* releases them */
 
 /* The same when --use was given; vs: a virtual server's name. */
@@ -38,8 +40,6 @@ int  tend_worst(const struct tend *t, struct err *e);
 /* One round over all of them; rows gets what was done. */
 int  workarounds_tend(struct cli *c, const struct args *a, json_t *rows, struct err *e);
 
-/* Exactly what waits for it at this moment is tried again, by queue id. n: how many. */
-int  retry_now(struct cli *c, const struct server *sv, const char *domain, struct queue_ids *taken, struct err *e);
 /* Where the work-around's change has been carried to that server: its log counts from now on. */
 int  workaround_marked(struct cli *c, int64_t workaround, int64_t server, struct err *e);
 

@@ -29,6 +29,14 @@ look_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 	return queue_follow_look(c->j, arg, done, done_arg, e);
 }
 
+int
+retry_now(struct cli *c, struct queue_follow *f, struct err *e)
+{
+	int rc = cli_job(c, f->server, take_start, f, e);
+
+	return rc == 0 && f->taken > 0 ? cli_job(c, f->server, retry_start, f, e) : rc;
+}
+
 void
 follows_take(struct cli *c, const struct fleet *f, struct follows *out)
 {
@@ -63,12 +71,7 @@ tell(struct cli *c, const char *name, const struct queue_follow *f)
 	struct str text = STR_INIT;
 
 	queue_follow_say(f, &text);
-	if (c->json)
-		out_json(json_pack("{s:s,s:s,s:b,s:o,s:I,s:I,s:I,s:o}", "server", name, "step", "follow", "ok", queue_follow_over(f), "destination", json_text(f->destination), "stuck",
-		    (json_int_t)f->taken, "left", (json_int_t)f->left, "trying", (json_int_t)f->trying, "reason",
-		    json_text(f->n > 0 ? f->v[0].reason : NULL)));
-	else
-		printf("%s: %s\n", name, text.s);
+	fprintf(c->json ? stderr : stdout, "%s: %s\n", name, text.s);        /* a result ends what --json says of a server */
 	(void)fflush(stdout);
 	str_release(&text);
 }
@@ -92,8 +95,8 @@ follow_one(struct cli *c, const char *name, struct queue_follow *f)
 		fprintf(stderr, "mxseal: %s: the messages for %s could not be followed: %s\n", name, clean(f->destination), clean(own.text));
 	else if (!queue_follow_over(f) && f->left == 0)
 		tell(c, name, f);
-	for (i = 0; (size_t)i < f->n && rc == 0 && !queue_follow_over(f) && !c->json; i++)
-		printf("  %zu %s: %s\n", f->v[i].n, f->v[i].fresh ? "for a new reason" : "for the reason of before", clean(f->v[i].reason));
+	for (i = 0; (size_t)i < f->n && rc == 0 && !queue_follow_over(f); i++)
+		fprintf(c->json ? stderr : stdout, "  %zu %s: %s\n", f->v[i].n, f->v[i].fresh ? "for a new reason" : "for the reason of before", clean(f->v[i].reason));
 }
 
 void

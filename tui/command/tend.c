@@ -289,17 +289,18 @@ static void
 carried(struct tend *t, const struct workaround *w, const struct server *sv)
 {
 	char *fact = due_fact(w->id, sv->id), *text;
-	struct queue_ids taken = { NULL, 0 };
+	struct queue_follow f = { .server = sv->id };
 	struct err e = { .code = RC_OK };
 
 	(void)store_fact_set(journey_store(t->c->j), fact, NULL, NULL);
 	if (strcmp(w->state, "open") == 0) {
-		if (retry_now(t->c, sv, w->domain, &taken, &e) == 0 && taken.n > 0) {
-			text = xasprintf("%s: %zu messages for %s are tried again", sv->name, taken.n, w->domain);
+		f.destination = xstrdup(w->domain);
+		if (retry_now(t->c, &f, &e) == 0 && f.taken > 0) {
+			text = xasprintf("%s: %zu messages for %s are tried again", sv->name, f.taken, w->domain);
 			tell(t, '=', sv->name, text);
 			free(text);
 		}
-		queue_ids_release(&taken);
+		queue_follow_release(&f);
 	} else
 		(void)workaround_marked(t->c, w->id, sv->id, &e);        /* else the next reading of the log is the mark */
 	free(fact);

@@ -403,7 +403,8 @@ act_plan(struct view *v)
 	view_push(v->app, &view_plan, &arg);
 }
 
-static bool can_plan(const struct view *v) { return pending_edits(v->app->j, 0, NULL) > 0; }
+/* asked with each picture: of what the line at the bottom knows, not of the store */
+static bool can_plan(const struct view *v) { return v->app->edits[0] != '\0'; }
 
 static bool
 on_destination(const struct view *v)

@@ -55,14 +55,19 @@ rank(const struct rehearsed *p)
 	return p->outcome == REHEARSED_FAILS ? 0 : p->outcome == REHEARSED_UNSURE ? 1 : 2;
 }
 
-static bool
-comes_before(const struct rehearsed *a, const struct rehearsed *b, enum sorting by)
+struct sorting_by { const struct rehearsal *r; enum sorting sorting; };
+
+static int
+compare(const void *x, const void *y, void *arg)
 {
-	if (by == BY_OUTCOME && rank(a) != rank(b))
-		return rank(a) < rank(b);
-	if (by != BY_NAME && a->messages != b->messages)
-		return a->messages > b->messages;
-	return strcmp(a->peer, b->peer) < 0;
+	const struct sorting_by *by = arg;
+	const struct rehearsed *a = &by->r->v[*(const size_t *)x], *b = &by->r->v[*(const size_t *)y];
+
+	if (by->sorting == BY_OUTCOME && rank(a) != rank(b))
+		return rank(a) - rank(b);
+	if (by->sorting != BY_NAME && a->messages != b->messages)
+		return a->messages > b->messages ? -1 : 1;
+	return strcmp(a->peer, b->peer);
 }
 
 static bool
@@ -75,27 +80,12 @@ is_shown(const struct view *v, const struct rehearsed *p)
 	return match;
 }
 
-/* Thousands of peers: a merge of sorted halves. */
-static void
-sort(size_t *v, size_t n, size_t *room, const struct rehearsal *r, enum sorting by)
-{
-	size_t half = n / 2, i = 0, k = half, at = 0;
-
-	if (n < 2)
-		return;
-	sort(v, half, room, r, by);
-	sort(v + half, n - half, room, r, by);
-	while (i < half || k < n)
-		room[at++] = k >= n || (i < half && !comes_before(&r->v[v[k]], &r->v[v[i]], by)) ? v[i++] : v[k++];
-	memcpy(v, room, n * sizeof(*v));
-}
-
 static void
 arrange(struct view *v)
 {
 	struct rehearsal_data *d = data_of(v);
 	const struct rehearsal *r = rehearsal_of(v);
-	size_t *room;
+	struct sorting_by by = { r, d->sorting };
 
 	d->list.n = v->shown = v->total = 0;
 	if (r == NULL)
@@ -113,9 +103,7 @@ arrange(struct view *v)
 	for (size_t i = 0; i < r->n; i++)
 		if (is_shown(v, &r->v[i]))
 			d->order[d->list.n++] = i;
-	room = xcalloc(d->list.n + 1, sizeof(*room));
-	sort(d->order, d->list.n, room, r, d->sorting);
-	free(room);
+	qsort_r(d->order, d->list.n, sizeof(*d->order), compare, &by);
 	v->shown = d->list.n;
 	v->total = r->n;
 	if (d->list.sel >= d->list.n)
