@@ -129,11 +129,23 @@ look_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 	return queue_poll(c->j, v->server, QUEUE_BY_DESTINATION, NULL, 0, &v->view, done, done_arg, e);
 }
 
-/* The poll has noted what waits, which findings are made of. A host that cannot be reached is told once. */
+/* Does the host's own record say it? Then it needs attention, and is told as that. */
+static bool
+is_on_record(const struct watched *v, const char *trouble)
+{
+	struct server sv = { .id = 0 };
+	bool is = store_server_get(journey_store(v->w->c->j), v->server, &sv, NULL) == 0 && text_eq(sv.trouble, trouble);
+
+	server_release(&sv);
+	return is;
+}
+
+/* The poll has noted what waits, which findings are made of. What else kept it from looking is told once. */
 static void
 looked(void *arg, int rc, const struct err *e)
 {
 	struct watched *v = arg;
+	const char *trouble = rc != 0 && !is_on_record(v, e->text) ? e->text : NULL;
 	char *text;
 
 	v->busy = false;
@@ -141,11 +153,11 @@ looked(void *arg, int rc, const struct err *e)
 	queue_view_release(&v->view);
 	if (rc != 0 && e->code == RC_CANCELLED)
 		return;
-	if (!text_eq(v->trouble, rc != 0 ? e->text : NULL)) {
-		text = xasprintf("%s: %s", v->name, rc != 0 ? e->text : v->trouble);
-		tell_line(v->w, '?', rc == 0 ? "gone" : v->w->once ? "is" : "new", v->name, text);
+	if (!text_eq(v->trouble, trouble)) {
+		text = xasprintf("%s: %s", v->name, trouble != NULL ? trouble : v->trouble);
+		tell_line(v->w, '?', trouble == NULL ? "gone" : v->w->once ? "is" : "new", v->name, text);
 		free(text);
-		xset(&v->trouble, rc != 0 ? e->text : NULL);
+		xset(&v->trouble, trouble);
 	}
 	v->w->found = v->w->found || rc != 0;
 }
