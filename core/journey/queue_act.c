@@ -172,6 +172,30 @@ numbers_told(const char *text)
 	return n;
 }
 
+/* What went wrong: the script's own word, or what the mail system said, without the lines that are only between us. */
+static int
+not_done(const struct host_job *hj, const char *text, struct err *e)
+{
+	struct str said = STR_INIT;
+	const char *p;
+	size_t n;
+
+	if (strstr(text, "@no busy") != NULL)
+		return err_set(e, RC_LOCKED, "another one is reading the queue of %s", hj->server.name);
+	if (strstr(text, "@no qmgr") != NULL) {
+		err_set(e, RC_REMOTE, "the queue manager of %s does not answer: the messages are due, and are tried as soon as it runs", hj->server.name);
+		return err_hint(e, "look whether the mail system runs there: postfix status");
+	}
+	for (p = text; *p != '\0'; p += n + (p[n] == '\n')) {
+		n = strcspn(p, "\n");
+		if (*p != '@')
+			str_addf(&said, "%s%.*s", said.len > 0 ? "; " : "", (int)n, p);
+	}
+	err_set(e, RC_REMOTE, "%s: %s", hj->server.name, said.len > 0 ? clean(said.s) : "its queue could not be acted on");
+	str_release(&said);
+	return -1;
+}
+
 static int
 act_once(struct host_job *hj, struct host *h, const struct queue_words *w, struct err *e)
 {
@@ -186,10 +210,8 @@ act_once(struct host_job *hj, struct host *h, const struct queue_words *w, struc
 	cmd = (struct host_cmd){ "act", (const char *const *)commands.v[0].argv };
 	rc = host_read(h, &cmd, 1, &s, e);
 	text = rc == 0 ? s.v[0].text.s : "";
-	if (rc == 0 && strstr(text, "@no busy") != NULL)
-		rc = err_set(e, RC_LOCKED, "another one is reading the queue of %s", hj->server.name);
-	else if (rc == 0 && (s.v[0].status != 0 || strstr(text, "@end") == NULL))
-		rc = err_set(e, RC_REMOTE, "%s: %s", hj->server.name, clean(text));
+	if (rc == 0 && (s.v[0].status != 0 || strstr(text, "@end") == NULL))
+		rc = not_done(hj, text, e);
 	else if (rc == 0)
 		a->acted.done += numbers_told(text);
 	sections_release(&s);
