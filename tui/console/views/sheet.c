@@ -15,440 +15,6 @@ data_of(const struct view *v)
 	return v->data;
 }
 
-static void
-unhold(void *p)
-{
-	struct held_form *h = p;
-
-	if (--h->refs > 0)
-		return;
-	form_close(h->form);
-	free(h);
-}
-
-/* --- what is on the page --- */
-
-const struct field *
-sheet_field(const struct sheet_data *d, size_t item)
-{
-	return item < d->n_items && d->items[item] != ITEM_BUTTON ? &d->form->sheet->fields[d->items[item]] : NULL;
-}
-
-bool
-sheet_is_choice(const struct form *f, const struct field *fd)
-{
-	const struct setting *s = fd->kind == FIELD_SETTING ? setting_find(fd->name) : NULL;
-
-	if (form_locked(f, fd) != NULL)
-		return false;
-	return fd->kind == FIELD_CHOICE || (s != NULL && (s->kind == SETTING_CHOICE || s->kind == SETTING_BOOL));
-}
-
-bool
-sheet_is_text(const struct form *f, const struct field *fd)
-{
-	return fd->kind != FIELD_NOTE && fd->kind != FIELD_CHECK && (fd->flags & FIELD_READONLY) == 0
-	    && form_locked(f, fd) == NULL && !sheet_is_choice(f, fd);
-}
-
-bool
-sheet_is_note(const struct form *f, const struct field *fd)
-{
-	return fd->kind == FIELD_NOTE || form_locked(f, fd) != NULL;
-}
-
-bool
-sheet_on_text(const struct sheet_data *d)
-{
-	return d->page < d->pages && d->form->sheet->pages[d->page].text;
-}
-
-bool
-sheet_on_review(const struct sheet_data *d)
-{
-	return d->page >= d->pages;
-}
-
-int
-sheet_page_number(const struct sheet_data *d, size_t page)
-{
-	int n = 1;
-
-	for (size_t i = 0; i < page && i < d->pages; i++)
-		n += page_shown(d->form, &d->form->sheet->pages[i]);
-	if (page < d->pages && !page_shown(d->form, &d->form->sheet->pages[page]))
-		return 0;
-	return n;
-}
-
-int
-sheet_page_count(const struct sheet_data *d)
-{
-	return sheet_page_number(d, d->pages) - (d->form->sheet->kind == SHEET_WIZARD ? 0 : 1);
-}
-
-const char *
-sheet_button(const struct sheet_data *d)
-{
-	if (d->form->sheet->kind == SHEET_WIZARD && !sheet_on_review(d))
-		return "Next";
-	return d->form->sheet->act != NULL ? d->form->sheet->act : "Finish";
-}
-
-static bool
-stands_here(const struct sheet_data *d, const struct field *fd)
-{
-	return d->page < d->pages && strcmp(fd->page, d->form->sheet->pages[d->page].name) == 0
-	    && (fd->flags & FIELD_NO_SCREEN) == 0 && field_shown(d->form, fd);
-}
-
-/* Fields come and go with the values of others: the focus stays on its field where it can. */
-static void
-collect(struct sheet_data *d)
-{
-	int was = d->focus < d->n_items ? d->items[d->focus] : 0;
-	bool any = d->n_items > 0;
-
-	d->n_items = 0;
-	for (int i = 0; d->form->sheet->fields[i].name != NULL && d->n_items < SHEET_ITEMS - 1; i++)
-		if (stands_here(d, &d->form->sheet->fields[i]))
-			d->items[d->n_items++] = i;
-	d->items[d->n_items++] = ITEM_BUTTON;
-	for (size_t i = 0; any && i < d->n_items; i++)
-		if (d->items[i] == was)
-			d->focus = i;
-	if (d->focus >= d->n_items)
-		d->focus = d->n_items - 1;
-}
-
-/* Puts the focused field's value into the line editor. */
-static void
-load_edit(struct sheet_data *d)
-{
-	const struct field *fd = sheet_field(d, d->focus);
-
-	edit_close(&d->edit);
-	edit_open(&d->edit, fd != NULL && sheet_is_text(d->form, fd) ? form_get(d->form, fd->name) : "");
-}
-
-static size_t
-index_of(const struct sheet_data *d, const struct field *fd)
-{
-	return (size_t)(fd - d->form->sheet->fields);
-}
-
-static void
-check_now(struct sheet_data *d, const struct field *fd)
-{
-	struct err e = { .code = RC_OK };
-	char **error = &d->error[index_of(d, fd)];
-
-	xset(error, NULL);
-	if (form_check_field(d->form, fd, &e) != 0)
-		*error = xasprintf("%s%s%s", e.text, e.hint[0] != '\0' ? ": " : "", e.hint);
-}
-
-static void
-set_value(struct view *v, const struct field *fd, const char *value)
-{
-	struct sheet_data *d = data_of(v);
-
-	if (strcmp(form_get(d->form, fd->name), value) == 0)
-		return;
-	if (form_set(d->form, fd->name, value, &d->last) != 0)
-		return;
-	if (d->last.code != RC_OK && v->app->message_err.code == d->last.code)
-		app_say(v->app, STYLE_NORMAL, "%s", "");   /* the complaint is being mended */
-	err_clear(&d->last);
-	form_note(d->form, fd->name, "%s", d->base[index_of(d, fd)] != NULL ? d->base[index_of(d, fd)] : "");
-	if (*value != '\0')
-		check_now(d, fd);
-	else
-		xset(&d->error[index_of(d, fd)], NULL);    /* an empty field is complained about when it is left */
-	d->draft_dirty = true;
-	d->draft_ms = when_monotonic_ms();
-	collect(d);
-}
-
-/* --- drafts --- */
-
-#define REVIEW "review"     /* the place behind the last page */
-
-static size_t
-first_page(const struct sheet_data *d)
-{
-	size_t first = 0;
-
-	while (first < d->pages && !page_shown(d->form, &d->form->sheet->pages[first]))
-		first++;
-	return first;
-}
-
-/* Where the draft was left, when there is such a page now. */
-static size_t
-page_of_draft(const struct sheet_data *d)
-{
-	if (d->form->at != NULL && strcmp(d->form->at, REVIEW) == 0)
-		return d->pages;
-	for (size_t p = 0; d->form->at != NULL && p < d->pages; p++)
-		if (strcmp(d->form->sheet->pages[p].name, d->form->at) == 0 && page_shown(d->form, &d->form->sheet->pages[p]))
-			return p;
-	return first_page(d);
-}
-
-
-static void
-save_draft(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-	struct str json = STR_INIT;
-	struct err e = { .code = RC_OK };
-	bool keep;
-
-	if (!d->draft_dirty || d->done)
-		return;
-	d->draft_dirty = false;
-	keep = form_edited(d->form) || d->form->at != NULL;
-	form_draft(d->form, &json);
-	if (store_draft_set(v->app->st, d->draft_key, keep ? json.s : NULL, &e) != 0)
-		app_fail(v->app, &e);
-	else
-		d->draft_at = keep ? when_now() : 0;
-	str_release(&json);
-}
-
-static void
-act_drop_draft(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-
-	for (size_t i = 0; d->form->sheet->fields[i].name != NULL; i++) {
-		form_set(d->form, d->form->sheet->fields[i].name, d->form->was[i], NULL);
-		form_note(d->form, d->form->sheet->fields[i].name, "%s", d->base[i] != NULL ? d->base[i] : "");
-		xset(&d->error[i], NULL);
-	}
-	xset(&d->form->at, NULL);
-	d->draft_dirty = true;
-	save_draft(v);
-	collect(d);
-	load_edit(d);
-	app_say(v->app, STYLE_NORMAL, "The draft is dropped: the values are as they were.");
-}
-
-static void
-act_drop_field(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-	const struct field *fd = sheet_field(d, d->focus);
-
-	if (fd != NULL) {
-		set_value(v, fd, d->form->was[index_of(d, fd)]);
-		load_edit(d);
-	}
-}
-
-/* --- live checks --- */
-
-static int64_t
-look_start(struct task *t, struct err *e)
-{
-	struct held_form *h = t->data;
-	struct view *v = view_by_serial(t->app, t->view);
-	struct sheet_data *d = v != NULL ? data_of(v) : NULL;
-
-	(void)e;
-	if (d == NULL || d->page >= d->pages)
-		return 0;
-	return h->form->sheet->look(h->form, h->form->sheet->pages[d->page].name, task_done, t);
-}
-
-static void look(struct view *v);
-
-static void
-look_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	(void)t, (void)rc, (void)e;
-	if (v == NULL)
-		return;
-	for (const struct field *fd = data_of(v)->form->sheet->fields; fd->name != NULL; fd++)   /* what was read may say more of them */
-		if (fd->kind == FIELD_SETTING && strcmp(form_get(data_of(v)->form, fd->name), data_of(v)->form->was[index_of(data_of(v),
-		    fd)]) != 0)
-			check_now(data_of(v), fd);
-	if (!data_of(v)->look_again)
-		return;
-	data_of(v)->look_again = false;
-	t->verb = "checked";                                /* this one is over: the next may begin */
-	look(v);
-}
-
-static void
-look(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-
-	if (d->form->sheet->look == NULL || d->page >= d->pages)
-		return;
-	if (task_of_view(v, "checking") != NULL) {
-		d->look_again = true;
-		return;
-	}
-	d->held->refs++;
-	struct task t = { .verb = "checking", .view = v->serial, .start = look_start, .end = look_end, .data = d->held,
-	    .drop = unhold };
-	task_run(v->app, &t);
-}
-
-/* --- moving --- */
-
-/* Leaving a field: now an empty one that is needed is complained about, and the network is asked. */
-static void
-leave_field(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-	const struct field *fd = sheet_field(d, d->focus);
-
-	if (fd == NULL)
-		return;
-	if (d->draft_dirty) {
-		check_now(d, fd);
-		save_draft(v);
-		look(v);
-	}
-}
-
-static void
-focus_on(struct view *v, size_t item)
-{
-	struct sheet_data *d = data_of(v);
-
-	leave_field(v);
-	d->focus = item < d->n_items ? item : d->n_items - 1;
-	load_edit(d);
-}
-
-/* The place in a wizard belongs to the draft, at once: it is found again wherever it was left. */
-static void
-note_page(struct view *v, size_t page)
-{
-	struct sheet_data *d = data_of(v);
-	const char *at = page < d->pages ? d->form->sheet->pages[page].name : REVIEW;
-
-	if (d->form->sheet->kind != SHEET_WIZARD || d->done || (d->form->at == NULL && page == first_page(d))
-	    || text_eq(d->form->at, at))
-		return;
-	xset(&d->form->at, page == first_page(d) ? NULL : at);
-	d->draft_dirty = true;
-	save_draft(v);
-}
-
-static void
-go_page(struct view *v, size_t page)
-{
-	struct sheet_data *d = data_of(v);
-
-	leave_field(v);
-	note_page(v, page);
-	d->page = page;
-	d->top = 0;
-	d->focus = 0;
-	d->n_items = 0;
-	err_clear(&d->last);
-	collect(d);
-	while (sheet_field(d, d->focus) != NULL && sheet_is_note(d->form, sheet_field(d, d->focus)) && d->focus + 1 < d->n_items)
-		d->focus++;
-	load_edit(d);
-	look(v);
-}
-
-/* Goes to the page and field with this name. */
-static void
-go_field(struct view *v, const char *name)
-{
-	struct sheet_data *d = data_of(v);
-	const struct field *fd = form_field(d->form, name, NULL);
-
-	for (size_t p = 0; fd != NULL && p < d->pages; p++)
-		if (strcmp(d->form->sheet->pages[p].name, fd->page) == 0 && p != d->page)
-			go_page(v, p);
-	collect(d);                  /* a check may have brought the field up */
-	for (size_t i = 0; i < d->n_items; i++)
-		if (fd != NULL && sheet_field(d, i) == fd)
-			focus_on(v, i);
-}
-
-/* Checks one page (NULL: all); on refusal goes to the field. */
-static bool
-accept(struct view *v, const char *page)
-{
-	struct sheet_data *d = data_of(v);
-	struct err e = { .code = RC_OK };
-	const char *name = NULL;
-
-	if (form_check(d->form, page, &name, &e) == 0)
-		return true;
-	if (name != NULL) {
-		const struct field *fd = form_field(d->form, name, NULL);
-		go_field(v, name);
-		if (fd != NULL)
-			xset(&d->error[index_of(d, fd)], e.text);
-	}
-	d->last = e;
-	app_fail(v->app, &e);
-	return false;
-}
-
-static void
-next_page(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-	const struct sheet *s = d->form->sheet;
-	size_t p = d->page + 1;
-
-	if (sheet_on_review(d))
-		return;
-	if (s->kind == SHEET_WIZARD && !accept(v, s->pages[d->page].name))
-		return;
-	while (p < d->pages && !page_shown(d->form, &s->pages[p]))
-		p++;
-	if (p < d->pages || s->kind == SHEET_WIZARD)
-		go_page(v, p);
-}
-
-static void
-previous_page(struct view *v)
-{
-	struct sheet_data *d = data_of(v);
-	size_t p = d->page;
-
-	while (p > 0)
-		if (page_shown(d->form, &d->form->sheet->pages[--p])) {
-			go_page(v, p);
-			return;
-		}
-}
-
-/* In a wizard a page may be jumped to when all before it are in order. */
-static void
-jump(struct view *v, int number)
-{
-	struct sheet_data *d = data_of(v);
-
-	for (size_t p = 0; p <= d->pages; p++) {
-		if (p == d->pages && d->form->sheet->kind != SHEET_WIZARD)
-			return;
-		if (p < d->pages && !page_shown(d->form, &d->form->sheet->pages[p]))
-			continue;
-		if (sheet_page_number(d, p) == number) {
-			if (p != d->page)
-				go_page(v, p);
-			return;
-		}
-		if (d->form->sheet->kind == SHEET_WIZARD && p >= d->page && p < d->pages
-		    && !accept(v, d->form->sheet->pages[p].name))
-			return;
-	}
-}
-
 /* --- doing it --- */
 
 static int64_t
@@ -503,10 +69,10 @@ carry_out(struct view *v)
 	struct sheet_data *d = data_of(v);
 
 	d->draft_dirty = form_edited(d->form);
-	save_draft(v);
+	sheet_save_draft(v);
 	d->held->refs++;
 	struct task t = { .verb = "work", .view = v->serial, .start = do_start, .end = do_end, .data = d->held,
-	    .drop = unhold };
+	    .drop = sheet_unhold };
 	task_run(v->app, &t);
 }
 
@@ -527,7 +93,7 @@ show_remark(struct view *v)
 
 	for (size_t i = 0; f->sheet->kind == SHEET_TABS && f->sheet->fields[i].name != NULL; i++)
 		if (strcmp(f->value[i], f->was[i]) != 0 && f->note[i] != NULL && *f->note[i] != '\0' && !text_starts(f->note[i], "on the host")) {
-			go_field(v, f->sheet->fields[i].name);
+			sheet_go_field(v, f->sheet->fields[i].name);
 			return;
 		}
 }
@@ -540,8 +106,8 @@ act_finish(struct view *v)
 
 	if (task_of_view(v, "work") != NULL)
 		return;
-	leave_field(v);
-	if (!accept(v, NULL))
+	sheet_leave_field(v);
+	if (!sheet_accept(v, NULL))
 		return;
 	if (d->form->sheet->ask != NULL && d->form->sheet->ask(d->form, &question)) {
 		show_remark(v);
@@ -566,7 +132,7 @@ cycle(struct view *v, const struct field *fd, int by)
 		if (strcmp(l.v[i].name, value) == 0)
 			at = i;
 	if (l.n > 0)
-		set_value(v, fd, l.v[(at + l.n + (size_t)by) % l.n].name);
+		sheet_set_value(v, fd, l.v[(at + l.n + (size_t)by) % l.n].name);
 	choice_list_release(&l);
 }
 
@@ -584,7 +150,7 @@ walk(struct view *v, const struct field *fd, int by)
 	field_choices(d->form, fd, &l);
 	for (size_t i = 0; i < l.n && l.n <= 6; i++)
 		if (strcmp(l.v[i].name, value) == 0 && (by > 0 ? i + 1 < l.n : i > 0)) {
-			set_value(v, fd, l.v[by > 0 ? i + 1 : i - 1].name);
+			sheet_set_value(v, fd, l.v[by > 0 ? i + 1 : i - 1].name);
 			moved = true;
 			break;
 		}
@@ -599,7 +165,7 @@ chosen(struct app *a, struct view *v, size_t index, const char *name)
 
 	(void)a, (void)index;
 	if (fd != NULL)
-		set_value(v, fd, name);
+		sheet_set_value(v, fd, name);
 }
 
 static void
@@ -626,7 +192,7 @@ button(struct view *v)
 	struct sheet_data *d = data_of(v);
 
 	if (d->form->sheet->kind == SHEET_WIZARD && !sheet_on_review(d))
-		next_page(v);
+		sheet_next_page(v);
 	else
 		act_finish(v);
 }
@@ -641,12 +207,12 @@ field_key(struct view *v, const struct field *fd, int key)
 			edit_paste(&d->edit, v->app->paste.s);
 		else if (key == K_UP || key == K_DOWN || !edit_key(&d->edit, key))
 			return false;
-		set_value(v, fd, d->edit.text.s);
+		sheet_set_value(v, fd, d->edit.text.s);
 		return true;
 	}
 	key = key_command(key);
 	if (fd->kind == FIELD_CHECK && (key == ' ' || key == K_LEFT || key == K_RIGHT)) {
-		set_value(v, fd, form_yes(d->form, fd->name) ? "no" : "yes");
+		sheet_set_value(v, fd, form_yes(d->form, fd->name) ? "no" : "yes");
 		return true;
 	}
 	if (!sheet_is_choice(d->form, fd) || (fd->flags & FIELD_READONLY) != 0)
@@ -667,17 +233,17 @@ move_key(struct view *v, int key)
 	struct sheet_data *d = data_of(v);
 
 	switch (key) {
-	case K_TAB: case K_DOWN: case 'j': focus_on(v, key == K_TAB && d->focus + 1 == d->n_items ? 0 : d->focus + 1); return true;
+	case K_TAB: case K_DOWN: case 'j': sheet_focus_on(v, key == K_TAB && d->focus + 1 == d->n_items ? 0 : d->focus + 1); return true;
 	case K_BACKTAB: case K_UP: case 'k':
-		focus_on(v, d->focus > 0 ? d->focus - 1 : key == K_BACKTAB ? d->n_items - 1 : 0);
+		sheet_focus_on(v, d->focus > 0 ? d->focus - 1 : key == K_BACKTAB ? d->n_items - 1 : 0);
 		return true;
-	case K_CTRL_N: case K_PGDN: next_page(v); return true;
-	case K_CTRL_P: case K_PGUP: previous_page(v); return true;
+	case K_CTRL_N: case K_PGDN: sheet_next_page(v); return true;
+	case K_CTRL_P: case K_PGUP: sheet_previous_page(v); return true;
 	case K_ENTER:
 		if (d->focus + 1 >= d->n_items)
 			button(v);
 		else
-			focus_on(v, d->focus + 1);
+			sheet_focus_on(v, d->focus + 1);
 		return true;
 	default: return false;
 	}
@@ -701,11 +267,11 @@ sheet_key(struct view *v, int key)
 		return true;
 	}
 	if (key >= K_ALT_0 + 1 && key <= K_ALT_9) {
-		jump(v, key - K_ALT_0);
+		sheet_jump(v, key - K_ALT_0);
 		return true;
 	}
 	if (!text && key >= '1' && key <= '9') {
-		jump(v, key - '0');
+		sheet_jump(v, key - '0');
 		return true;
 	}
 	if (fd != NULL && field_key(v, fd, key))
@@ -757,8 +323,8 @@ on_choice(const struct view *v)
 }
 
 static void act_ok(struct view *v) { view_pop(v); }
-static void act_next(struct view *v) { next_page(v); }
-static void act_previous(struct view *v) { previous_page(v); }
+static void act_next(struct view *v) { sheet_next_page(v); }
+static void act_previous(struct view *v) { sheet_previous_page(v); }
 static void act_none(struct view *v) { (void)v; }
 
 static void
@@ -821,8 +387,8 @@ static const struct action sheet_actions[] = {
 	{ K_CTRL_P, "previous page", "prev", "The page before; every value is kept.", NULL, act_previous, can_previous, 0 },
 	{ K_ALT_0 + 1, "jump to a page", NULL, "Alt and a digit jump to that page; outside text fields the digit alone.", NULL,
 	  act_none, is_paged, 0 },
-	{ 'D', "drop this change", "drop change", "The field's value as it was.", NULL, act_drop_field, is_open, ACTION_QUIET },
-	{ 0, "drop the draft", NULL, "All values as they were; the saved draft goes.", NULL, act_drop_draft, is_open, 0 },
+	{ 'D', "drop this change", "drop change", "The field's value as it was.", NULL, sheet_act_drop_field, is_open, ACTION_QUIET },
+	{ 0, "drop the draft", NULL, "All values as they were; the saved draft goes.", NULL, sheet_act_drop_draft, is_open, 0 },
 	{ 0, "finish", NULL, "Checks all pages and carries the dialog out.", NULL, act_finish, is_open, 0 },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };
@@ -841,7 +407,7 @@ sheet_changed(struct view *v)
 			continue;
 		field_choices(d->form, fd, &l);
 		if (l.n > 0)
-			set_value(v, fd, l.v[0].name);
+			sheet_set_value(v, fd, l.v[0].name);
 		choice_list_release(&l);
 	}
 }
@@ -885,14 +451,14 @@ sheet_open(struct view *v, const void *p, struct err *e)
 	for (size_t i = 0; i < fields; i++)
 		d->base[i] = xstrdup(d->form->note[i]);
 	restore(v);
-	size_t page = arg->preset != NULL ? first_page(d) : page_of_draft(d);
+	size_t page = arg->preset != NULL ? sheet_first_page(d) : sheet_page_of_draft(d);
 	for (const char *const *set = arg->preset; set != NULL && set[0] != NULL; set += 2) {
 		for (size_t i = 0; strcmp(set[0], "@page") == 0 && i < d->pages; i++)
 			if (strcmp(arg->sheet->pages[i].name, set[1]) == 0 && page_shown(d->form, &arg->sheet->pages[i]))
 				page = i;
 		form_set(d->form, set[0], set[1], NULL);
 	}
-	go_page(v, page);
+	sheet_go_page(v, page);
 	return 0;
 }
 
@@ -902,7 +468,7 @@ sheet_close(struct view *v)
 	struct sheet_data *d = data_of(v);
 
 	if (d->form != NULL && !v->app->closing) {
-		save_draft(v);
+		sheet_save_draft(v);
 		struct task *t = task_of_view(v, "checking");
 		if (t != NULL)
 			task_cancel(t);
@@ -917,7 +483,7 @@ sheet_close(struct view *v)
 	free(d->draft_key);
 	edit_close(&d->edit);
 	if (d->held != NULL)
-		unhold(d->held);
+		sheet_unhold(d->held);
 }
 
 static bool
@@ -939,8 +505,8 @@ static void
 sheet_tick(struct view *v, int64_t now_ms)
 {
 	if (data_of(v)->draft_dirty && now_ms - data_of(v)->draft_ms > DRAFT_MS) {
-		save_draft(v);
-		look(v);
+		sheet_save_draft(v);
+		sheet_look(v);
 	}
 }
 

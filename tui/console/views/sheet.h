@@ -1,4 +1,4 @@
-/* Between the two halves of the sheet view: its state, and its drawing. */
+/* Between the rooms of the sheet view: its state, its pages (sheet_page.c), its drawing; keys and actions are in sheet.c. */
 #ifndef TUI_CONSOLE_VIEWS_SHEET_H
 #define TUI_CONSOLE_VIEWS_SHEET_H
 
@@ -28,7 +28,7 @@ struct sheet_data {
 	size_t top;               /* of the review, the result */
 };
 
-/* --- sheet.c --- */
+/* --- sheet_page.c --- */
 const struct field *sheet_field(const struct sheet_data *d, size_t item);     /* NULL: the button */
 bool sheet_is_choice(const struct form *f, const struct field *fd);
 bool sheet_is_text(const struct form *f, const struct field *fd);
@@ -39,6 +39,25 @@ bool sheet_on_review(const struct sheet_data *d);
 int  sheet_page_number(const struct sheet_data *d, size_t page);
 int  sheet_page_count(const struct sheet_data *d);
 const char *sheet_button(const struct sheet_data *d);
+void sheet_unhold(void *p);                                                   /* a held_form given back */
+void sheet_set_value(struct view *v, const struct field *fd, const char *value);
+/* The draft: kept in the store while one types. */
+void sheet_save_draft(struct view *v);
+void sheet_act_drop_draft(struct view *v);
+void sheet_act_drop_field(struct view *v);
+size_t sheet_page_of_draft(const struct sheet_data *d);
+/* Live checks of what is typed, as a background verb. */
+void sheet_look(struct view *v);
+/* Moving. Leaving a field takes what was typed; sheet_accept() checks a page and goes to its first error. */
+size_t sheet_first_page(const struct sheet_data *d);
+void sheet_leave_field(struct view *v);
+void sheet_focus_on(struct view *v, size_t item);
+void sheet_go_page(struct view *v, size_t page);
+void sheet_go_field(struct view *v, const char *name);
+bool sheet_accept(struct view *v, const char *page);
+void sheet_next_page(struct view *v);
+void sheet_previous_page(struct view *v);
+void sheet_jump(struct view *v, int number);                                  /* to the page of this number */
 
 /* --- sheet_draw.c --- */
 void sheet_draw(struct view *v, struct area a);
