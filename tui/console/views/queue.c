@@ -403,8 +403,12 @@ act_plan(struct view *v)
 	view_push(v->app, &view_plan, &arg);
 }
 
-/* asked with each picture: of what the line at the bottom knows, not of the store */
-static bool can_plan(const struct view *v) { return v->app->edits[0] != '\0'; }
+/* Asked with each picture: of what the line at the bottom knows, not of all that is wanted; what it has not gone through yet may be one. */
+static bool
+can_plan(const struct view *v)
+{
+	return v->app->edits[0] != '\0' || v->app->edits_seen != store_version(v->app->st);
+}
 
 static bool
 on_destination(const struct view *v)
