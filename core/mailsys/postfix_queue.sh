@@ -161,13 +161,8 @@ act)
 		{ ids "$@"; echo .; find deferred -type f -printf '%f %p\n' 2>/dev/null; } |
 			awk '!listed && $0 == "." { listed = 1; next } !listed { asked[$1] = 1; next } $1 in asked { print $2 }' |
 			xargs -r sh -c 'touch -c -m "$@" && echo "retry: Due: $# messages"' retry
-		# one that was reloaded just now is not listening for a moment
-		manager=$(postconf -h queue_service_name 2>/dev/null || echo qmgr)
-		for i in 1 2 3 4 5 ''; do
-			postkick public "$manager" FD && break
-			[ -n "$i" ] || no qmgr
-			sleep 1
-		done
+		# the manager may have read it and hung up before postkick is through: that breaks no pipe of ours
+		(trap '' PIPE; postkick public "$(postconf -h queue_service_name 2>/dev/null || echo qmgr)" FD) || no qmgr
 		;;
 	esac
 	;;

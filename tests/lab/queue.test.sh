@@ -188,6 +188,8 @@ chapter "other places"
 known_host mx2
 send_mail user@notls.test
 waits_for "two hosts" notls.test tls-not-offered theirs
+ten_retries() { for _ in 1 2 3 4 5 6 7 8 9 10; do mx queue retry mx1 --destination notls.test || return; done; }
+prove "the queue manager hears of each of ten retries in a row" ten_retries
 prove "both hosts and this machine looked" is "$(json '[.probes[].from] | sort | join(" ")' diagnose mx1 notls.test)" "here mx1 mx2"
 prove "the remedies are named, what to try first first" is "$(json '.remedies | join(" ")' diagnose mx1 notls.test)" \
 	"wait workaround lower complain hold"
