@@ -128,6 +128,7 @@ choose_the_workaround(struct vt *t)
 {
 	vt_type(t, "1");
 	vt_expect(t, "Next try", 3000);
+	vt_expect_gone(t, "What you can do", 3000);         /* painted to its end */
 	vt_type(t, "<Esc>");
 	vt_expect(t, "What you can do", 3000);
 	vt_type(t, "2");
