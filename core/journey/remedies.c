@@ -210,17 +210,29 @@ opens_connector(const struct asked *a, struct remedy_offer *o, const char *level
 	connector_release(&c);
 }
 
+/* The strictest of the weaker levels at which its mail would leave by what the host saw; without a look what the class lets expect. */
+static const char *
+lower_level(const struct asked *a)
+{
+	static const char *const weaker[] = { "secure", "verify", "encrypt", "may" };
+	const size_t n = sizeof(weaker) / sizeof(weaker[0]);
+	const struct probe_report *look = &a->seen->from_host;
+	size_t i, from = 0;
+
+	for (i = 0; i < n; i++)
+		if (text_eq(a->seen->level, weaker[i]))
+			from = i + 1;
+	for (i = from; i < n; i++)
+		if (probe_meets(look, weaker[i], false))
+			return weaker[i];
+	return look->n > 0 || text_eq(a->seen->level, "encrypt") || text_eq(a->class_name, "tls-not-offered") ? "may" : "encrypt";
+}
+
 static void
 lower_fill(const struct asked *a, struct remedy_offer *o)
 {
-	static const char *const down[][2] = { { "dane-only", "encrypt" }, { "dane", "encrypt" }, { "secure", "verify" }, { "verify", "encrypt" },
-		{ "encrypt", "may" } };
-	const char *level = "may";
-	size_t i;
+	const char *level = lower_level(a);
 
-	for (i = 0; i < sizeof(down) / sizeof(down[0]); i++)
-		if (text_eq(a->seen->level, down[i][0]) && !text_eq(a->class_name, "tls-not-offered"))
-			level = down[i][1];
 	opens_connector(a, o, level);
 	str_addf(&o->brief, "\"%s\" instead of \"%s\" for this domain: a plan first", level, clean(a->seen->level));
 	str_addf(&o->says, "A connector for %s asks \"%s\" instead of \"%s\", with a day of review%s; other mail goes on as before.", clean(a->domain), level,

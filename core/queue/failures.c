@@ -15,8 +15,9 @@ const struct failure failure_table[] = {
 	{ .name = "tls-not-offered", .tls = true, .side = SIDE_THEIRS,
 	    .title = "The other side offers no TLS",
 	    .explain = "Mail for this destination must be encrypted, but its mail server does not announce STARTTLS.",
-	    .advice = "Look at it from the mail host and from here: when only the host sees no STARTTLS, a device on the "
-	    "path removes it. Else ask their postmaster, or let mail for this destination leave without TLS for a while.",
+	    .look = "Look at it from the mail host and from here: when only the host sees no STARTTLS, a device on the "
+	    "path removes it.",
+	    .advice = "Ask their postmaster, or let mail for this destination leave without TLS for a while.",
 	    .refine = "starttls-refused",
 	    .probes = "starttls,vantage", .remedies = "wait,workaround,lower,complain,hold" },
 	{ .name = "starttls-refused", .tls = true, .side = SIDE_THEIRS,
@@ -28,22 +29,25 @@ const struct failure failure_table[] = {
 	{ .name = "handshake-failed", .tls = true, .side = SIDE_THEIRS,
 	    .title = "The TLS handshake fails",
 	    .explain = "Both sides began TLS and could not agree. The text does not say about what.",
-	    .advice = "Look at the destination from the mail host: protocol version, cipher, certificate and lost "
+	    .look = "Look at the destination from the mail host: protocol version, cipher, certificate and lost "
 	    "connections become visible there.",
+	    .advice = "Tell their postmaster what was seen.",
 	    .refine = HANDSHAKE_CLASSES,
 	    .probes = "handshake,versions,vantage", .remedies = "wait,workaround,lower,complain,hold" },
 	{ .name = "lost-connection-after-starttls", .tls = true, .side = SIDE_THEIRS,
 	    .title = "The connection is cut during the handshake",
 	    .explain = "The connection ends after STARTTLS and before TLS is up: a TLS service that crashes, or a device "
 	    "on the path that cuts what it cannot read. Postfix never falls back to plain text here.",
-	    .advice = "Look at it from here as well: when it works from here, the path from the mail host is to blame.",
+	    .look = "Look at it from here as well: when it works from here, the path from the mail host is to blame.",
+	    .advice = "Tell their postmaster, or let mail for this destination leave without TLS for a while.",
 	    .probes = "handshake,versions,vantage", .remedies = "wait,workaround,lower,complain,hold" },
 	{ .name = "timeout-in-handshake", .tls = true, .side = SIDE_PATH,
 	    .title = "The TLS handshake hangs",
 	    .explain = "After STARTTLS nothing comes back in time: packets that are too large for the path, a device that "
 	    "inspects TLS, or a server that is stuck.",
-	    .advice = "Look at it from here as well. When only the mail host sees it, look for a firewall that inspects TLS "
-	    "and for a blocked path MTU discovery.",
+	    .look = "Look at it from here as well.",
+	    .advice = "When only the mail host sees it, search for a firewall that inspects TLS and for a blocked path MTU "
+	    "discovery.",
 	    .probes = "handshake,versions,vantage", .remedies = "wait,workaround,lower,complain,hold" },
 	{ .name = "protocol-version", .tls = true, .side = SIDE_THEIRS,
 	    .title = "No common TLS version",
@@ -114,7 +118,8 @@ const struct failure failure_table[] = {
 	    .title = "Their certificate is not accepted",
 	    .explain = "A verified certificate is demanded and theirs failed. Why is in other log lines, or seen by a look "
 	    "at the destination.",
-	    .advice = "Look at the destination: expired, wrong name, self-signed and unknown issuer are told apart there.",
+	    .look = "Look at the destination: expired, wrong name, self-signed and unknown issuer are told apart there.",
+	    .advice = "Encrypt without verifying for this destination until it is known.",
 	    .refine = CERT_CLASSES ",dane-mismatch,ocsp-missing",
 	    .probes = "log,chain,dates,name,trust-store,clock", .remedies = "wait,lower,repair,workaround,complain,hold" },
 	{ .name = "client-cert-required", .tls = true, .side = SIDE_OURS,
@@ -190,14 +195,16 @@ const struct failure failure_table[] = {
 	{ .name = "sent-plain-after-tls-failure", .tls = true, .side = SIDE_THEIRS,
 	    .title = "Delivered without TLS after TLS failed",
 	    .explain = "TLS was tried, failed, and the message then left in plain text.",
-	    .advice = "Look at the destination: what failed is the same as for any other TLS failure.",
+	    .look = "Look at the destination: what failed is the same as for any other TLS failure.",
+	    .advice = "Tell their postmaster what was seen.",
 	    .refine = HANDSHAKE_CLASSES,
 	    .probes = "handshake,versions,vantage", .remedies = "complain" },
 
 	/* --- causes that have nothing to do with TLS --- */
 	{ .name = "connect-refused", .side = SIDE_THEIRS,
 	    .title = "The connection is refused", .explain = "Nothing listens on that port, or a firewall says so.",
-	    .advice = "Look from here as well: refused for the mail host only means that it is blocked.",
+	    .look = "Look from here as well.",
+	    .advice = "Refused for the mail host only means that it is blocked; else their server is down.",
 	    .probes = "connect,vantage", .remedies = "wait,complain,hold" },
 	{ .name = "connect-timeout", .side = SIDE_PATH,
 	    .title = "No answer to the connection",

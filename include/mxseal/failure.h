@@ -16,6 +16,7 @@ struct failure {
 	enum failure_side side;
 	const char *title;        /* "The other side offers no TLS" */
 	const char *explain;      /* plain words */
+	const char *look;         /* where to look before anything is done, which a diagnosis does by itself; NULL */
 	const char *advice;       /* what to do */
 	const char *refine;       /* comma list of classes it may really be, decided by log or probe; NULL */
 	const char *probes;       /* comma list of what decides: log mx connect starttls handshake versions chain dates name dane sts

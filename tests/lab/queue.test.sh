@@ -81,6 +81,8 @@ for level in verify secure; do
 	waits_for $level wrongname.test cert-name-mismatch theirs
 	waits_for $level selfsigned.test self-signed theirs
 	waits_for $level tls10.test protocol-version theirs
+	prove "$level: the lower level offered is one that works" is "$(json '.choices[] | select(.name == "lower").command' diagnose mx1 expired.test |
+		grep -o -- '--tls [a-z]*')" "--tls encrypt"
 done
 
 chapter "what is ours"

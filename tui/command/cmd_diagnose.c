@@ -106,7 +106,7 @@ diagnosis_print(const struct destination_view *v, const struct remedy_offers *r)
 	out_text(v->diagnosis.evidence.s);
 	if (f->explain != NULL)
 		printf("\n%s\n", f->explain);
-	if (f->advice != NULL)
+	if (f->advice != NULL && v->diagnosis.side == f->side)
 		printf("%s\n", f->advice);
 	if (r->n > 0) {
 		puts("\nWhat you can do:");

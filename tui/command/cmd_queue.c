@@ -331,14 +331,16 @@ classify_line(struct cli *c, const char *line, size_t len, const char *system)
 {
 	struct classified k;
 	json_t *o;
-	char *text = strndup(line, len);
+	char *text = strndup(line, len), *advice;
 
 	classify(line, len, system, &k);
 	if (c->json) {
+		advice = xasprintf("%s%s%s", k.failure->look ? k.failure->look : "", k.failure->look ? " " : "", k.failure->advice);
 		o = json_pack("{s:o,s:s,s:b,s:s,s:o,s:o}", "text", json_text(text), "class", k.failure->name, "tls", k.failure->tls,
 		    "side", failure_side_name(k.failure->side), "title", json_text(k.failure->title), "advice",
-		    json_text(k.failure->advice));
+		    json_text(advice));
 		out_json(o);
+		free(advice);
 	} else
 		printf("%-30s %-3s %-6s %s\n", k.failure->name, k.failure->tls ? "tls" : "-", failure_side_name(k.failure->side),
 		    clean(text));

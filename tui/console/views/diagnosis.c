@@ -215,7 +215,10 @@ cause_lines(const struct queue_data *d, const struct queue_group *g, const struc
 		lines_field(l, STYLE_NORMAL, width, "Our rule", d->diagnosis.level);
 	if (!live)
 		lines_field(l, STYLE_NORMAL, width, "Seen", g->reason);
-	if (f != NULL)
+	if (f != NULL && !live && f->look != NULL)
+		lines_field(l, STYLE_KEY, width, "Look", f->look);
+	/* what a class advises is about the side that it usually is on */
+	if (f != NULL && (!live || d->diagnosis.diagnosis.side == f->side))
 		lines_field(l, STYLE_KEY, width, "Do", f->advice);
 	str_release(&t);
 }
