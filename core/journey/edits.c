@@ -38,6 +38,12 @@ pushed_at(struct journey *j, const struct server *sv)
 }
 
 bool
+push_waits(struct journey *j, const struct server *sv, int64_t since)
+{
+	return pending_edits(j, sv->id, NULL) > 0 && since > pushed_at(j, sv);
+}
+
+bool
 edit_is_pushed(struct journey *j, const struct wanted_edit *w)
 {
 	struct server_list l = { NULL, 0 };
@@ -48,7 +54,7 @@ edit_is_pushed(struct journey *j, const struct wanted_edit *w)
 		return false;
 	for (i = 0; i < l.n && !waits; i++)
 		if (store_edit_touches(j->store, w->id, l.v[i].id, &touches, NULL) == 0 && touches)
-			waits = pending_edits(j, l.v[i].id, NULL) > 0 && w->at > pushed_at(j, &l.v[i]);
+			waits = push_waits(j, &l.v[i], w->at);
 	server_list_release(&l);
 	return !waits;
 }

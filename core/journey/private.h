@@ -219,6 +219,8 @@ int connector_passwords(struct journey *j, struct wanted_host *w, struct err *e)
 /* --- edits.c --- */
 /* "mx1/smtp"; given away, never NULL. */
 char *vserver_full_name(struct journey *j, int64_t id);
+/* Does what was edited then still wait for a push to that server? */
+bool push_waits(struct journey *j, const struct server *sv, int64_t since);
 
 /* --- authority.c --- */
 /* For what only an authority of our own does. RC_INVALID: it is an ACME one. */

@@ -66,7 +66,18 @@ facts(struct store *st, const struct workaround *w, int64_t server, struct retir
 int
 workaround_facts(struct journey *j, const struct workaround *w, struct retire_view *out, struct err *e)
 {
-	return facts(j->store, w, 0, out, NULL, e);
+	char **names = words_split(w->servers, " ", NULL);
+	struct server sv = { .id = 0 };
+	int rc = facts(j->store, w, 0, out, NULL, e);
+	size_t i;
+
+	for (i = 0; rc == 0 && names[i] != NULL && !out->r.unpushed; i++)
+		if (store_server_by_name(j->store, names[i], &sv, NULL) == 0) {
+			out->r.unpushed = push_waits(j, &sv, w->changed_at);
+			server_release(&sv);
+		}
+	words_free(names);
+	return rc;
 }
 
 /* --- looking --- */

@@ -141,7 +141,7 @@ all_good(const struct retire *r, int64_t now)
 enum retire_advice
 retire_next(const struct retire *r, int64_t now)
 {
-	bool rested = now - r->changed_at >= RETIRE_REST;
+	bool rested = now - r->changed_at >= RETIRE_REST && !r->unpushed;
 
 	switch (r->state) {
 	case RETIRE_OPEN:
@@ -153,7 +153,7 @@ retire_next(const struct retire *r, int64_t now)
 	case RETIRE_PROVING:
 		if (any_bad(r) || all_stuck(r) > 0)
 			return RETIRE_COME_BACK;
-		return !r->in_clear && ((r->proved && rested) || now - r->changed_at > RETIRE_WATCH) ? RETIRE_DONE : RETIRE_KEEP;
+		return !r->in_clear && !r->unpushed && ((r->proved && rested) || now - r->changed_at > RETIRE_WATCH) ? RETIRE_DONE : RETIRE_KEEP;
 	case RETIRE_ENDED:
 		break;
 	}
@@ -216,6 +216,10 @@ looks_say(const struct retire *r, int64_t now, struct str *out)
 void
 retire_why(const struct retire *r, int64_t now, struct str *out)
 {
+	if (r->unpushed && r->state != RETIRE_ENDED) {
+		str_add(out, "waits for a push: nothing has changed on the host yet");
+		return;
+	}
 	switch (r->state) {
 	case RETIRE_ENDED:
 		str_add(out, "it is over");

@@ -55,6 +55,7 @@ struct retire {
 	int64_t used_at, log_at;         /* last mail seen for it; when the log was read for that */
 	bool proved;                     /* since the last change: mail left with TLS, and none without */
 	bool in_clear;                   /* since then: some left without */
+	bool unpushed;                   /* the last change waits for a push: a host still does as before it */
 	struct retire_sender *v; size_t n;
 };
 

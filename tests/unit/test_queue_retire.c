@@ -103,6 +103,13 @@ every_case(void **state)
 			fail_msg("%s: %s, not %s", o->what, retire_advice_name(retire_next(&r, T)), retire_advice_name(o->wanted));
 		retire_why(&r, T, &why);
 		assert_true(why.len > 0);
+		/* what no push carried there has not happened: nothing follows from it, but for the way back */
+		r.unpushed = true;
+		if (retire_next(&r, T) != RETIRE_KEEP && (r.state != RETIRE_PROVING || o->wanted != RETIRE_COME_BACK))
+			fail_msg("%s, not pushed: %s", o->what, retire_advice_name(retire_next(&r, T)));
+		str_reset(&why);
+		retire_why(&r, T, &why);
+		assert_true(r.state == RETIRE_ENDED || strstr(why.s, "waits for a push") != NULL);
 		str_release(&why);
 	}
 }
