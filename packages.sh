@@ -5,7 +5,7 @@
 packages_build="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libncurses-dev libsqlite3-dev libssh2-1-dev libjansson-dev
 	libcurl4-openssl-dev libunbound-dev libevent-dev nettle-dev dns-root-data libidn2-dev openssh-client ca-certificates"
 # to test it; of openssh-server only the program is wanted, the tests start it themselves
-packages_check="clang libclang-rt-dev libcmocka-dev libvterm-dev shellcheck busybox dash jq sqlite3 openssl procps git strace perl acl attr
+packages_check="clang lld libclang-rt-dev libcmocka-dev libvterm-dev shellcheck busybox dash jq sqlite3 openssl procps git strace perl acl attr
 	openssh-server"
 # what the benchmarks of ./check --long are held against
 packages_bench="ansible-core pssh"

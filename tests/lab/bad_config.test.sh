@@ -1,6 +1,7 @@
 #!/bin/bash
 # Bad configurations, made by hand on the host or through mxseal's own commands, and something to push: none is kept, all but a few
-# are stopped before the switch, the files stay byte for byte and the service greets. Good changes, unusual ones too: all are kept.
+# are stopped before the switch, the files stay byte for byte and the service greets. Good changes, unusual ones too: all are kept
+# (several in one push; with MXSEAL_LONG each in its own).
 # The trial run on the host leaves nothing: no process, no file, no queue entry, no complaint in the host's log, also when it is
 # killed. Prints a table of what stopped what.
 #   usage: bad_config.test.sh [good|bad|trace [PATTERN]]     only these, and only those whose name matches
@@ -140,13 +141,12 @@ bad_ones() {
 # --- good ones
 # good NAME HAND-EDIT [COMMAND...]: the same, but it has to be kept
 good() {
-	local name=$1 edit=$2 start status took
-	shift 2
-	[[ $name =~ $pattern ]] || return 0
-	n=$((n + 1))
-	[ -z "$edit" ] || on_host "cd /etc/postfix; $edit" > "$work/edit" 2>&1 || { cat "$work/edit"; fail "$name: the edit failed"; }
-	[ $# = 0 ] || "$@"
-	[ -z "$edit" ] || { quiet vs set "$host" "log.tls=$log"; log=$([ $log = summary ] && echo detail || echo summary); }
+	local name=$1 start status took
+	[[ $name =~ $pattern ]] || [ -n "$together" ] || return 0
+	made_change "$@"
+	name=$together$name together=
+	[ -z "$by_hand" ] || { quiet vs set "$host" "log.tls=$log"; log=$([ $log = summary ] && echo detail || echo summary); }
+	by_hand=
 	start=$(now_ms)
 	mx push "$host" --yes > "$work/out" 2> "$work/err"
 	status=$?
@@ -155,6 +155,25 @@ good() {
 	[ "$status" = 0 ] && grep -q "^$host: kept" "$work/out" ||
 		{ sed 's/^/  | /' "$work/out" "$work/err" | tail -40; printf '%s\n' "${rows[@]}"; fail "$name: status $status"; }
 	greets || fail "$name: the service does not greet"
+}
+# with NAME HAND-EDIT [COMMAND...]: one that is pushed together with the next
+together='' by_hand=''
+with() {
+	[[ $1 =~ $pattern ]] || return 0
+	if [ -n "${MXSEAL_LONG:-}" ]; then
+		good "$@"
+	else
+		made_change "$@"
+		together+="$1, "
+	fi
+}
+made_change() {
+	local name=$1 edit=$2
+	shift 2
+	n=$((n + 1))
+	[ -z "$edit" ] || by_hand=yes
+	[ -z "$edit" ] || on_host "cd /etc/postfix; $edit" > "$work/edit" 2>&1 || { cat "$work/edit"; fail "$name: the edit failed"; }
+	[ $# = 0 ] || "$@"
 }
 set_vs() { local vs=$1; shift; quiet vs set "$vs" "$@" --yes; }
 own_certificate() { quiet cert request "$1" --cn "$host.lab.test" --authority ca; quiet vs set "$1" inbound.tls=offer; }
@@ -166,24 +185,24 @@ good_ones() {
 	elsewhere
 	works
 	quiet authority add own ca --cn "Test CA"
-	good "lowest protocol" "" set_vs $host inbound.protocol-min=tls1.2 outbound.protocol-min=tls1.2
-	good "strong ciphers" "" set_vs $host inbound.ciphers=high outbound.ciphers=high
-	good "certificate of another authority, RSA" "" quiet cert request $host --cn $host.lab.test --authority ca --key rsa-2048
+	with "lowest protocol" "" set_vs $host inbound.protocol-min=tls1.2 outbound.protocol-min=tls1.2
+	with "strong ciphers" "" set_vs $host inbound.ciphers=high outbound.ciphers=high
+	with "certificate of another authority, RSA" "" quiet cert request $host --cn $host.lab.test --authority ca --key rsa-2048
+	with "outbound encrypt" "" set_vs $host outbound.tls=encrypt
 	good "submission with a certificate of its own" "" own_certificate $host/submission
-	good "client certificates are asked for" "" set_vs $host inbound.client-cert=ask
-	good "outbound encrypt" "" set_vs $host outbound.tls=encrypt
-	good "a connector" "" quiet connector add bank --domain bank.test --tls secure --via $host
-	good "a smart host" "" set_vs $host outbound.smart-host='[relay.lab.test]:587' outbound.tls=may
+	with "client certificates are asked for" "" set_vs $host inbound.client-cert=ask
+	with "a connector" "" quiet connector add bank --domain bank.test --tls secure --via $host
+	with "a smart host" "" set_vs $host outbound.smart-host='[relay.lab.test]:587' outbound.tls=may
 	good "times of retries" "" set_vs $host outbound.retry.first=5m outbound.retry.max=1h outbound.expire-after=3d
-	good "implicit TLS, by hand" "printf '%s\n' 'smtps inet n - y - - smtpd' '  -o smtpd_tls_wrappermode=yes -o syslog_name=postfix/smtps' >> master.cf"
+	with "implicit TLS, by hand" "printf '%s\n' 'smtps inet n - y - - smtpd' '  -o smtpd_tls_wrappermode=yes -o syslog_name=postfix/smtps' >> master.cf"
 	good "implicit TLS with a certificate of its own" "" again quiet cert request $host/smtps --cn $host.lab.test --authority ca
-	good "nothing locked in" "sed -i 's/^\(smtp .*inet.*\)y\( .*smtpd\)\$/\1n\2/; s/^\(relay.*\)y\(.*smtp\)\$/\1n\2/' master.cf"
-	good "a milter that is not there" "postconf -e smtpd_milters=inet:127.0.0.1:8891 non_smtpd_milters=unix:/run/nobody milter_default_action=accept"
+	with "nothing locked in" "sed -i 's/^\(smtp .*inet.*\)y\( .*smtpd\)\$/\1n\2/; s/^\(relay.*\)y\(.*smtp\)\$/\1n\2/' master.cf"
+	with "a milter that is not there" "postconf -e smtpd_milters=inet:127.0.0.1:8891 non_smtpd_milters=unix:/run/nobody milter_default_action=accept"
 	good "a content filter and the way back" "postconf -e content_filter=smtp-amavis:[127.0.0.1]:10024 && printf '%s\n' 'smtp-amavis unix - - n - 2 smtp' '  -o smtp_data_done_timeout=1200 -o disable_dns_lookups=yes' '127.0.0.1:10025 inet n - n - - smtpd' '  -o content_filter= -o smtpd_tls_security_level=none' >> master.cf"
-	good "tables of several types" "printf '/^X-Junk:/ DISCARD\n' > headers.re; printf '192.0.2.0/24 REJECT\n' > clients.cidr; printf 'a.test OK\n' > senders; postmap hash:senders; postconf -e header_checks=regexp:/etc/postfix/headers.re 'smtpd_client_restrictions=check_client_access cidr:/etc/postfix/clients.cidr' 'smtpd_sender_restrictions=check_sender_access proxy:hash:/etc/postfix/senders, reject_unknown_sender_domain'"
-	good "a policy service and a class of restrictions" "printf '%s\n' 'policy unix - n n - 0 spawn user=nobody argv=/bin/true' >> master.cf; postconf -e smtpd_restriction_classes=greylist 'greylist=check_policy_service unix:private/policy' 'smtpd_recipient_restrictions=permit_mynetworks, greylist, reject_unauth_destination'"
+	with "tables of several types" "printf '/^X-Junk:/ DISCARD\n' > headers.re; printf '192.0.2.0/24 REJECT\n' > clients.cidr; printf 'a.test OK\n' > senders; postmap hash:senders; postconf -e header_checks=regexp:/etc/postfix/headers.re 'smtpd_client_restrictions=check_client_access cidr:/etc/postfix/clients.cidr' 'smtpd_sender_restrictions=check_sender_access proxy:hash:/etc/postfix/senders, reject_unknown_sender_domain'"
+	with "a policy service and a class of restrictions" "printf '%s\n' 'policy unix - n n - 0 spawn user=nobody argv=/bin/true' >> master.cf; postconf -e smtpd_restriction_classes=greylist 'greylist=check_policy_service unix:private/policy' 'smtpd_recipient_restrictions=permit_mynetworks, greylist, reject_unauth_destination'"
 	good "certificates by name (SNI)" "cat /root/bad/one.key /root/bad/one.pem > sni.pem; chmod 600 sni.pem; printf 'alias.lab.test /etc/postfix/sni.pem\n' > sni; postmap -F hash:sni; postconf -e tls_server_sni_maps=hash:/etc/postfix/sni"
-	good "an odd but valid master.cf" "printf '%s\n' '# odd' '2525 inet n - n - 5 smtpd -v' '# between' '  -o { smtpd_banner = \$myhostname ESMTP odd }' '' '	-o smtpd_client_restrictions=' 'odd	unix	-	-	n	-	-	smtp	-o	smtp_bind_address=127.0.0.1' >> master.cf"
+	with "an odd but valid master.cf" "printf '%s\n' '# odd' '2525 inet n - n - 5 smtpd -v' '# between' '  -o { smtpd_banner = \$myhostname ESMTP odd }' '' '	-o smtpd_client_restrictions=' 'odd	unix	-	-	n	-	-	smtp	-o	smtp_bind_address=127.0.0.1' >> master.cf"
 	good "only some addresses" "postconf -e \"inet_interfaces=127.0.0.1, \$(hostname -I | cut -d' ' -f1)\"; (sleep 0.1; postfix stop; postfix start) > /dev/null 2>&1"
 	good "postscreen in front" "postconf -e inet_interfaces=all; (sleep 0.1; postfix stop; postfix start) > /dev/null 2>&1; sed -i 's/^smtp .*inet .*smtpd\$/smtp inet n - n - 1 postscreen/' master.cf; printf '%s\n' 'smtpd pass - - n - - smtpd' 'dnsblog unix - - n - 0 dnsblog' 'tlsproxy unix - - n - 0 tlsproxy' >> master.cf; postconf -e postscreen_greet_action=ignore postscreen_dnsbl_sites=zen.spamhaus.org"
 	good "certificate taken away" "" quiet cert remove $host/submission

@@ -51,6 +51,17 @@ tree() {
 
 sum() { if [ -f "$1" ]; then sha256sum < "$1" | cut -d' ' -f1; else echo -; fi; }
 text_sum() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
+# The same into REPLY, and known from then on: the same texts are asked about a hundred times.
+declare -A SUMS
+summed() { # TEXT
+	[ -n "${SUMS[$1]-}" ] || SUMS[$1]=$(text_sum "$1")
+	REPLY=${SUMS[$1]}
+}
+file_summed() { # FILE, a text
+	local text
+	REPLY=-
+	[ ! -f "$1" ] || { IFS= read -r -d '' text < "$1"; summed "$text"; }
+}
 
 # --- questions: q VERB ARG... asks without a blob; qb BLOB VERB ARG... with one
 
@@ -66,7 +77,8 @@ qb() {
 	shift 2
 	printf '%s\n%s\n' "$verb" $#
 	printf '%s\n' "$@"
-	printf '%s\n%s' "$(printf %s "$blob" | wc -c)" "$blob"
+	local LC_ALL=C                                # bytes are counted
+	printf '%s\n%s' "${#blob}" "$blob"
 }
 
 # ask: questions on stdin; answers to $BASE/out. Fault point in $FAULT.
@@ -87,25 +99,32 @@ answered() { # STATUS TEXT
 	grep -q "^#= $1 .*$2" "$BASE/out" || fail "wanted an answer $1 with \"$2\", got: $(grep '^#=' "$BASE/out" | tr '\n' '|')"
 }
 
+put_question() { # BLOB VERB ARG...: and its sum behind them
+	summed "$1"
+	qb "$@" "$REPLY"
+}
 # The questions of a whole push of generation $1 up to the switch and reload.
 push_questions() {
 	local n=$1 main=${NEW_MAIN//\/N\//\/$1\/}
 	q lock "tester@here"
 	q begin "$n" "tester@here" /etc/postfix
-	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
-	q save edit /etc/postfix/master.cf "$(sum "$R/etc/postfix/master.cf")" ""
-	q save remove /etc/postfix/gone "$(sum "$R/etc/postfix/gone")" ""
+	file_summed "$R/etc/postfix/main.cf"
+	q save edit /etc/postfix/main.cf "$REPLY" ""
+	file_summed "$R/etc/postfix/master.cf"
+	q save edit /etc/postfix/master.cf "$REPLY" ""
+	file_summed "$R/etc/postfix/gone"
+	q save remove /etc/postfix/gone "$REPLY" ""
 	q save create /etc/postfix/extra - 0640
-	qb "map $n"$'\n' put "/etc/mxseal/$n/policy" 0644 "$(text_sum "map $n"$'\n')"
-	qb "$CERT" chain "/etc/mxseal/$n/chain.pem" /var/lib/mxseal/keys/k1.key "$(text_sum "$CERT")"
-	qb "$main" put /etc/postfix/main.cf 0644 "$(text_sum "$main")"
-	qb "$NEW_MASTER" put /etc/postfix/master.cf 0644 "$(text_sum "$NEW_MASTER")"
-	qb $'extra\n' put /etc/postfix/extra 0600 "$(text_sum $'extra\n')"
+	put_question "map $n"$'\n' put "/etc/mxseal/$n/policy" 0644
+	put_question "$CERT" chain "/etc/mxseal/$n/chain.pem" /var/lib/mxseal/keys/k1.key
+	put_question "$main" put /etc/postfix/main.cf 0644
+	put_question "$NEW_MASTER" put /etc/postfix/master.cf 0644
+	put_question $'extra\n' put /etc/postfix/extra 0600
 	q check stage sh -c 'test -f "$0/main.cf" && ! test -e "$0/gone" && grep -q may "$0/main.cf"' @STAGED@
 	q ours
 	q how reload "$R/bin/mail" reload
 	q how restart "$R/bin/mail" restart "with blank"
-	qb $'127.0.0.1 25 0 1 0 abcd - 0.0.0.0:25\n' note wants "$(text_sum $'127.0.0.1 25 0 1 0 abcd - 0.0.0.0:25\n')"
+	put_question $'127.0.0.1 25 0 1 0 abcd - 0.0.0.0:25\n' note wants
 	q arm "${SECONDS_TO_UNDO:-60}"
 	q switch
 	q reload
@@ -116,8 +135,9 @@ small_push() {
 	local n=$1 text="myhostname = mx$1"$'\n'
 	q lock "tester@here"
 	q begin "$n" "tester@here" /etc/postfix
-	q save edit /etc/postfix/main.cf "$(sum "$R/etc/postfix/main.cf")" ""
-	qb "$text" put /etc/postfix/main.cf 0644 "$(text_sum "$text")"
+	file_summed "$R/etc/postfix/main.cf"
+	q save edit /etc/postfix/main.cf "$REPLY" ""
+	put_question "$text" put /etc/postfix/main.cf 0644
 	q how reload "$R/bin/mail" reload
 	q arm 60
 	q switch
@@ -189,6 +209,7 @@ each_test() {
 			fresh
 			OLD_MODE=$(stat -c '%a %u %g' "$R/etc/postfix/main.cf")
 			install_keys
+			push_questions 1 > "$BASE/q"          # here, so that its sums are known to what runs in pipes
 			"test_$TEST"
 			stop_timers
 			[ -z "$ok" ] || passed=$((passed + 1))

@@ -56,7 +56,7 @@ signal_net() { # NAME SIGNAL
 host_pid() {
 	local pid started stat
 	read -r pid started 2> /dev/null < "$RUN/hosts/$1/pid" || return 1
-	stat=$(cat "/proc/$pid/stat" 2> /dev/null) || return 1
+	read -r stat 2> /dev/null < "/proc/$pid/stat" || return 1
 	read -ra stat <<< "${stat##*) }" # what follows "pid (name) ": state is field 3, the start time field 22
 	[ "${stat[19]}" = "$started" ] && [ "${stat[0]}" != Z ] && echo "$pid"
 }
