@@ -145,6 +145,8 @@ struct diagnose_facts {
 	int64_t clock_ahead;                     /* of the host's clock before ours, seconds */
 	int64_t mail_ahead;                      /* the newest message arrived so long after now: its mail system's clock */
 	const char *trouble;                     /* what in the host's own configuration keeps mail from it */
+	bool tls_off;                            /* the trouble is that its trusted authorities cannot be loaded */
+	const char *damage;                      /* which of its trusted authorities it cannot read; a sentence a line */
 	bool trusts_nobody;                      /* the sending client knows no authority to verify certificates with */
 };
 void diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out);
