@@ -37,6 +37,7 @@ way_hop_release(struct way_hop *r)
 	free(r->protocols);
 	free(r->families);
 	free(r->roots);
+	free(r->damage);
 	free(r->trouble);
 	free(r->dane);
 	free(r->dane_host);

@@ -172,11 +172,9 @@ verify_chain(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t n
 void
 verify_chain_by(X509 *leaf, STACK_OF(X509) *untrusted, const char *roots, int64_t now, struct verify_result *out)
 {
-	STACK_OF(X509) *anchors = text_empty(roots) ? NULL : x509_read_many(roots, strlen(roots), ANCHORS_MAX, NULL);
+	STACK_OF(X509) *anchors = x509_read_trusted(roots != NULL ? roots : "", ANCHORS_MAX);
 
 	CRYPTO_THREAD_run_once(&system_once, system_load);
-	if (anchors == NULL)
-		anchors = sk_X509_new_null();    /* nobody is trusted */
 	attempt(leaf, untrusted, anchors, now, out);
 	x509_stack_free(anchors);
 }

@@ -68,30 +68,6 @@ tidy(struct connector *c)
 	str_release(&hosts);
 }
 
-/* What waits for its domains is tried again after the push that carries it there. */
-static int
-note_to_follow(struct journey *j, const struct connector *c, struct err *e)
-{
-	char **domains = words_split(c->domains != NULL ? c->domains : "", " ", NULL), **via = words_split(c->via != NULL ? c->via : "", " ", NULL);
-	struct server sv = { .id = 0 };
-	size_t i, k;
-	int rc = 0;
-
-	for (i = 0; via[i] != NULL; i++) {
-		via[i][strcspn(via[i], "/")] = '\0';
-		if (store_server_by_name(j->store, via[i], &sv, NULL) == 0)
-			for (k = 0; domains[k] != NULL && rc == 0; k++) {
-				domains[k][strcspn(domains[k], ",")] = '\0';
-				if (strchr(domains[k], '*') == NULL)
-					rc = queue_follow_note(j, sv.id, domains[k], e);
-			}
-		server_release(&sv);
-	}
-	words_free(domains);
-	words_free(via);
-	return rc;
-}
-
 int
 connector_save(struct journey *j, struct connector *c, struct err *e)
 {
@@ -122,8 +98,6 @@ connector_save(struct journey *j, struct connector *c, struct err *e)
 		goto out;
 	rc = store_connector_save(j->store, c, e);
 	if (rc == 0)
-		rc = note_to_follow(j, c, e);
-	if (rc == 0)
 		rc = note_activity(j, NULL, "connector", 0, e, text.s);
 	rc = store_edit_end(j->store, rc, e, "connector %s", text.s);
 out:
@@ -143,8 +117,6 @@ connector_remove(struct journey *j, int64_t id, struct err *e)
 	rc = store_connector_get(j->store, id, &c, e);
 	if (rc == 0)
 		rc = store_connector_delete(j->store, id, e);
-	if (rc == 0)
-		rc = note_to_follow(j, &c, e);
 	if (rc == 0)
 		rc = note_activity(j, NULL, "connector-remove", 0, e, c.name);
 	rc = store_edit_end(j->store, rc, e, "connector %s removed", c.name != NULL ? c.name : "");

@@ -500,6 +500,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 		.from_host = from_host ? &d->view.from_host : NULL, .from_here = d->from_here ? &d->view.from_here : NULL,
 		.others = d->view.others, .n_others = d->view.n_others, .log = &d->log, .clock_ahead = d->clock_ahead,
 		.mail_ahead = arrived_ahead(&q), .trouble = hop != NULL ? hop->trouble : NULL,
+		.tls_off = hop != NULL && hop->tls_off, .damage = hop != NULL ? hop->damage : NULL,
 		.trusts_nobody = hop != NULL && (!hop->trusts || hop->roots == NULL) };
 
 	diagnose_facts(&f, &d->view.diagnosis);

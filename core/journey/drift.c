@@ -133,6 +133,67 @@ pushed_connectors(const struct drift_facts *f)
 	return json_string_value(json_object_get(f->pushed, "connectors"));
 }
 
+char **
+pushed_settings(const struct drift_facts *f, const char *vs)
+{
+	struct str names = STR_INIT;
+	const char *name;
+	json_t *v;
+	char **words;
+
+	json_object_foreach(json_object_get(pushed_of(f, vs), "settings"), name, v)
+		str_addf(&names, "%s ", name);
+	words = words_split(names.len > 0 ? names.s : "", " ", NULL);
+	str_release(&names);
+	return words;
+}
+
+/* Every address space under the hash of what becomes of its mail. */
+static json_t *
+spaces_of(const struct connector_list *l)
+{
+	json_t *all = json_object();
+	char hash[65], **w;
+	size_t i, k;
+
+	for (i = 0; i < l->n; i++) {
+		struct connector one = l->v[i];
+
+		w = words_split(one.domains, " ", NULL);
+		for (k = 0; w[k] != NULL; k++) {
+			one.domains = w[k];
+			connectors_hash(&(struct connector_list){ &one, 1 }, hash);
+			w[k][strcspn(w[k], ",")] = '\0';
+			json_object_set_new(all, hash, json_string(w[k]));
+		}
+		words_free(w);
+	}
+	return all;
+}
+
+char **
+pushed_otherwise(const struct drift_facts *f, const struct connector_list *l)
+{
+	json_t *now = spaces_of(l), *was = json_object_get(f->pushed, "spaces"), *v;
+	struct str out = STR_INIT;
+	const char *hash;
+	char all[65], **words;
+
+	connectors_hash(l, all);
+	if (was == NULL && text_eq(pushed_connectors(f), all))         /* pushed when they were not told apart yet */
+		json_object_clear(now);
+	json_object_foreach(now, hash, v)
+		if (json_object_get(was, hash) == NULL)
+			str_addf(&out, "%s ", json_string_value(v));
+	json_object_foreach(was, hash, v)
+		if (json_object_get(now, hash) == NULL)
+			str_addf(&out, "%s ", json_string_value(v));
+	words = words_split(out.len > 0 ? out.s : "", " ", NULL);
+	json_decref(now);
+	str_release(&out);
+	return words;
+}
+
 /* What a push carried there, as the fact that drift is held against. Files of ours that this push did not write stay as known. */
 char *
 pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before)
@@ -163,7 +224,8 @@ pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generatio
 			if (p->changes[i].action == CHANGE_CREATE && p->changes[i].key_path == NULL && p->changes[i].secret == NULL &&
 			    p->changes[i].after.len <= OWN_FILE_MAX)
 				json_object_set_new(files, p->changes[i].path, json_string(p->changes[i].after.s));
-	all = json_pack("{s:I,s:o,s:o,s:s}", "generation", (json_int_t)generation, "vs", vs, "files", files, "connectors", connectors);
+	all = json_pack("{s:I,s:o,s:o,s:s,s:o}", "generation", (json_int_t)generation, "vs", vs, "files", files, "connectors", connectors,
+	    "spaces", spaces_of(&w->connectors));
 	text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(all);
 	return text;
@@ -225,7 +287,7 @@ touched_store(struct journey *j, const struct server *sv, const struct looked *l
 
 /* --- what a push must not do in silence (worker) --- */
 
-static const struct found_value *
+const struct found_value *
 found_value_of(const struct vserver *vs, const char *name)
 {
 	size_t i;

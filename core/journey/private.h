@@ -114,10 +114,10 @@ int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char
         struct queue_view *out, struct err *e);
 
 /* --- queue_act.c --- */
-/* The ids of a group as they are now; messages (may be NULL): of a destination, at most limit of them, or more where only full
- * listings are to be had (worker). */
-int ids_take(struct host_job *hj, struct host *h, enum queue_by by, const char *key, size_t limit, struct queue_ids *ids,
-        struct queue_messages *messages, struct err *e);
+/* --- queue_freed.c --- */
+/* Words for queue_follow: whose mail a push of what is wanted now may set free; NULL: nobody's. Given away. Noted when the push waits. */
+char *freed_words(struct journey *j, int64_t server);
+int freed_note(struct journey *j, int64_t server, const char *words, struct err *e);
 
 /* --- backing.c: what waits, over time --- */
 bool queue_note_due(const struct slot *s);
@@ -179,6 +179,11 @@ void drift_facts_free(struct drift_facts *f);
 enum drift_kind drift_kind_of(const struct drift_facts *f, const char *vs, const char *name, const char *wanted, const char *found);
 /* The hash of the connectors that are in force there; NULL: of none is known that they were pushed. Lent. */
 const char *pushed_connectors(const struct drift_facts *f);
+/* Names of the settings that were pushed to a virtual server; address spaces whose mail is to go otherwise than was pushed. Words, to
+ * words_free. */
+char **pushed_settings(const struct drift_facts *f, const char *vs);
+char **pushed_otherwise(const struct drift_facts *f, const struct connector_list *l);
+const struct found_value *found_value_of(const struct vserver *vs, const char *name);    /* NULL: none; vs may be NULL */
 /* The fact of what a push carried there; given away. Made of all that was wanted, before drift_leave_out. */
 char *pushed_make(const struct wanted_host *w, const struct plan *p, int64_t generation, const struct drift_facts *before);
 int  pushed_store(struct journey *j, int64_t server, const char *text, struct err *e);    /* NULL: forgets it */

@@ -44,29 +44,21 @@ ids_of_messages(const struct queue_messages *m, struct queue_ids *out)
 	}
 }
 
-/* The ids of a group as they are now; messages, when they are wanted as well, at most limit of them. */
-int
-ids_take(struct host_job *hj, struct host *h, enum queue_by by, const char *key, size_t limit, struct queue_ids *ids,
-    struct queue_messages *messages, struct err *e)
+static int
+ids_take(struct host_job *hj, struct host *h, enum queue_by by, const char *key, struct queue_ids *ids, struct err *e)
 {
 	struct queue_view v = { .taken_at = 0 };
-	bool in_full;
-	int rc = poll_queue(hj, h, by, by == QUEUE_BY_DESTINATION ? key : NULL, by == QUEUE_BY_DESTINATION ? limit : 0, &v, e);
+	int rc = poll_queue(hj, h, by, by == QUEUE_BY_DESTINATION ? key : NULL, 0, &v, e);
 
-	in_full = rc == 0 && hj->slot->queue == NULL;
-	if (in_full && by != QUEUE_BY_DESTINATION)
+	if (rc == 0 && hj->slot->queue != NULL)
+		queue_mirror_ids(hj->slot->queue, by, key, ids);
+	else if (rc == 0 && by != QUEUE_BY_DESTINATION)
 		rc = err_set(e, RC_LIMIT, "the queue of %s can only be listed in full: there, take messages of a destination", hj->server.name);
-	else if (in_full) {
+	else if (rc == 0) {
 		queue_view_release(&v);
 		rc = poll_queue(hj, h, by, key, QUEUE_MIRROR_MAX, &v, e);
-	}
-	if (rc == 0 && in_full)
-		ids_of_messages(&v.taken, ids);
-	else if (rc == 0)
-		queue_mirror_ids(hj->slot->queue, by, key, ids);
-	if (rc == 0 && messages != NULL) {
-		*messages = v.taken;
-		v.taken = (struct queue_messages){ NULL, 0 };
+		if (rc == 0)
+			ids_of_messages(&v.taken, ids);
 	}
 	queue_view_release(&v);
 	return rc;
@@ -78,7 +70,7 @@ take_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	struct taking *t = hj->data;
 
 	job_say(ctx, "counting");
-	return ids_take(hj, h, t->by, t->key, 0, &t->ids, NULL, e);
+	return ids_take(hj, h, t->by, t->key, &t->ids, e);
 }
 
 static int

@@ -1,5 +1,5 @@
-/* Following messages out: what waits for a destination is taken before a push, exactly that is tried again after it, and then it is
- * looked who has left, who waits, and for what. */
+/* Following messages out: what waits for some destinations is taken before a push is kept, exactly that is tried again after it, and then
+ * it is looked who has left, who waits, and for what. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,38 +9,22 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define READ 300                 /* messages whose reasons are read */
-
 static void
-reasons_release(struct queue_follow *f)
+reasons_release(struct queue_follow_reason **v, size_t *n)
 {
-	size_t i;
-
-	for (i = 0; i < f->n; i++)
-		free(f->v[i].reason);
-	free(f->v);
-	f->v = NULL;
-	f->n = 0;
-}
-
-static void
-before_release(struct queue_follow *f)
-{
-	size_t i;
-
-	for (i = 0; f->before != NULL && f->before[i] != NULL; i++)
-		free(f->before[i]);
-	free(f->before);
-	f->before = NULL;
+	while (*n > 0)
+		free((*v)[--*n].reason);
+	free(*v);
+	*v = NULL;
 }
 
 void
 queue_follow_release(struct queue_follow *f)
 {
-	reasons_release(f);
+	reasons_release(&f->v, &f->n);
+	reasons_release(&f->before, &f->n_before);
 	queue_ids_release(&f->ids);
-	before_release(f);
-	free(f->destination);
+	free(f->destinations);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -50,77 +34,49 @@ queue_follow_over(const struct queue_follow *f)
 	return f->left >= f->taken;
 }
 
+const char *
+queue_follow_only(const struct queue_follow *f)
+{
+	return strpbrk(f->destinations, "* ") == NULL ? f->destinations : NULL;
+}
+
+void
+queue_follow_name(const struct queue_follow *f, struct str *out)
+{
+	char **w = words_split(f->destinations, " ", NULL);
+	size_t i, n = 0;
+	bool all = false;
+
+	for (i = 0; w[i] != NULL; i++) {
+		all = all || strcmp(w[i], "*") == 0;
+		n += w[i][0] != '!';
+	}
+	if (n == 1)
+		str_add(out, all ? "all that TLS holds up" : clean(w[0]));
+	else
+		str_addf(out, "%zu destinations%s", n - all, all ? " and all that TLS holds up" : "");
+	words_free(w);
+}
+
 void
 queue_follow_say(const struct queue_follow *f, struct str *out)
 {
 	size_t waiting = f->taken - f->left - f->trying;
 
-	str_addf(out, "%zu of %zu message%s for %s %s left", f->left, f->taken, f->taken == 1 ? "" : "s", clean(f->destination),
-	    f->left == 1 ? "has" : "have");
+	str_addf(out, "%zu of %zu message%s for ", f->left, f->taken, f->taken == 1 ? "" : "s");
+	queue_follow_name(f, out);
+	str_addf(out, " %s left", f->left == 1 ? "has" : "have");
 	if (f->trying > 0)
 		str_addf(out, ", %zu %s being tried", f->trying, f->trying == 1 ? "is" : "are");
 	if (waiting > 0)
 		str_addf(out, ", %zu still wait%s", waiting, waiting == 1 ? "s" : "");
-}
-
-/* --- which destinations --- */
-
-#define NOTED_MAX 4096           /* bytes of names: what is more is not followed */
-
-static char *
-note_fact(int64_t server)
-{
-	return xasprintf("follow:%lld", (long long)server);
-}
-
-char **
-queue_follow_destinations(struct journey *j, int64_t server)
-{
-	char *fact = note_fact(server), *text = NULL, **words;
-
-	if (store_fact_get(j->store, fact, &text, NULL) == -1)
-		text = NULL;
-	words = words_split(text != NULL ? text : "", " ", NULL);
-	free(fact);
-	free(text);
-	return words;
-}
-
-int
-queue_follow_note(struct journey *j, int64_t server, const char *destination, struct err *e)
-{
-	char **have = queue_follow_destinations(j, server), *fact = note_fact(server);
-	struct str text = STR_INIT;
-	bool there = false;
-	size_t i;
-	int rc = 0;
-
-	for (i = 0; have[i] != NULL; i++) {
-		there = there || text_ieq(have[i], destination);
-		str_addf(&text, "%s ", have[i]);
-	}
-	str_add(&text, destination);
-	if (!there && text.len <= NOTED_MAX)
-		rc = store_fact_set(j->store, fact, text.s, e);
-	words_free(have);
-	free(fact);
-	str_release(&text);
-	return rc;
-}
-
-int
-queue_follow_forget(struct journey *j, int64_t server, struct err *e)
-{
-	char *fact = note_fact(server);
-	int rc = store_fact_set(j->store, fact, NULL, e);
-
-	free(fact);
-	return rc;
+	if (f->rest > 0)
+		str_addf(out, "; %zu more wait for their own next try, %d are tried at once", f->rest, QUEUE_FOLLOW_MAX);
 }
 
 /* --- the same in a worker --- */
 
-struct following { struct queue_follow *f, own; struct queue_messages messages; };
+struct following { struct queue_follow *f, own; char **words; char counted[24]; /* the message that was counted last */ };
 
 static void
 following_free(void *data)
@@ -128,7 +84,7 @@ following_free(void *data)
 	struct following *w = data;
 
 	queue_follow_release(&w->own);
-	queue_messages_release(&w->messages);
+	words_free(w->words);
 	free(w);
 }
 
@@ -138,91 +94,12 @@ by_id(const void *a, const void *b)
 	return strcmp(((const struct queue_id *)a)->id, ((const struct queue_id *)b)->id);
 }
 
-static char *
-folded(const char *reason)
-{
-	struct str s = STR_INIT;
-
-	reason_fold(reason, strlen(reason), &s);
-	return str_take(&s);
-}
-
-static bool
-is_before(char *const *before, const char *reason)
-{
-	for (; before != NULL && *before != NULL; before++)
-		if (strcmp(*before, reason) == 0)
-			return true;
-	return false;
-}
-
 static int
-take_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+oldest_first(const void *a, const void *b)
 {
-	struct following *w = hj->data;
-	struct queue_ids *ids = &w->own.ids;
-	size_t i, n = 0;
+	const struct queue_id *x = a, *y = b;
 
-	job_say(ctx, "counting what waits for %s", clean(w->own.destination));
-	if (ids_take(hj, h, QUEUE_BY_DESTINATION, w->own.destination, READ, ids, &w->messages, e) == -1)
-		return -1;
-	for (i = 0; i < ids->n; i++)
-		if (ids->v[i].state != QUEUE_HOLD)
-			ids->v[n++] = ids->v[i];
-	ids->n = n;
-	if (n > 1)
-		qsort(ids->v, n, sizeof(*ids->v), by_id);
-	w->own.before = xcalloc(w->messages.n + 1, sizeof(*w->own.before));
-	for (i = n = 0; i < w->messages.n; i++) {
-		char *reason = w->messages.v[i].reason != NULL ? folded(w->messages.v[i].reason) : NULL;
-
-		if (reason != NULL && !is_before(w->own.before, reason))
-			w->own.before[n++] = reason;
-		else
-			free(reason);
-	}
-	return 0;
-}
-
-static int
-take_finish(struct host_job *hj, int rc, struct err *e)
-{
-	struct following *w = hj->data;
-	struct queue_follow *f = w->f;
-
-	(void)e;
-	if (rc != 0)
-		return rc;
-	queue_ids_release(&f->ids);
-	before_release(f);
-	f->ids = w->own.ids;
-	f->before = w->own.before;
-	f->taken = f->ids.n;
-	f->taken_at = when_now();
-	f->left = 0;
-	w->own.ids = (struct queue_ids){ NULL, 0 };
-	w->own.before = NULL;
-	return 0;
-}
-
-static void
-count_reason(struct queue_follow *f, const struct queue_message *m, char *const *before)
-{
-	char *key = folded(m->reason), *other;
-	size_t i;
-	bool same = false;
-
-	for (i = 0; i < f->n && !same; i++) {
-		other = folded(f->v[i].reason);
-		same = strcmp(other, key) == 0;
-		f->v[i].n += same;
-		free(other);
-	}
-	if (!same) {
-		ARRAY_GROW(f->v, f->n);
-		f->v[f->n++] = (struct queue_follow_reason){ xstrdup(m->reason), m->failure, 1, !is_before(before, key) };
-	}
-	free(key);
+	return (x->arrival > y->arrival) - (x->arrival < y->arrival);
 }
 
 static int
@@ -233,18 +110,186 @@ most_first(const void *a, const void *b)
 	return (x->n < y->n) - (x->n > y->n);
 }
 
-/* Where no mirror can say it: those that a full listing names. */
-static void
-still_listed(struct queue_ids *ids, const struct queue_ids *now)
+/* Is it in this address space? "*" is asked otherwise. */
+static bool
+in_space(const char *space, const char *domain)
 {
+	size_t n = strlen(domain), below;
+
+	if (!text_starts(space, "*."))
+		return text_ieq(space, domain);
+	below = strlen(space + 1);
+	return n > below && text_ieq(domain + n - below, space + 1);
+}
+
+/* held_up: by TLS. */
+static bool
+is_followed(char *const *words, const char *domain, bool held_up)
+{
+	bool all = false, other = false;
+
+	for (; *words != NULL; words++) {
+		if (strcmp(*words, "*") == 0)
+			all = true;
+		else if ((*words)[0] == '!')
+			other = other || in_space(*words + 1, domain);
+		else if (in_space(*words, domain))
+			return true;
+	}
+	return all && !other && held_up;
+}
+
+static struct queue_follow_reason *
+reason_of(struct queue_follow_reason *v, size_t n, const char *why)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(v[i].reason, why) == 0)
+			return &v[i];
+	return NULL;
+}
+
+/* For this a message waits now; it counts for one reason. */
+static void
+count_reason(struct following *w, const struct queue_id *id, const char *why, const struct failure *failure)
+{
+	struct queue_follow *f = &w->own;
+	struct queue_follow_reason *r = why != NULL ? reason_of(f->v, f->n, why) : NULL;
+
+	if (why == NULL || strcmp(w->counted, id->id) == 0)
+		return;
+	if (r == NULL) {
+		ARRAY_GROW(f->v, f->n);
+		r = &f->v[f->n++];
+		*r = (struct queue_follow_reason){ xstrdup(why), failure, 0, reason_of(f->before, f->n_before, why) == NULL };
+	}
+	r->n++;
+	strcpy(w->counted, id->id);
+}
+
+static void
+take_one(void *arg, const struct queue_id *id, const char *destination, const char *why, const struct failure *f)
+{
+	struct following *w = arg;
+	struct queue_ids *ids = &w->own.ids;
+
+	if (id->state == QUEUE_HOLD || !is_followed(w->words, destination, f != NULL && f->tls))
+		return;
+	if (ids->n == 0 || strcmp(ids->v[ids->n - 1].id, id->id) != 0) {
+		ARRAY_GROW(ids->v, ids->n);
+		ids->v[ids->n++] = *id;
+	}
+	count_reason(w, id, why, f);
+}
+
+static void
+look_at_one(void *arg, const struct queue_id *id, const char *destination, const char *why, const struct failure *f)
+{
+	struct following *w = arg;
+	struct queue_ids *ids = &w->own.ids;
+
+	if (ids->n > 0 && bsearch(id, ids->v, ids->n, sizeof(*ids->v), by_id) != NULL && is_followed(w->words, destination, true))
+		count_reason(w, id, why, f);
+}
+
+static void
+id_of(const struct queue_message *m, struct queue_id *out)
+{
+	int i;
+
+	*out = (struct queue_id){ .arrival = m->arrival, .state = QUEUE_DEFERRED };
+	snprintf(out->id, sizeof(out->id), "%s", m->id);
+	for (i = 0; i < QUEUE_STATES; i++)
+		if (text_eq(m->queue, queue_state_names[i]))
+			out->state = (enum queue_state)i;
+}
+
+/* As queue_mirror_each tells it, of a full listing. */
+static void
+listed_each(const struct queue_messages *l, queue_each_fn *fn, void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		const struct queue_message *m = &l->v[i];
+		const char *at = m->recipient != NULL ? strrchr(m->recipient, '@') : NULL;
+		struct str why = STR_INIT;
+		struct queue_id id;
+
+		id_of(m, &id);
+		if (m->reason != NULL)
+			reason_fold(m->reason, strlen(m->reason), &why);
+		fn(arg, &id, at != NULL ? at + 1 : "", m->reason != NULL ? why.s : NULL, m->failure);
+		str_release(&why);
+	}
+}
+
+/* Of a set those that a full listing names. */
+static void
+still_listed(struct queue_ids *ids, const struct queue_messages *l)
+{
+	struct queue_ids now = { xcalloc(l->n + 1, sizeof(*now.v)), l->n };
 	struct queue_id *found;
 	size_t i, n = 0;
 
-	for (i = 0; i < ids->n; i++)
-		if (now->n > 0 && (found = bsearch(&ids->v[i], now->v, now->n, sizeof(*now->v), by_id)) != NULL &&
-		    found->arrival == ids->v[i].arrival)
-			ids->v[n++] = ids->v[i];
+	for (i = 0; i < l->n; i++)
+		id_of(&l->v[i], &now.v[i]);
+	if (now.n > 1)
+		qsort(now.v, now.n, sizeof(*now.v), by_id);
+	for (i = 0; i < ids->n && now.n > 0; i++)
+		if ((found = bsearch(&ids->v[i], now.v, now.n, sizeof(*now.v), by_id)) != NULL && found->arrival == ids->v[i].arrival)
+			ids->v[n++] = *found;
 	ids->n = n;
+	queue_ids_release(&now);
+}
+
+/* The queue as it is now: of what was taken what is still there, then every message to fn. */
+static int
+each_now(struct host_job *hj, struct host *h, queue_each_fn *fn, struct err *e)
+{
+	struct following *w = hj->data;
+	struct queue_view v = { .taken_at = 0 };
+	int rc = poll_queue(hj, h, QUEUE_BY_SERVER, NULL, 0, &v, e);
+
+	if (rc == 0 && hj->slot->queue != NULL) {
+		(void)queue_mirror_still(hj->slot->queue, &w->own.ids);
+		queue_mirror_each(hj->slot->queue, fn, w);
+	} else if (rc == 0) {
+		queue_view_release(&v);
+		rc = poll_queue(hj, h, QUEUE_BY_SERVER, queue_follow_only(&w->own), QUEUE_MIRROR_MAX, &v, e);
+		if (rc == 0) {
+			still_listed(&w->own.ids, &v.taken);
+			listed_each(&v.taken, fn, w);
+		}
+	}
+	queue_view_release(&v);
+	return rc;
+}
+
+static int
+take_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
+{
+	struct following *w = hj->data;
+	struct queue_follow *own = &w->own;
+
+	job_say(ctx, "counting what waits");
+	if (each_now(hj, h, take_one, e) == -1)
+		return -1;
+	reasons_release(&own->before, &own->n_before);
+	own->before = own->v;
+	own->n_before = own->n;
+	own->v = NULL;
+	own->n = 0;
+	if (own->ids.n > QUEUE_FOLLOW_MAX) {
+		qsort(own->ids.v, own->ids.n, sizeof(*own->ids.v), oldest_first);
+		own->rest = own->ids.n - QUEUE_FOLLOW_MAX;
+		own->ids.n = QUEUE_FOLLOW_MAX;
+	}
+	if (own->ids.n > 1)
+		qsort(own->ids.v, own->ids.n, sizeof(*own->ids.v), by_id);
+	own->taken = own->ids.n;
+	return 0;
 }
 
 static int
@@ -252,55 +297,53 @@ look_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 {
 	struct following *w = hj->data;
 	struct queue_follow *own = &w->own;
-	struct queue_ids now = { NULL, 0 };
-	struct queue_id one;
 	size_t i;
-	int rc;
 
 	job_say(ctx, "who has left");
-	rc = ids_take(hj, h, QUEUE_BY_DESTINATION, own->destination, READ, &now, &w->messages, e);
-	if (rc == 0 && hj->slot->queue != NULL)
-		(void)queue_mirror_still(hj->slot->queue, &own->ids);
-	else if (rc == 0) {
-		if (now.n > 1)
-			qsort(now.v, now.n, sizeof(*now.v), by_id);
-		still_listed(&own->ids, &now);
-	}
-	for (i = 0; rc == 0 && i < own->ids.n; i++)
+	if (each_now(hj, h, look_at_one, e) == -1)
+		return -1;
+	for (i = 0; i < own->ids.n; i++)
 		own->trying += own->ids.v[i].state == QUEUE_ACTIVE || own->ids.v[i].state == QUEUE_INCOMING;
-	for (i = 0; rc == 0 && i < w->messages.n; i++) {
-		const struct queue_message *m = &w->messages.v[i];
-
-		snprintf(one.id, sizeof(one.id), "%s", m->id);
-		if (m->reason != NULL && own->ids.n > 0 && bsearch(&one, own->ids.v, own->ids.n, sizeof(one), by_id) != NULL)
-			count_reason(own, m, own->before);
-	}
 	if (own->n > 1)
 		qsort(own->v, own->n, sizeof(*own->v), most_first);
-	queue_ids_release(&now);
-	return rc;
+	return 0;
+}
+
+static int
+take_finish(struct host_job *hj, int rc, struct err *e)
+{
+	struct following *w = hj->data;
+
+	(void)e;
+	if (rc != 0)
+		return rc;
+	queue_follow_release(w->f);
+	*w->f = w->own;
+	w->f->server = hj->server.id;
+	w->f->taken_at = when_now();
+	memset(&w->own, 0, sizeof(w->own));
+	return 0;
 }
 
 static int
 look_finish(struct host_job *hj, int rc, struct err *e)
 {
 	struct following *w = hj->data;
-	struct queue_follow *f = w->f;
+	struct queue_follow *f = w->f, *own = &w->own;
+	struct queue_follow old = *f;
 
 	(void)e;
 	if (rc != 0)
 		return rc;
-	reasons_release(f);
-	queue_ids_release(&f->ids);
-	f->ids = w->own.ids;
-	f->v = w->own.v;
-	f->n = w->own.n;
-	f->trying = w->own.trying;
+	f->ids = own->ids;
+	f->v = own->v;
+	f->n = own->n;
+	f->trying = own->trying;
 	f->left = f->taken - f->ids.n;
 	f->looked_at = when_now();
-	w->own.ids = (struct queue_ids){ NULL, 0 };
-	w->own.v = NULL;
-	w->own.n = 0;
+	own->ids = old.ids;              /* what was before goes with the work */
+	own->v = old.v;
+	own->n = old.n;
 	return 0;
 }
 
@@ -310,23 +353,20 @@ follow_start(struct journey *j, struct queue_follow *f, int (*work)(struct host_
 {
 	struct host_job *hj = host_job_new(j, f->server, done, arg, e);
 	struct following *w;
-	size_t i, n = 0;
+	size_t i;
 
 	if (hj == NULL)
 		return -1;
 	w = xcalloc(1, sizeof(*w));
 	w->f = f;
-	w->own.destination = xstrdup(f->destination);
-	if (f->ids.n > 0) {
-		w->own.ids = (struct queue_ids){ xcalloc(f->ids.n, sizeof(*f->ids.v)), f->ids.n };
+	w->words = words_split(f->destinations, " ", NULL);
+	w->own.destinations = xstrdup(f->destinations);
+	w->own.ids = (struct queue_ids){ xcalloc(f->ids.n + 1, sizeof(*f->ids.v)), f->ids.n };
+	if (f->ids.n > 0)
 		memcpy(w->own.ids.v, f->ids.v, f->ids.n * sizeof(*f->ids.v));
-	}
-	while (f->before != NULL && f->before[n] != NULL)
-		n++;
-	if (n > 0)
-		w->own.before = xcalloc(n + 1, sizeof(*w->own.before));
-	for (i = 0; i < n; i++)
-		w->own.before[i] = xstrdup(f->before[i]);
+	w->own.before = xcalloc(f->n_before + 1, sizeof(*f->before));
+	for (i = 0; i < f->n_before; i++)
+		w->own.before[w->own.n_before++].reason = xstrdup(f->before[i].reason);
 	hj->data = w;
 	hj->free_data = following_free;
 	hj->work = work;
@@ -338,7 +378,7 @@ int64_t
 queue_follow_take(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e)
 {
 	queue_ids_release(&f->ids);
-	before_release(f);
+	reasons_release(&f->before, &f->n_before);
 	return follow_start(j, f, take_work, take_finish, done, arg, e);
 }
 

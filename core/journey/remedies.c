@@ -261,7 +261,8 @@ static const struct by_hand { const char *where, *brief, *says; } by_hands[] = {
 	  "  getent ahosts MAIL-SERVER       what it says for the mail servers in the evidence\n\n"
 	  "Name another resolver there, or mend that one; then restart Postfix, which keeps a copy of that file for what runs in its cage.\n" },
 	{ "trust-store", "the authorities it trusts, by hand on the host",
-	  "It knows too few authorities, so it rejects certificates that are good. On the host:\n\n"
+	  "It knows too few authorities, or cannot read them, so it rejects certificates that are good or does no TLS at all. On the host:\n\n"
+	  "  update-ca-certificates --fresh  makes them anew, where one is damaged; a file of your own: mend what the evidence names\n"
 	  "  ls -l /etc/ssl/certs | wc -l    are they there? else: apt-get install ca-certificates\n"
 	  "  postconf -e smtp_tls_CApath=/etc/ssl/certs\n"
 	  "  postfix reload\n\n"
@@ -341,7 +342,7 @@ repair_fill(const struct asked *a, struct remedy_offer *o)
 	size_t i;
 
 	for (i = 0; i < sizeof(mends) / sizeof(mends[0]); i++)
-		if (text_eq(mends[i].class_name, a->class_name)) {
+		if (text_eq(mends[i].class_name, a->class_name) && !text_eq(a->seen->diagnosis.where, "trust-store")) {
 			mends[i].fill(a, o);
 			return;
 		}

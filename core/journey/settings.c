@@ -118,6 +118,7 @@ struct pushing {
 	char *roots;                     /* authorities of our own: the proof may trust them */
 	struct drift_facts *facts;       /* what was pushed last, what is left as it is there */
 	char *pushed;                    /* what this push carried there */
+	char *frees;                     /* whose mail it may set free */
 	struct wanted_host asked;        /* all that is wanted, with what is left as it is */
 	struct open_keys keys;           /* that live here and that the host may not have */
 	struct looked looked;            /* before; after a push: how the host is now */
@@ -145,6 +146,7 @@ pushing_free(void *data)
 	wanted_free(&p->asked);
 	drift_facts_free(p->facts);
 	free(p->pushed);
+	free(p->frees);
 	open_keys_release(&p->keys);
 	looked_release(&p->looked);
 	plan_release(&p->plan);
@@ -394,6 +396,8 @@ push_end_body(struct store *st, void *arg, struct err *e)
 
 	if (store_push_save(st, &p->record, e) == -1)
 		return -1;
+	if (end->carried && p->report.result == PUSH_WAITING && freed_note(hj->journey, hj->server.id, p->frees, e) == -1)
+		return -1;
 	return end->carried ? pushed_store(hj->journey, hj->server.id, p->pushed, e) : 0;
 }
 
@@ -451,6 +455,7 @@ push_start(struct journey *j, int64_t server, const struct plan *shown, const st
 		p->shown_base = xstrdup(shown->base);
 		p->shown_sum = plan_sum(shown);
 	}
+	p->frees = freed_words(j, server);
 	p->options = *o;
 	p->report_out = report;
 	p->record.server = server;

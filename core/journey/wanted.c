@@ -197,17 +197,6 @@ connectors_hash(const struct connector_list *l, char out[65])
 	str_release(&s);
 }
 
-static const struct found_value *
-found_of(const struct vserver *vs, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < vs->found.n; i++)
-		if (text_eq(vs->found.v[i].name, name))
-			return &vs->found.v[i];
-	return NULL;
-}
-
 static size_t
 pending_settings(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
 {
@@ -215,18 +204,19 @@ pending_settings(const struct drift_facts *facts, const struct vserver *vs, cons
 
 	for (i = 0; i < w->settings.n; i++) {
 		const struct wanted *s = &w->settings.v[i];
-		const struct found_value *f = found_of(vs, s->name);
+		const struct found_value *v = found_value_of(vs, s->name);
+		const char *found = v != NULL ? v->value : NULL;
 
-		if (f != NULL && text_eq(f->value, s->value))
+		if (text_eq(found, s->value))
 			continue;
-		if (drift_kind_of(facts, w->name, s->name, s->value, f != NULL ? f->value : NULL) != DRIFT_EDITED)
+		if (drift_kind_of(facts, w->name, s->name, s->value, found) != DRIFT_EDITED)
 			continue;                      /* it was changed there: no edit of ours */
 		n++;
 		if (out != NULL && text_eq(vs->ours, "added") && !vs->present)
 			str_addf(out, "%s/%s: %s = %s\n", name, w->name, s->name, s->value);
 		else if (out != NULL)
 			str_addf(out, "%s/%s: %s = %s (on the host: %s)\n", name, w->name, s->name, s->value,
-			    f && f->value ? f->value : "unknown");
+			    found != NULL ? found : "unknown");
 	}
 	return n;
 }

@@ -193,7 +193,7 @@ question_name(char out[32], const char *kind, const char *a, const char *b)
 enum answer
 ask_file(struct way_work *w, const char *path, const char **text)
 {
-	const char *words[] = { "head", "-c", "1048576", "--", path, NULL };
+	const char *words[] = { "head", "-c", WAY_FILE_MAX, "--", path, NULL };
 	const struct section *s;
 	char name[32];
 
@@ -212,7 +212,7 @@ enum answer
 ask_roots(struct way_work *w, const char *dir, const char **text)
 {
 	/* a folder as openssl-rehash(1) leaves it; a fixed text: the folder is an argument of it */
-	const char *words[] = { "sh", "-c", "cat \"$1\"/*.[0-9] 2>/dev/null | head -c 1048576", "sh", dir, NULL };
+	const char *words[] = { "sh", "-c", "head -v -c 65536 -- \"$1\"/*.[0-9] 2>/dev/null | head -c " WAY_FILE_MAX, "sh", dir, NULL };
 	const struct section *s;
 	char name[32];
 
@@ -231,7 +231,7 @@ enum answer
 ask_rows(struct way_work *w, const char *map, const char **text)
 {
 	/* a fixed text: the map is an argument of it */
-	const char *words[] = { "sh", "-c", "postmap -s \"$1\" | head -c 1048576", "sh", plain_map(map), NULL };
+	const char *words[] = { "sh", "-c", "postmap -s \"$1\" | head -c " WAY_FILE_MAX, "sh", plain_map(map), NULL };
 	const struct section *s;
 	char name[32];
 

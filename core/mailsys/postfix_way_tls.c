@@ -307,44 +307,68 @@ policy_roots(struct way_work *w, struct way_hop *hop, bool *named)
 	return a;
 }
 
+/* Postfix loads its file of authorities when a client starts, at any level. When OpenSSL does not take it, TLS is off. */
+static enum answer
+hop_bundle(struct way_work *w, const struct client *c, struct way_hop *hop)
+{
+	char *file = client_value(c, "tls_CAfile"), *why = NULL;
+	const char *text;
+	struct err e;
+	enum answer a = hop->level == NULL || *file != '/' || strcasecmp(hop->level, "none") == 0 ? ANSWER_NONE : ask_file(w, file, &text);
+
+	if (a == ANSWER_BROKEN)
+		why = xstrdup("it cannot be read");
+	else if (a == ANSWER_FOUND && !WAY_FILE_CUT(text) && cert_bundle_check(text, &e) == -1)
+		why = xstrdup(e.text);
+	if (why != NULL && strcasecmp(hop->level, "may") == 0) {
+		char *by = xasprintf("may, but without TLS: %s_tls_CAfile %s is not loaded, %s", c->prefix, file, why);
+
+		xset(&hop->level, "none");
+		free(hop->level_by);
+		hop->level_by = by;
+	} else if (why != NULL && hop->trouble == NULL) {
+		hop_trouble(hop, xasprintf("%s_tls_CAfile %s is not loaded, and TLS is off: %s", c->prefix, file, why));
+		hop->tls_off = true;
+	}
+	free(file);
+	free(why);
+	return a == ANSWER_MISSING ? a : ANSWER_FOUND;
+}
+
 static enum answer
 hop_roots(struct way_work *w, const struct client *c, struct way_hop *hop)
 {
 	char *file = client_value(c, "tls_CAfile"), *dir = client_value(c, "tls_CApath");
-	struct str roots = STR_INIT;
+	bool named = false, usual = view_yes(c->v, NULL, "tls_append_default_CA");
+	enum answer a = policy_roots(w, hop, &named), one = ANSWER_NONE;
+	struct str roots = STR_INIT, damage = STR_INIT;
 	const char *text;
-	enum answer a = ANSWER_FOUND, one = ANSWER_NONE;
-	bool named = false;
 
-	a = policy_roots(w, hop, &named);
 	if (named) {
 		hop->trusts = true;
-		free(file);
-		free(dir);
-		return a;
+		goto out;
 	}
-	hop->trusts = *file || *dir || view_yes(c->v, NULL, "tls_append_default_CA");
+	hop->trusts = *file || *dir || usual;
+	if (*dir == '\0' && usual)
+		xset(&dir, "/etc/ssl/certs");
 	if (*file && (one = ask_file(w, file, &text)) == ANSWER_MISSING)
 		a = one;
 	else if (*file && one == ANSWER_FOUND)
+		str_addf(&roots, "%s\n", text);
+	if (*dir && (one = ask_roots(w, dir, &text)) == ANSWER_MISSING)
+		a = one;
+	else if (*dir && one == ANSWER_FOUND) {
 		str_add(&roots, text);
-	/* of a folder the usual bundle of the system is looked at, when it is the system's folder */
-	if (strcmp(dir, "/etc/ssl/certs") == 0 && strcmp(file, "/etc/ssl/certs/ca-certificates.crt") == 0) {
-		;                              /* asked already */
-	} else if (strcmp(dir, "/etc/ssl/certs") == 0 && (one = ask_file(w, "/etc/ssl/certs/ca-certificates.crt", &text)) != ANSWER_BROKEN) {
-		if (one == ANSWER_MISSING)
-			a = one;
-		else
-			str_add(&roots, text);
-	} else if (*dir && (one = ask_roots(w, dir, &text)) != ANSWER_BROKEN) {
-		if (one == ANSWER_MISSING)
-			a = one;
-		else
-			str_add(&roots, text);
+		if (!WAY_FILE_CUT(text))
+			cert_folder_damage(text, &damage);
 	}
 	if (roots.len)
 		hop->roots = str_take(&roots);
+	if (damage.len)
+		hop->damage = str_take(&damage);
+out:
 	str_release(&roots);
+	str_release(&damage);
 	free(file);
 	free(dir);
 	return a;
@@ -444,7 +468,9 @@ hop_level(struct way_work *w, const struct client *c, struct way_hop *hop)
 		a = per_site_lookup(w, per_site, hop);
 	if (a == ANSWER_FOUND) {
 		hop_judge(c, hop);
-		a = hop_dane(w, hop);
+		a = hop_bundle(w, c, hop);
+		if (a == ANSWER_FOUND)
+			a = hop_dane(w, hop);
 		hop_match(c, hop);
 		if (a == ANSWER_FOUND && level_checks(hop->level))
 			a = hop_roots(w, c, hop);
@@ -467,6 +493,8 @@ say_hop(const struct client *c, struct way_end *end, const struct way_hop *hop)
 		step_add(&end->steps, NULL, "TLS to %s: %s (%s)", hop->dest, hop->level, hop->level_by);
 	if (hop->trouble)
 		step_add(&end->steps, NULL, "its mail waits: %s", hop->trouble);
+	if (hop->damage)
+		step_add(&end->steps, NULL, "of the authorities it trusts, %.*s", (int)strcspn(hop->damage, "\n"), hop->damage);
 	(void)c;
 }
 

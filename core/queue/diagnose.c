@@ -511,7 +511,7 @@ take_sides(const struct diagnose_facts *f, const struct failure *said, int64_t s
 	d->side = d->failure->side;
 	if (text_eq(d->failure->name, "local-policy-problem") || text_eq(d->failure->name, "local-key-problem") ||
 	    text_eq(d->failure->name, "peer-rejected-our-cert") || text_eq(d->failure->name, "client-cert-required")) {
-		blame(d, SIDE_OURS, text_eq(d->failure->name, "local-policy-problem") ? "policy" : "key", NULL);
+		blame(d, SIDE_OURS, text_eq(d->failure->name, "local-policy-problem") ? "policy" : f->tls_off ? "trust-store" : "key", NULL);
 		return;
 	}
 	if (family_is_missing(f, d) || clock_is_wrong(f, said, said_at, d) || resolver_lies(f, d) || trust_store_is_poor(f, said, d) || path_is_bad(f, d))
@@ -637,6 +637,17 @@ say_clock(const struct diagnose_facts *f, struct diagnosis *d)
 	    clean(f->server), ago, ahead > 0 ? "ahead of" : "behind");
 }
 
+static void
+say_damage(const struct diagnose_facts *f, struct diagnosis *d)
+{
+	char **lines = words_split(f->damage, "\n", NULL);
+	size_t i;
+
+	for (i = 0; lines[i] != NULL; i++)
+		str_addf(&d->evidence, "Of the authorities that %s trusts, %s.\n", f->server, clean(lines[i]));
+	words_free(lines);
+}
+
 void
 diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out)
 {
@@ -660,9 +671,10 @@ diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out)
 	for (i = 0; i < f->n_others; i++)
 		say_report(out, &f->others[i]);
 	say_clock(f, out);
+	say_damage(f, out);
 	if (f->trouble != NULL) {
 		str_addf(&out->evidence, "Its own configuration keeps mail from it: %s.\n", clean(f->trouble));
-		out->failure = failure_find("local-policy-problem");
+		out->failure = failure_find(f->tls_off ? "local-key-problem" : "local-policy-problem");
 		out->confidence = xstrdup("high");
 	} else if (look != NULL && base == NULL)
 		foretell(out, g, f->level, look);

@@ -358,6 +358,32 @@ in_group(const struct queue_mirror *m, enum queue_by by, const struct held *h, u
 	return false;
 }
 
+static void
+id_of(const struct held *h, struct queue_id *out)
+{
+	memcpy(out->id, h->id, ID_SIZE);
+	out->arrival = h->arrival;
+	out->state = (enum queue_state)h->state;
+}
+
+void
+queue_mirror_each(struct queue_mirror *m, queue_each_fn *fn, void *arg)
+{
+	struct sums *s = &m->reader->sums;
+	uint32_t i, k, n;
+
+	for (i = 0; i < m->n; i++) {
+		struct touch one;
+		const struct touch *t = runs_of(m, &m->v[i], &one, &n);
+		struct queue_id id;
+
+		id_of(&m->v[i], &id);
+		for (k = 0; k < n; k++)
+			fn(arg, &id, s->keys.v[t[k].group].s, t[k].reason != NONE ? s->reasons.v[t[k].reason].s : NULL,
+			    t[k].reason != NONE ? sums_failure(s, t[k].reason) : NULL);
+	}
+}
+
 void
 queue_mirror_ids(struct queue_mirror *m, enum queue_by by, const char *key, struct queue_ids *out)
 {
@@ -378,9 +404,7 @@ queue_mirror_ids(struct queue_mirror *m, enum queue_by by, const char *key, stru
 			max = max > 0 ? max * 2 : 64;
 			out->v = xrealloc(out->v, max, sizeof(*out->v));
 		}
-		memcpy(out->v[out->n].id, h->id, ID_SIZE);
-		out->v[out->n].arrival = h->arrival;
-		out->v[out->n++].state = (enum queue_state)h->state;
+		id_of(h, &out->v[out->n++]);
 	}
 }
 

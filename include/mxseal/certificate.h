@@ -78,8 +78,14 @@ int cert_issuer_known(const struct certificate *c, const char *roots, int64_t no
  * gravest. text is clean. Takes a few milliseconds; safe in any thread. */
 struct cert_verdict { bool trusted, name_ok, in_time; int code; char text[256]; };
 void cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
-/* The same by these roots and no others (NULL: nobody is trusted): the trust store of a mail host. */
+/* The same by these roots and no others (NULL: nobody is trusted): the trust store of a mail host, read as OpenSSL reads it there; files
+ * of a folder stand in it as "head -v" prints them, each counts up to its own damage. */
 void cert_verify_by(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
+/* Would OpenSSL take this file of trusted authorities (CAfile)? It takes all of it or, for one damaged block, nothing. RC_CERT: no;
+ * "block 3 of it, at line 47, is damaged (bad base64 decode)". */
+int  cert_bundle_check(const char *text, struct err *e);
+/* Files of a folder that it takes only in part or not: "PATH is damaged (why): who is in it is not trusted", a line each. */
+void cert_folder_damage(const char *text, struct str *out);
 /* Does a TLSA record (usage 3: the leaf, else any of the chain; selector 0 certificate, 1 key; matching 0 whole, 1 SHA-256, 2
  * SHA-512; hex) allow the chain? */
 bool cert_tlsa_matches(const char *pem, int usage, int selector, int matching, const char *hex);

@@ -314,35 +314,43 @@ int64_t queue_act_on(struct journey *j, int64_t server, const char *verb, const 
 int64_t queue_act(struct journey *j, int64_t server, const char *verb, const char *const *ids, size_t n, journey_done_fn *done,
         void *arg, struct err *e);
 
-/* --- core/journey/queue_follow.c: what a push is to set free --- */
-/* Taken before the push, tried again after it, and then looked at until it has left. Zero it, name server and destination (an own
- * copy), call the verbs one after the other; each fills it when it is done, and it must live until then. */
+/* --- core/journey/queue_follow.c, queue_freed.c: what a push is to set free --- */
+/* Taken before the push is kept, tried again after it, and then looked at until it has left. Zero it, name server and destinations
+ * (an own copy), call the verbs one after the other; each fills it when it is done, and it must live until then.
+ * Destinations are words: "bank.test" and "*.bank.test" (all below it): whatever waits for them; "*": what TLS holds up, for any
+ * destination but those that stand there with an ! in front. */
+#define QUEUE_FOLLOW_MAX 10000           /* messages that are tried at once: half of what Postfix has active at a time (postconf(5)) */
 struct queue_follow_reason {
-	char *reason;                    /* one example of it */
+	char *reason;                    /* names and numbers may be folded away */
 	const struct failure *failure;
 	size_t n;
 	bool fresh;                      /* none of them waited for that before the push */
 };
 struct queue_follow {
 	int64_t server;
-	char *destination;
+	char *destinations;
 	struct queue_ids ids;            /* of those that still wait */
 	size_t taken;                    /* how many they were; what is on hold is left alone */
+	size_t rest;                     /* more than can be tried at once: these, the newest, wait for their own next try */
 	struct queue_acted acted;        /* when they were tried again */
 	size_t left, trying;             /* of taken: not in the queue any more, in the middle of an attempt */
 	int64_t taken_at, retried_at, looked_at;         /* 0: not yet */
-	struct queue_follow_reason *v; size_t n;         /* why the rest waits, most messages first; as far as it was read */
-	char **before;                   /* folded reasons before the push, NULL at the end */
+	struct queue_follow_reason *v; size_t n;         /* why the rest waits, most messages first */
+	struct queue_follow_reason *before; size_t n_before;
 };
 int64_t queue_follow_take(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
 int64_t queue_follow_retry(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
 int64_t queue_follow_look(struct journey *j, struct queue_follow *f, journey_done_fn *done, void *arg, struct err *e);
 bool queue_follow_over(const struct queue_follow *f);                  /* all of them have left */
-/* The destinations whose rule was edited since the last push to the server: those are to be followed. Words, NULL at the end, to
- * words_free; forgotten after a push that was kept. */
-char **queue_follow_destinations(struct journey *j, int64_t server);
+/* Whose mail the next push of a server may set free, by what is wanted and what was noted; waits: the push that waits there to be
+ * kept. Each is for a follow of its own: destinations. Words, NULL at the end, to words_free. */
+char **queue_follow_destinations(struct journey *j, int64_t server, bool waits);
+/* Noted for the push that comes or waits; forgotten after one that was kept. */
 int  queue_follow_note(struct journey *j, int64_t server, const char *destination, struct err *e);
 int  queue_follow_forget(struct journey *j, int64_t server, struct err *e);
+/* "bank.test", "12 destinations", "all that TLS holds up". */
+void queue_follow_name(const struct queue_follow *f, struct str *out);
+const char *queue_follow_only(const struct queue_follow *f);          /* its one destination; NULL: it has more */
 /* One sentence: "2 of 3 messages for bank.test have left, 1 is being tried". */
 void queue_follow_say(const struct queue_follow *f, struct str *out);
 void queue_follow_release(struct queue_follow *f);

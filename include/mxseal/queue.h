@@ -90,6 +90,9 @@ struct queue_ids { struct queue_id *v; size_t n; };
 void queue_ids_release(struct queue_ids *ids);
 /* Those of a group; key NULL: all. */
 void queue_mirror_ids(struct queue_mirror *m, enum queue_by by, const char *key, struct queue_ids *out);
+/* All messages, once for each destination and reason among their recipients; why is folded, NULL where none was tried. All lent. */
+typedef void queue_each_fn(void *arg, const struct queue_id *id, const char *destination, const char *why, const struct failure *f);
+void queue_mirror_each(struct queue_mirror *m, queue_each_fn *fn, void *arg);
 /* Of a set, those that are still there; the others are counted. */
 size_t queue_mirror_still(struct queue_mirror *m, struct queue_ids *ids);
 /* A look at single messages of a destination (NULL: any), at most limit, in full words: ask and feed as above, then take. */
@@ -142,6 +145,8 @@ struct diagnose_facts {
 	int64_t clock_ahead;                     /* of the host's clock before ours, seconds */
 	int64_t mail_ahead;                      /* the newest message arrived so long after now: its mail system's clock */
 	const char *trouble;                     /* what in the host's own configuration keeps mail from it */
+	bool tls_off;                            /* the trouble is that its trusted authorities cannot be loaded */
+	const char *damage;                      /* which of its trusted authorities it cannot read; a sentence a line */
 	bool trusts_nobody;                      /* the sending client knows no authority to verify certificates with */
 };
 void diagnose_facts(const struct diagnose_facts *f, struct diagnosis *out);

@@ -40,9 +40,11 @@ struct way_hop {
 	char *families;               /* of addresses that are used: "all", "ipv4", "ipv6" */
 	bool trusts;                  /* it knows authorities to check certificates with ... */
 	char *roots;                  /* ... these (PEM) */
+	char *damage;                 /* what of them it cannot read, a sentence a line; NULL: nothing */
 	char *dane, *dane_host;       /* what the host's look at the other side saw: "verified", "failed", "no-tls", "lookup" (TLSA
 	                               * records cannot be), "none" (of them), "unreachable"; and where; NULL: it did not look */
-	char *trouble;                /* our own configuration keeps mail from it, whatever the other side does */
+	char *trouble;                /* our own configuration keeps mail from it, whatever the other side does ... */
+	bool tls_off;                 /* ... as its authorities cannot be loaded */
 	enum way_fate fate; char *forecast;              /* filled by a look at it */
 };
 RECORD(way_hop);

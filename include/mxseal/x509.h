@@ -33,6 +33,8 @@ EVP_PKEY *x509_public_key(const char *pem, struct err *e);        /* from "PUBLI
 /* --- bag.c: everything that can be certificates, in file order, without duplicates, at most CHAIN_MAX --- */
 STACK_OF(X509) *x509_read_bag(const void *mem, size_t len, struct err *e);
 STACK_OF(X509) *x509_read_many(const void *mem, size_t len, int max, struct err *e);   /* no chain: a list of anchors */
+/* trusted.c: as a mail host itself reads its authorities, see cert_folder_damage; never NULL, at most max. */
+STACK_OF(X509) *x509_read_trusted(const char *text, int max);
 void x509_stack_free(STACK_OF(X509) *s);
 
 /* --- csr.c: what a request and an issued certificate have in common --- */

@@ -1,4 +1,5 @@
-/* Any bytes as the answer of an authority: read, described, judged, verified. What was read must read again as the same. */
+/* Any bytes as the answer of an authority: read, described, judged, verified. What was read must read again as the same. And as what a
+ * mail host trusts. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,26 @@ all_clean(const struct certificate *c)
 		must(texts[i] == NULL || clean_is(texts[i], strlen(texts[i])));
 }
 
+/* As the authorities that a mail host trusts. */
+static void
+trusted(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+	struct str said = STR_INIT;
+	struct cert_verdict v;
+	struct err e;
+
+	must(text != NULL);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	must(cert_bundle_check(text, &e) == 0 || (e.code == RC_CERT && clean_is(e.text, strlen(e.text))));
+	cert_folder_damage(text, &said);
+	must(said.len < 8192);
+	cert_verify_by(text, "mail.a.test", text, NOW, &v);
+	str_release(&said);
+	free(text);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,6 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct cert_verdict v;
 	struct err e = { .code = RC_OK };
 
+	trusted(data, size);
 	if (cert_read(data, size, NULL, &c, &e) != 0) {
 		must(e.code == RC_PARSE || e.code == RC_LIMIT);
 		goto out;

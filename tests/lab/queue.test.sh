@@ -97,7 +97,12 @@ prove "the relay is what was looked at" is "$(json '.probes[0].hosts[0].host' di
 postfix_with relayhost= 'smtp_tls_policy_maps=inline:{good.test=nonsense}'
 send_mail user@good.test
 waits_for "a policy row that is wrong" good.test local-policy-problem ours
-postfix_with smtp_tls_policy_maps=
+"$lab" exec mx1 sh -c 'sed "50s/^..../!!!!/" /etc/ssl/certs/ca-certificates.crt > /etc/postfix/broken.pem'
+postfix_with smtp_tls_policy_maps= smtp_tls_CAfile=/etc/postfix/broken.pem
+send_mail user@good.test
+waits_for "a damaged file of authorities" good.test local-key-problem ours
+prove "it is said where" grep -q 'broken.pem is not loaded, and TLS is off: block [0-9]* of it, at line [0-9]*, is damaged' <(mx diagnose mx1 good.test)
+postfix_with smtp_tls_CAfile=
 
 chapter "what is published"
 MXSEAL_DNS_ANCHOR=$("$lab" root dns)/etc/unbound/lab-root.key

@@ -25,6 +25,8 @@ sed 's/^/  /' "$work/now"
 prove "all of them bring their mail now" is "$(grep -c ' accepted ' "$work/now")" 13
 
 chapter "rehearsed by the host's own log"
+prove "set without a yes, it is rehearsed and asked" status_is 2 --no-input vs set mx1/smtp inbound.tls=require inbound.protocol-min=tls1.2
+prove "with the figures of the rehearsal" grep -q '^inbound.tls: .*Rehearsed at require,tls1.2, log of [0-9]* days: of [1-9][0-9]* clients [1-9]' "$work/err"
 settings="require,tls1.2 tls1.2"
 [ -z "${MXSEAL_LONG:-}" ] || settings="require require,tls1.1 require,tls1.2 require,tls1.3 tls1.2"
 for setting in $settings; do

@@ -30,6 +30,7 @@ rounds() { # HOURS...
 	local hour
 	for hour; do round "$hour"; done
 }
+tries() { "$lab" exec mx1 grep -c "to=<$who-all@$1>.* status=deferred" /var/log/mail.log; }
 changes() { json '[.activity[] | select(.verb == "push" and .result == "ok")] | length' history --limit 1000; }
 
 known_host mx1
@@ -40,7 +41,23 @@ quiet vs set mx2 outbound.tls=encrypt --yes
 # a proxy for mx2's way to good.test is to listen beside its smtpd
 "$lab" exec mx2 sh -c 'postconf -e inet_interfaces=loopback-only && postfix abort; postfix start' > "$work/mx2" 2>&1
 quiet server read mx2
+quiet connector add strict --domain pix.test --tls encrypt --via mx1
 quiet push mx1 mx2 --yes --no-shadow
+
+chapter "A lower level for all mail, kept later"
+for domain in notls.test pix.test tempfail.test; do mail_from user@mx1.lab.test "$who-all@$domain"; done
+for domain in notls.test pix.test tempfail.test; do until_true 30 reason_known "$domain"; done
+quiet vs set mx1 outbound.tls=may --yes
+quiet push mx1 --yes --no-shadow --no-keep
+prove "nothing is set going before it is kept" nowhere "$who-all@notls.test"
+mx keep mx1 > "$work/keep" 2>&1
+sed 's/^/  /' "$work/keep"
+prove "what TLS held up is tried again, and told" grep -q '^mx1: 1 of 1 message for all that TLS holds up has left' "$work/keep"
+prove "it left in the clear" until_true 5 in_clear notls.test "$who-all@notls.test"
+prove "what has a connector of its own was not tried" is "$(tries pix.test)" 1
+prove "nor what waits for other reasons" is "$(tries tempfail.test)" 1
+quiet vs set mx1 outbound.tls=encrypt --yes
+quiet push mx1 --yes --no-shadow
 
 chapter "Stuck mail leaves"
 for i in 1 2 3; do mail_from user@mx1.lab.test "$who$i@good.test"; done

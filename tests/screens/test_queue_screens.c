@@ -107,7 +107,7 @@ counted(struct app *a, int64_t server)
 
 	(void)journey_intend(a->j, true);
 	must(queue_follow_note(a->j, server, "bank.test", &e), &e);
-	follow_before(a, server, "mx1");
+	follow_before(a, server, "mx1", true);
 	struct task *t = task_with(a, "count");
 	struct queue_follow *f = t->data;                  /* a row begins with it */
 	f->taken = 3;
@@ -156,7 +156,7 @@ what_leaves(void **state)
 	view_pop(a->top);
 	follow_tick(a, 0);
 	assert_null(a->follow);
-	noted = queue_follow_destinations(a->j, w->mx1);
+	noted = queue_follow_destinations(a->j, w->mx1, true);
 	assert_null(noted[0]);
 	words_free(noted);
 	close_all(a);
@@ -175,7 +175,7 @@ undone(void **state)
 	assert_null(a->tasks);
 	follow_tick(a, 0);
 	assert_null(a->follow);
-	noted = queue_follow_destinations(a->j, w->mx1);
+	noted = queue_follow_destinations(a->j, w->mx1, true);
 	assert_string_equal(noted[0], "bank.test");
 	words_free(noted);
 	(void)counted(a, w->mx1);

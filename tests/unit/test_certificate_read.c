@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <openssl/err.h>
 
 #include "mxseal/certificate.h"
+#include "mxseal/xalloc.h"
+#include "support/fixture.h"
 #include "support/pki.h"
 
 /* root signs middle, middle signs low, low signs leaf; other is a certificate of a stranger */
@@ -471,6 +474,115 @@ every_byte(void **state)
 	str_release(&der);
 }
 
+/* --- what a mail host trusts --- */
+
+/* What OpenSSL itself says of a file of authorities. */
+static bool
+host_takes(const char *dir, const char *text)
+{
+	char *path = xasprintf("%s/bundle.pem", dir);
+	X509_STORE *store = X509_STORE_new();
+	bool ok;
+
+	pki_save(dir, "bundle.pem", text, strlen(text));
+	ok = X509_STORE_load_locations(store, path, NULL) == 1;
+	ERR_clear_error();
+	X509_STORE_free(store);
+	free(path);
+	return ok;
+}
+
+/* From the nth occurrence of a text on, cut out or replaced. */
+static char *
+damaged(const char *text, const char *what, int nth, const char *by)
+{
+	const char *at = text;
+
+	for (at = strstr(at, what); nth > 1; nth--)
+		at = strstr(at + 1, what);
+	return xasprintf("%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
+}
+
+static void
+a_bundle_is_taken_or_not(void **state)
+{
+	static const struct { const char *what; int nth; const char *by, *says; } cases[] = {
+		{ "-----BEGIN CERTIFICATE-----", 1, "some words\n-----BEGIN CERTIFICATE-----", NULL },
+		{ "CERTIFICATE-----\nMI", 2, "CERTIFICATE-----\n!!", "block 2 of it, at line " },
+		{ "CERTIFICATE-----\nMI", 1, "CERTIFICATE-----\nAA", "block 1 of it, at line 1, is damaged (" },
+		{ "-----BEGIN", 2, "-----BEGN", NULL },            /* then it is only text */
+		{ "-----END CERTIFICATE-----\n", 2, "", NULL },      /* takes the next one along */
+		{ "-----END CERTIFICATE-----", 2, "", "block 2 of it, at line " },
+		{ "-----END CERTIFICATE-----\n", 3, "", "block 3 of it, at line " },
+		{ "-----BEGIN CERTIFICATE-----", 2, "-----BEGIN X-----\nAAAA\n-----END X-----\n-----BEGIN CERTIFICATE-----", NULL } };
+	char *dir = fixture_dir(), *text;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	assert_true(host_takes(dir, chain_pem.s));
+	assert_int_equal(cert_bundle_check(chain_pem.s, &e), 0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		text = damaged(chain_pem.s, cases[i].what, cases[i].nth, cases[i].by);
+		assert_int_equal(cert_bundle_check(text, &e) == 0, host_takes(dir, text));
+		assert_int_equal(cert_bundle_check(text, &e), cases[i].says != NULL ? -1 : 0);
+		if (cases[i].says != NULL)
+			if (strstr(e.text, cases[i].says) == NULL)
+				fail_msg("%zu: %s", i, e.text);
+		free(text);
+	}
+	assert_int_equal(cert_bundle_check("", &e), -1);
+	assert_string_equal(e.text, "there is no certificate in it");
+	assert_false(host_takes(dir, ""));
+	text = xstrdup(chain_pem.s);
+	for (i = 0; i < strlen(text); i += 37) {                /* wherever it is hit */
+		char was = text[i];
+
+		text[i] = i % 2 == 0 ? '!' : 'A';
+		assert_int_equal(cert_bundle_check(text, &e) == 0, host_takes(dir, text));
+		text[i] = was;
+	}
+	free(text);
+	fixture_remove(dir);
+	free(dir);
+}
+
+static void
+a_folder_is_taken_file_by_file(void **state)
+{
+	char *root_text, *bad, *all;
+	struct str root_pem = STR_INIT, said = STR_INIT;
+	struct cert_verdict v;
+
+	(void)state;
+	pki_pem(root, &root_pem);
+	bad = damaged(leaf_pem.s, "CERTIFICATE-----\nMI", 1, "CERTIFICATE-----\n!!");
+	root_text = xasprintf("==> /etc/ssl/certs/0a.0 <==\n%s\n==> /etc/ssl/certs/0b.0 <==\n%s\n==> /etc/ssl/certs/0c.0 <==\n%s", leaf_pem.s, bad,
+	    root_pem.s);
+	cert_folder_damage(root_text, &said);
+	assert_true(text_starts(said.s, "/etc/ssl/certs/0b.0 is damaged ("));
+	assert_non_null(strstr(said.s, "): who is in it is not trusted\n"));
+	assert_null(strstr(said.s, "0a.0"));
+	cert_verify_by(chain_pem.s, "mail.a.test", root_text, PKI_NOW, &v);
+	assert_true(v.trusted);
+
+	/* up to its damage a file counts, after it it does not */
+	all = xasprintf("==> /etc/ssl/certs/0b.0 <==\n%s%s", bad, root_pem.s);
+	cert_verify_by(chain_pem.s, "mail.a.test", all, PKI_NOW, &v);
+	assert_false(v.trusted);
+	free(all);
+	all = xasprintf("==> /etc/ssl/certs/0b.0 <==\n%s%s", root_pem.s, bad);
+	cert_verify_by(chain_pem.s, "mail.a.test", all, PKI_NOW, &v);
+	assert_true(v.trusted);
+	cert_verify_by(chain_pem.s, "mail.a.test", NULL, PKI_NOW, &v);
+	assert_false(v.trusted);
+	free(all);
+	free(bad);
+	free(root_text);
+	str_release(&root_pem);
+	str_release(&said);
+}
+
 int
 main(void)
 {
@@ -484,6 +596,8 @@ main(void)
 		cmocka_unit_test(description),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(every_byte),
+		cmocka_unit_test(a_bundle_is_taken_or_not),
+		cmocka_unit_test(a_folder_is_taken_file_by_file),
 	};
 
 	return cmocka_run_group_tests(tests, make, unmake);

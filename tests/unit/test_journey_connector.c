@@ -1,5 +1,5 @@
 /* The story of connectors without a host: what is kept, how a password is sealed, what counts as not pushed, what keeps mail
- * from one. */
+ * from one, whose mail a push of them may set free. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,6 +193,145 @@ troubles_are_told(void **state)
 	connector_release(&c);
 }
 
+/* --- whose mail a push may set free --- */
+
+static void
+pushed(struct journey *j)
+{
+	struct server sv = { .id = 0 };
+	struct wanted_host wanted = { .vs = NULL };
+	struct push_record r = { .server = 1, .generation = 1, .result = xstrdup("kept"), .started_at = 1 };
+	struct drift_facts *facts;
+	struct plan plan;
+	struct err e;
+	char *text;
+
+	plan_init(&plan);
+	assert_int_equal(store_server_get(j->store, 1, &sv, &e), 0);
+	assert_int_equal(wanted_build(j, 1, &wanted, &e), 0);
+	facts = drift_facts_get(j, &sv);
+	text = pushed_make(&wanted, &plan, 1, facts);
+	assert_int_equal(pushed_store(j, 1, text, &e), 0);
+	assert_int_equal(store_push_save(j->store, &r, &e), 0);
+	free(text);
+	drift_facts_free(facts);
+	wanted_free(&wanted);
+	plan_release(&plan);
+	push_record_release(&r);
+	server_release(&sv);
+}
+
+static void
+found_level(struct journey *j, const char *level)
+{
+	struct vserver vs = { .id = 0 };
+	struct found_value *v;
+	struct err e;
+
+	assert_int_equal(store_vserver_get(j->store, 1, &vs, &e), 0);
+	while (vs.found.n > 0)
+		found_value_release(&vs.found.v[--vs.found.n]);
+	v = found_value_list_add(&vs.found);
+	v->name = xstrdup("outbound.tls");
+	v->value = xstrdup(level);
+	assert_int_equal(store_vserver_save(j->store, &vs, &e), 0);
+	vserver_release(&vs);
+}
+
+static void
+frees(struct journey *j, bool waits, const char *expected)
+{
+	char **rows = queue_follow_destinations(j, 1, waits);
+	struct str all = STR_INIT;
+	size_t i;
+
+	for (i = 0; rows[i] != NULL; i++)
+		str_addf(&all, "%s%s", i > 0 ? " | " : "", rows[i]);
+	assert_string_equal(all.len > 0 ? all.s : "", expected);
+	words_free(rows);
+	str_release(&all);
+}
+
+static void
+level(struct journey *j, const char *value)
+{
+	const char *name = "outbound.tls";
+	struct err e;
+
+	assert_int_equal(vserver_set(j, 1, &name, &value, 1, &e), 0);
+}
+
+static void
+who_is_set_free(void **state)
+{
+	struct world *w = *state;
+	struct connector c;
+	struct str said = STR_INIT, name = STR_INIT;
+	struct queue_follow f = { .server = 1 };
+	struct err e;
+	int64_t id;
+
+	(void)journey_intend(w->j, true);
+	frees(w->j, false, "");
+	fill(&c, "bank", "bank.test *.old.test,5", NULL, "encrypt");
+	assert_int_equal(connector_save(w->j, &c, &e), 0);
+	frees(w->j, false, "*.old.test | bank.test");
+	pushed(w->j);
+	frees(w->j, false, "");
+
+	/* one more domain is one more; what only people read changes nothing; undone it is as before */
+	xset(&c.domains, "bank.test *.old.test,5 new.test");
+	xset(&c.reason, "because");
+	assert_int_equal(connector_save(w->j, &c, &e), 0);
+	frees(w->j, false, "new.test");
+	assert_int_equal(edit_undo(w->j, 0, false, &said, &e), 0);
+	frees(w->j, false, "");
+	id = c.id;
+	connector_release(&c);
+	assert_int_equal(store_connector_get(w->j->store, id, &c, &e), 0);
+
+	/* the level of all mail: what TLS holds up, but for whom there is a connector */
+	found_level(w->j, "encrypt");
+	level(w->j, "encrypt");
+	frees(w->j, false, "");
+	level(w->j, "may");
+	frees(w->j, false, "* !bank.test !*.old.test");
+	pushed(w->j);
+	found_level(w->j, "may");
+	frees(w->j, false, "");
+	level(w->j, "");
+	frees(w->j, false, "* !bank.test !*.old.test");
+	level(w->j, "may");
+
+	/* a connector that went, one for all, and what was noted for a push that waits */
+	assert_int_equal(connector_remove(w->j, c.id, &e), 0);
+	connector_release(&c);
+	frees(w->j, false, "*.old.test | bank.test");
+	fill(&c, "all", "*", "[relay.test]", "may");
+	assert_int_equal(connector_save(w->j, &c, &e), 0);
+	frees(w->j, false, "* !*.old.test !bank.test | *.old.test | bank.test");
+	frees(w->j, true, "");
+	assert_int_equal(queue_follow_note(w->j, 1, "mended.test", &e), 0);
+	frees(w->j, true, "mended.test");
+	pushed(w->j);
+	assert_int_equal(queue_follow_forget(w->j, 1, &e), 0);
+	frees(w->j, false, "");
+	connector_release(&c);
+
+	/* very many are one row */
+	fill(&c, "many", "a1.test a2.test a3.test a4.test a5.test a6.test a7.test a8.test a9.test", NULL, "encrypt");
+	assert_int_equal(connector_save(w->j, &c, &e), 0);
+	frees(w->j, false, "a1.test a2.test a3.test a4.test a5.test a6.test a7.test a8.test a9.test");
+	f.destinations = xstrdup("a1.test a2.test *");
+	queue_follow_name(&f, &name);
+	assert_string_equal(name.s, "2 destinations and all that TLS holds up");
+	assert_null(queue_follow_only(&f));
+	queue_follow_release(&f);
+	connector_release(&c);
+	str_release(&said);
+	str_release(&name);
+}
+
 int
 main(void)
 {
@@ -201,6 +340,7 @@ main(void)
 		cmocka_unit_test(every_field_counts_as_an_edit),
 		cmocka_unit_test_setup_teardown(what_cannot_be_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(troubles_are_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_set_free, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

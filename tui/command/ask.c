@@ -1,6 +1,7 @@
 /* Jobs from the command line, and the questions they may come back with. Questions are asked on the terminal itself, so that
  * redirected output stays clean; without a terminal, or with --no-input, they are refused with what to do instead. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/command/command.h"
 
@@ -195,8 +197,32 @@ cli_answer(struct cli *c, int64_t server, const struct err *asked, struct err *e
 	}
 }
 
+/* seconds 0: as long as it takes. */
+static void
+wait_for(struct cli *c, int64_t id, int seconds)
+{
+	struct jobq *q = journey_jobs(c->j);
+	int64_t end = when_monotonic_ms() + seconds * INT64_C(1000), left;
+
+	while (seconds > 0 && jobq_busy(q, id) && (left = end - when_monotonic_ms()) > 0) {
+		struct pollfd p = { .fd = jobq_fd(q), .events = POLLIN };
+
+		poll(&p, 1, (int)left);
+		jobq_deliver(q);
+	}
+	if (seconds > 0 && jobq_busy(q, id))
+		jobq_cancel(q, id);
+	jobq_wait(q, id);
+}
+
 int
 cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e)
+{
+	return cli_job_within(c, server, 0, start, arg, e);
+}
+
+int
+cli_job_within(struct cli *c, int64_t server, int seconds, start_fn *start, void *arg, struct err *e)
 {
 	struct waiting w;
 	int64_t id;
@@ -208,7 +234,7 @@ cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e
 		if (id == -1)
 			w.rc = -1;
 		else if (id > 0)
-			jobq_wait(journey_jobs(c->j), id);
+			wait_for(c, id, seconds);
 		if (w.rc == 0)
 			return 0;
 		if (cli_answer(c, server, &w.e, e) == -1)

@@ -218,14 +218,19 @@ push_servers(struct cli *c, const struct server_list *l, const struct args *a, s
 		rc = confirm(c, a, f, e);
 	}
 	if (rc == 0) {
-		follows_take(c, f, &stuck);
+		for (size_t i = 0; i < fleet_size(f); i++)
+			if (fleet_nth(f, i)->rc == 0 && !plan_is_empty(&fleet_nth(f, i)->plan))
+				follows_take(c, fleet_nth(f, i)->server, fleet_nth(f, i)->name, false, &stuck);
 		p.pushes = true;
 		c->stream_steps = c->json;
 		fleet_push(f);
 		cli_fleet_wait(c, f);
 		c->stream_steps = false;
 		rc = fleet_worst(f, &worst);
-		follows_out(c, f, &stuck);
+		for (size_t i = 0; i < fleet_size(f); i++)
+			if (fleet_nth(f, i)->state == FLEET_DONE && text_eq(fleet_nth(f, i)->result, "kept"))
+				follows_out(c, fleet_nth(f, i)->server, fleet_nth(f, i)->name, &stuck);
+		follows_release(&stuck);
 		rest_print(c, f);
 		if (l->n > 1)
 			summary_print(c, f, rc == 0 ? 0 : err_exit_status(worst.code));
@@ -282,14 +287,20 @@ int
 cmd_keep(struct cli *c, const struct args *a, struct err *e)
 {
 	struct server sv = { .id = 0 };
+	struct follows stuck = { NULL, 0 };
 	int rc = cli_server(c, a->words[0], &sv, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		follows_take(c, sv.id, sv.name, true, &stuck);
 		rc = cli_job(c, sv.id, keep_start, &sv.id, e);
+	}
 	if (rc == 0 && c->json)
 		out_json(json_pack("{s:o,s:s}", "server", json_text(sv.name), "result", "kept"));
 	else if (rc == 0)
 		printf("%s: kept\n", sv.name);
+	if (rc == 0)
+		follows_out(c, sv.id, sv.name, &stuck);
+	follows_release(&stuck);
 	server_release(&sv);
 	return rc;
 }

@@ -96,6 +96,8 @@ change(struct cli *c, const struct args *a, bool unset, struct err *e)
 		rc = set_one(f, a->words[i], unset, e);
 	if (rc == 0)
 		rc = form_check(f, NULL, NULL, e);
+	if (rc == 0 && !args_has(a, "yes"))
+		cli_form_look(c, f, vs.server, (const char *const []){ "access", "delivery", NULL });
 	if (rc == 0)
 		rc = cli_form_ask(c, f, args_has(a, "yes"), e);
 	if (rc == 0)

@@ -74,6 +74,7 @@ void commands_help(struct str *out);
 typedef int64_t start_fn(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e);
 /* Starts, waits, answers questions (host key, password, passphrase) and starts again. server may be 0. */
 int cli_job(struct cli *c, int64_t server, start_fn *start, void *arg, struct err *e);
+int cli_job_within(struct cli *c, int64_t server, int seconds, start_fn *start, void *arg, struct err *e);    /* RC_CANCELLED: it took longer */
 /* The same without waiting: ended comes on a jobq_deliver, with how it ended, after its questions. cli_errands_stop ends all that
  * run, and their ended functions have come when it returns. */
 typedef void cli_ended_errand_fn(void *arg, int rc, const struct err *e);
@@ -121,6 +122,8 @@ int cli_form(struct cli *c, const struct sheet *s, int64_t object, const char *o
         struct form **out, struct err *e);
 /* Checks the whole form; what it refuses names the option. */
 int cli_form_check(struct form *f, struct err *e);
+/* What a question of the form would be decided by, looked up as the dialog does on these pages (NULL at the end); for a minute at most. */
+void cli_form_look(struct cli *c, struct form *f, int64_t server, const char *const *pages);
 /* Of a form that was checked: the remarks on what is edited (of a wizard: on all), then the question of a sheet that asks one. */
 int cli_form_ask(struct cli *c, const struct form *f, bool yes, struct err *e);
 /* Checks a form and runs its start to its end. */

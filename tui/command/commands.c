@@ -201,7 +201,8 @@ const struct cli_command commands[] = {
 	{ "authority crl", "NAME", "the list of revoked certificates", NULL, 1, 1, STORE, crl_options, NULL, cmd_authority_crl },
 	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
-	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", "What shuts peers out is asked first, with figures from the host's\nmail log (mxseal traffic SERVER).",
+	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", "What shuts peers out is asked first, and rehearsed for that (mxseal rehearse\nSERVER), for a minute at most. "
+	  "--yes: nothing is asked, the host is not looked at.",
 	  2, 64, STORE, yes_options, NULL, cmd_vs_set },
 	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
 	{ "vs add", "SERVER NAME", "one more virtual server; a push makes it", "--listen none: it only sends, for connectors that name it with "

@@ -11,14 +11,15 @@ int cli_open(struct cli *c, struct err *e);
 /* Plan and push of one server, as `push` does it: for --use. */
 int push_server(struct cli *c, const char *name, const struct args *a, struct err *e);
 
-/* What a push is to set free: taken before it; after it, on each host that kept it, tried again and followed for half a minute. */
-struct fleet;
+/* What a push is to set free, of one server at a time: taken before it is kept (waits: it waits for that on the host); after that tried
+ * again and followed for half a minute. */
 struct queue_follow;
 struct follows { struct queue_follow *v; size_t n; };
-void follows_take(struct cli *c, const struct fleet *f, struct follows *out);
-/* Exactly what waits for its destination at this moment is taken and tried again. */
+void follows_take(struct cli *c, int64_t server, const char *name, bool waits, struct follows *out);
+void follows_out(struct cli *c, int64_t server, const char *name, struct follows *l);
+void follows_release(struct follows *l);
+/* Exactly what waits for its destinations at this moment is taken and tried again. */
 int  retry_now(struct cli *c, struct queue_follow *f, struct err *e);
-void follows_out(struct cli *c, const struct fleet *f, struct follows *l);   /* releases them */
 
 /* The same when --use was given; vs: a virtual server's name. */
 int use_if_asked(struct cli *c, const struct args *a, const char *vs, struct err *e);

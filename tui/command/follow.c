@@ -1,11 +1,10 @@
-/* What waited for the destinations whose rule a push changes: told as it leaves, when the push was kept. */
+/* What waited for the destinations that a push changes something for: told as it leaves, when the push was kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "mxseal/clean.h"
-#include "mxseal/fleet.h"
 #include "mxseal/xalloc.h"
 #include "tui/command/families.h"
 
@@ -38,31 +37,30 @@ retry_now(struct cli *c, struct queue_follow *f, struct err *e)
 }
 
 void
-follows_take(struct cli *c, const struct fleet *f, struct follows *out)
+follows_take(struct cli *c, int64_t server, const char *name, bool waits, struct follows *out)
 {
+	char **rows = queue_follow_destinations(c->j, server, waits);
 	struct err own;
-	size_t i, k;
+	size_t k;
 
-	for (i = 0; i < fleet_size(f); i++) {
-		const struct fleet_host *h = fleet_nth(f, i);
-		char **destinations = h->rc == 0 ? queue_follow_destinations(c->j, h->server) : words_split("", " ", NULL);
+	for (k = 0; rows[k] != NULL; k++) {
+		struct queue_follow one = { .server = server, .destinations = xstrdup(rows[k]) };
+		struct str what = STR_INIT;
 
-		for (k = 0; destinations[k] != NULL; k++) {
-			struct queue_follow one = { .server = h->server, .destination = xstrdup(destinations[k]) };
-
-			own = (struct err){ .code = RC_OK };
-			if (cli_job(c, h->server, take_start, &one, &own) == -1 && !c->quiet)
-				fprintf(stderr, "mxseal: %s: what waits for %s could not be counted, so it will not be tried again: %s\n", h->name,
-				    clean(one.destination), clean(own.text));
-			if (one.taken == 0) {
-				queue_follow_release(&one);
-				continue;
-			}
-			ARRAY_GROW(out->v, out->n);
-			out->v[out->n++] = one;
+		queue_follow_name(&one, &what);
+		own = (struct err){ .code = RC_OK };
+		if (cli_job(c, server, take_start, &one, &own) == -1 && !c->quiet)
+			fprintf(stderr, "mxseal: %s: what waits for %s could not be counted, so it will not be tried again: %s\n", name, what.s,
+			    clean(own.text));
+		str_release(&what);
+		if (one.taken == 0) {
+			queue_follow_release(&one);
+			continue;
 		}
-		words_free(destinations);
+		ARRAY_GROW(out->v, out->n);
+		out->v[out->n++] = one;
 	}
+	words_free(rows);
 }
 
 static void
@@ -77,46 +75,80 @@ tell(struct cli *c, const char *name, const struct queue_follow *f)
 }
 
 static void
-follow_one(struct cli *c, const char *name, struct queue_follow *f)
+failed(const char *name, const struct queue_follow *f, const struct err *e)
 {
-	struct timespec second = { .tv_sec = 1 };
-	struct err own = { .code = RC_OK };
-	size_t told = (size_t)-1;
-	int rc = cli_job(c, f->server, retry_start, f, &own), i;
+	struct str what = STR_INIT;
 
-	for (i = 0; i < FOLLOW_SECONDS && rc == 0 && !queue_follow_over(f); i++) {
-		(void)nanosleep(&second, NULL);
-		rc = cli_job(c, f->server, look_start, f, &own);
-		if (rc == 0 && f->left != told && f->left > 0)
-			tell(c, name, f);
-		told = f->left;
+	queue_follow_name(f, &what);
+	fprintf(stderr, "mxseal: %s: the messages for %s could not be followed: %s\n", name, what.s, clean(e->text));
+	str_release(&what);
+}
+
+/* A second later: false when there is nothing more to see of it. */
+static bool
+look_again(struct cli *c, const char *name, struct queue_follow *f)
+{
+	struct err own = { .code = RC_OK };
+	size_t before = f->looked_at > 0 ? f->left : (size_t)-1;
+
+	if (cli_job(c, f->server, look_start, f, &own) == -1) {
+		failed(name, f, &own);
+		return false;
 	}
-	if (rc == -1)
-		fprintf(stderr, "mxseal: %s: the messages for %s could not be followed: %s\n", name, clean(f->destination), clean(own.text));
-	else if (!queue_follow_over(f) && f->left == 0)
+	if (f->left != before && f->left > 0)
 		tell(c, name, f);
-	for (i = 0; (size_t)i < f->n && rc == 0 && !queue_follow_over(f); i++)
+	return !queue_follow_over(f);
+}
+
+static void
+tell_rest(struct cli *c, const char *name, const struct queue_follow *f)
+{
+	size_t i;
+
+	if (f->left == 0)
+		tell(c, name, f);
+	for (i = 0; i < f->n; i++)
 		fprintf(c->json ? stderr : stdout, "  %zu %s: %s\n", f->v[i].n, f->v[i].fresh ? "for a new reason" : "for the reason of before", clean(f->v[i].reason));
 }
 
 void
-follows_out(struct cli *c, const struct fleet *f, struct follows *l)
+follows_out(struct cli *c, int64_t server, const char *name, struct follows *l)
 {
-	struct err ignored;
-	size_t i, k;
+	struct timespec second = { .tv_sec = 1 };
+	bool *goes_on = xcalloc(l->n + 1, sizeof(*goes_on)), any = false;
+	struct err own;
+	size_t k;
+	int i;
 
-	for (i = 0; i < fleet_size(f); i++) {
-		const struct fleet_host *h = fleet_nth(f, i);
-
-		if (h->state != FLEET_DONE || !text_eq(h->result, "kept"))
+	(void)queue_follow_forget(c->j, server, NULL);
+	for (k = 0; k < l->n; k++) {
+		own = (struct err){ .code = RC_OK };
+		if (l->v[k].server != server)
 			continue;
-		(void)queue_follow_forget(c->j, h->server, &ignored);
-		for (k = 0; k < l->n; k++)
-			if (l->v[k].server == h->server)
-				follow_one(c, h->name, &l->v[k]);
+		goes_on[k] = cli_job(c, server, retry_start, &l->v[k], &own) == 0;
+		if (!goes_on[k])
+			failed(name, &l->v[k], &own);
+		any = any || goes_on[k];
+	}
+	for (i = 0; i < FOLLOW_SECONDS && any; i++) {
+		any = false;
+		(void)nanosleep(&second, NULL);
+		for (k = 0; k < l->n; k++) {
+			goes_on[k] = goes_on[k] && look_again(c, name, &l->v[k]);
+			any = any || goes_on[k];
+		}
 	}
 	for (k = 0; k < l->n; k++)
-		queue_follow_release(&l->v[k]);
+		if (goes_on[k])
+			tell_rest(c, name, &l->v[k]);
+	free(goes_on);
+}
+
+void
+follows_release(struct follows *l)
+{
+	while (l->n > 0)
+		queue_follow_release(&l->v[--l->n]);
 	free(l->v);
-	*l = (struct follows){ NULL, 0 };
+	l->v = NULL;
 }

@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/when.h"
 #include "tui/command/command.h"
+
+#define LOOK_SECONDS 60          /* for what a question is decided by */
 
 int
 cli_server(struct cli *c, const char *name, struct server *out, struct err *e)
@@ -140,6 +143,39 @@ cli_form_check(struct form *f, struct err *e)
 	if (fd != NULL && !(fd->flags & FIELD_NO_OPTION))
 		err_wrap(e, "--%s", field);
 	return -1;
+}
+
+struct form_look { struct form *form; const char *page; };
+
+static int64_t
+form_look_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, struct err *e)
+{
+	struct form_look *l = arg;
+	int64_t id = l->form->sheet->look(l->form, l->page, done, done_arg);
+
+	(void)c;
+	return id == -1 ? err_set(e, RC_REMOTE, "its server cannot be asked") : id;
+}
+
+void
+cli_form_look(struct cli *c, struct form *f, int64_t server, const char *const *pages)
+{
+	int64_t end = when_monotonic_ms() + LOOK_SECONDS * INT64_C(1000);
+	struct str question = STR_INIT;
+	struct err e;
+
+	for (; *pages != NULL && f->sheet->ask != NULL && f->sheet->ask(f, &question) && when_monotonic_ms() < end; pages++) {
+		struct form_look l = { f, *pages };
+
+		e = (struct err){ .code = RC_OK };
+		if (cli_job_within(c, server, (int)((end - when_monotonic_ms()) / 1000) + 1, form_look_start, &l, &e) == -1) {
+			fprintf(stderr, "mxseal: no forecast: %s\n", e.code == RC_CANCELLED ? "it took too long, mxseal rehearse takes its time" : clean(e.text));
+			break;
+		}
+		str_reset(&question);
+	}
+	(void)form_check(f, NULL, NULL, NULL);
+	str_release(&question);
 }
 
 int

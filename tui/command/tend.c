@@ -294,7 +294,7 @@ carried(struct tend *t, const struct workaround *w, const struct server *sv)
 
 	(void)store_fact_set(journey_store(t->c->j), fact, NULL, NULL);
 	if (strcmp(w->state, "open") == 0) {
-		f.destination = xstrdup(w->domain);
+		f.destinations = xstrdup(w->domain);
 		if (retry_now(t->c, &f, &e) == 0 && f.taken > 0) {
 			text = xasprintf("%s: %zu messages for %s are tried again", sv->name, f.taken, w->domain);
 			tell(t, '=', sv->name, text);

@@ -158,7 +158,7 @@ void push_run_close(struct app *a);
 
 /* --- what a push is to set free (views/follow.c); goes on when its view is not open, and ends when it is left --- */
 struct follow_run;
-void follow_before(struct app *a, int64_t server, const char *name);      /* takes what waits, before the push */
+void follow_before(struct app *a, int64_t server, const char *name, bool waits);    /* takes what waits, before the push (is kept) */
 void follow_after(struct app *a, int64_t server, bool kept);              /* tries it again, or forgets it */
 void follow_tick(struct app *a, int64_t now_ms);
 bool follow_goes_on(const struct app *a);                                 /* something was tried again and is looked at */

@@ -1,4 +1,4 @@
-/* Following messages out. What waited for the destinations whose rule a push changes is taken before it; when the push is kept, exactly
+/* Following messages out. What waited for the destinations that a push changes something for is taken before it; when the push is kept, exactly
  * that is tried again, and here it is seen who leaves, who waits and for what. A push that is undone or fails sets nothing going. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 enum follow_state { FOLLOW_TAKES, FOLLOW_WAITS /* for the push */, FOLLOW_RETRIES, FOLLOW_LOOKS, FOLLOW_OVER, FOLLOW_FAILED };
 struct follow_row {
 	struct queue_follow f;
-	char *name, *error;
+	char *name, *what, *error;       /* the host, the destinations */
 	enum follow_state state;
 	bool busy;                       /* a task of it runs */
 	bool kept;                       /* the push was, while they were still being taken */
@@ -31,6 +31,7 @@ row_free(struct follow_row *r)
 {
 	queue_follow_release(&r->f);
 	free(r->name);
+	free(r->what);
 	free(r->error);
 	free(r);
 }
@@ -145,7 +146,7 @@ set_going(struct app *a, struct follow_row *r)
 		view_push(a, &view_follow, NULL);
 	else if (a->top->ops != &view_follow)
 		app_say(a, STYLE_OK, "%s: %zu message%s for %s %s tried again; \"what leaves\" follows.", r->name, r->f.taken, r->f.taken == 1 ? "" : "s",
-		    clean(r->f.destination), r->f.taken == 1 ? "is" : "are");
+		    r->what, r->f.taken == 1 ? "is" : "are");
 }
 
 static void
@@ -157,7 +158,7 @@ take_end(struct task *t, struct view *v, int rc, const struct err *e)
 	r->busy = false;
 	if (rc != 0) {
 		app_say(t->app, STYLE_WARN, "! What waits on %s for %s could not be counted, so it will not be tried again: %s", r->name,
-		    clean(r->f.destination), e->text);
+		    r->what, e->text);
 		r->gone = true;
 		return;
 	}
@@ -189,26 +190,29 @@ look_end(struct task *t, struct view *v, int rc, const struct err *e)
 }
 
 void
-follow_before(struct app *a, int64_t server, const char *name)
+follow_before(struct app *a, int64_t server, const char *name, bool waits)
 {
-	char **destinations = queue_follow_destinations(a->j, server);
+	char **rows = queue_follow_destinations(a->j, server, waits);
 
 	for (size_t i = 0; a->follow != NULL && i < a->follow->n; i++)   /* what came of an earlier push of this host */
 		if (a->follow->v[i]->f.server == server)
 			a->follow->v[i]->gone = true;
-	for (size_t i = 0; destinations[i] != NULL; i++) {
+	for (size_t i = 0; rows[i] != NULL; i++) {
 		struct follow_row *r = xcalloc(1, sizeof(*r));
+		struct str what = STR_INIT;
 
 		if (a->follow == NULL)
 			a->follow = xcalloc(1, sizeof(*a->follow));
 		r->f.server = server;
-		r->f.destination = xstrdup(destinations[i]);
+		r->f.destinations = xstrdup(rows[i]);
 		r->name = xstrdup(name);
+		queue_follow_name(&r->f, &what);
+		r->what = str_take(&what);
 		ARRAY_GROW(a->follow->v, a->follow->n);
 		a->follow->v[a->follow->n++] = r;
 		row_task(a, r, "count", take_start, take_end);
 	}
-	words_free(destinations);
+	words_free(rows);
 }
 
 void
@@ -302,10 +306,10 @@ draw_rows(struct view *v, struct area a)
 		struct str t = STR_INIT;
 
 		if (wide)
-			str_addf(&t, "%s%-20.20s %-12.12s %6zu %6zu %6zu  %s", mark, clean(r->f.destination), r->name, r->f.taken, r->f.left,
+			str_addf(&t, "%s%-20.20s %-12.12s %6zu %6zu %6zu  %s", mark, r->what, r->name, r->f.taken, r->f.left,
 			    r->f.taken - r->f.left, word);
 		else
-			str_addf(&t, "%s%-16.16s %5zu %5zu %s", mark, clean(r->f.destination), r->f.taken, r->f.left, word);
+			str_addf(&t, "%s%-16.16s %5zu %5zu %s", mark, r->what, r->f.taken, r->f.left, word);
 		draw_row(rows, i, 0, 0, k == d->list.sel && d->list.n > 1 ? STYLE_SELECTED : s, t.s);
 		str_release(&t);
 	}
@@ -342,7 +346,7 @@ row_lines(const struct follow_row *r, int width, struct lines *l)
 	}
 	when_rfc3339(clock, r->f.taken_at);
 	str_reset(&t);
-	str_addf(&t, "%zu message%s at %.8s UTC, before the push", r->f.taken, r->f.taken == 1 ? "" : "s", clock + 11);
+	str_addf(&t, "%zu message%s at %.8s UTC, before the push was kept", r->f.taken, r->f.taken == 1 ? "" : "s", clock + 11);
 	lines_field(l, STYLE_NORMAL, width, "Taken", t.s);
 	when_rfc3339(clock, r->f.retried_at);
 	str_reset(&t);
@@ -377,7 +381,7 @@ follow_draw(struct view *v, struct area a)
 	const struct follow_row *r = selected(v);
 	if (r == NULL || rest.h < 1)
 		return;
-	struct area in = boxes ? draw_box(rest, r->f.destination) : rest;
+	struct area in = boxes ? draw_box(rest, r->what) : rest;
 	row_lines(r, in.w, &l);
 	v->page = in.h;
 	lines_draw(&l, in, &d->top);
@@ -413,7 +417,7 @@ static void
 act_queue(struct view *v)
 {
 	struct follow_row *r = selected(v);
-	struct queue_arg arg = { .server = r->f.server, .destination = r->f.destination };
+	struct queue_arg arg = { .server = r->f.server, .destination = queue_follow_only(&r->f) };
 
 	view_push(v->app, &view_queue, &arg);
 }
@@ -448,8 +452,10 @@ follow_copy(const struct view *v, bool command, struct str *out)
 
 	if (r == NULL)
 		return;
-	if (command)
-		str_addf(out, "mxseal queue messages %s --destination %s", r->name, r->f.destination);
+	if (command && queue_follow_only(&r->f) != NULL)
+		str_addf(out, "mxseal queue messages %s --destination %s", r->name, queue_follow_only(&r->f));
+	else if (command)
+		str_addf(out, "mxseal queue %s", r->name);
 	else
 		queue_follow_say(&r->f, out);
 }
@@ -463,7 +469,7 @@ static const struct action follow_actions[] = {
 
 const struct view_ops view_follow = {
 	.name = "follow", .title = "What leaves",
-	.about = "What waited for the destinations whose rule was changed was taken before the push and, when the push was kept, tried again: exactly these "
+	.about = "What waited for the destinations that a push changes something for was taken before it was kept and then tried again: exactly these "
 	    "messages, by their queue ids. Here it is seen who has left, who still waits and for what. Esc ends it; the mail goes on by itself.",
 	.state_size = sizeof(struct follow_data), .actions = follow_actions, .close = follow_view_close, .draw = follow_draw, .key = follow_key,
 	.crumb = follow_crumb, .copy = follow_copy,

@@ -131,7 +131,7 @@ push_run_start(struct app *a, struct plan *plans, size_t n, const struct fleet_o
 
 		h->plan = plans[i];
 		h->planned = true;
-		follow_before(a, h->server, h->name);          /* a host does one thing after the other: so it is before the push */
+		follow_before(a, h->server, h->name, false);          /* a host does one thing after the other: so it is before the push */
 	}
 	fleet_push(p->f);
 }
@@ -147,6 +147,7 @@ push_run_watch(struct app *a, int64_t server, int64_t undo_at)
 	struct push_run *p = run_new(a, &o);
 	struct fleet_host *h = add_host(p, server, s.name);
 	((struct push_steps *)h->data)->told = true;
+	follow_before(a, server, s.name, true);
 	fleet_watch(p->f, h, undo_at);
 	server_release(&s);
 }
