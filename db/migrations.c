@@ -334,6 +334,9 @@ const struct migration migration_table[] = {
 	"CREATE UNIQUE INDEX workaround_domain ON workaround (domain) WHERE state <> 'ended';\n"
 	"CREATE INDEX workaround_look_server ON workaround_look (server);\n"
 },
+{ 8, "points of the queue are cells",
+	"DROP TABLE queue_point;\n"      /* nobody writes or reads them since row 6 */
+},
 { 0, NULL, NULL }
 };
 

@@ -1,55 +1,7 @@
-/* What was seen waiting for a destination, over time. */
+/* What was seen waiting, over time. */
 #include "db.h"
 
-#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-
-struct note { int64_t server; const char *destination; int64_t at, messages, oldest; };
-
-static int
-note_body(struct store *st, void *arg, struct err *e)
-{
-	const struct note *n = arg;
-
-	if (db_run(st, ST_QUEUE_NOTE, NULL, e, "itiii", n->server, n->destination, n->at, n->messages, n->oldest) < 0)
-		return -1;
-	return db_run(st, ST_QUEUE_PRUNE, NULL, e, "i", when_now() - (int64_t)QUEUE_POINT_DAYS * 24 * 3600);
-}
-
-int
-store_queue_note(struct store *st, int64_t server, const char *destination, int64_t at, int64_t messages, int64_t oldest,
-    struct err *e)
-{
-	struct note n = { server, destination, at, messages, oldest };
-
-	return store_tx(st, note_body, &n, e);
-}
-
-int
-store_queue_points(struct store *st, int64_t server, const char *destination, int64_t since, struct queue_point_list *out,
-    struct err *e)
-{
-	static const struct column columns[] = {
-		{ "at", COL_INT64, offsetof(struct queue_point, at), NULL, 0 },
-		{ "messages", COL_INT64, offsetof(struct queue_point, messages), NULL, 0 },
-		{ "oldest", COL_INT64, offsetof(struct queue_point, oldest), NULL, 0 },
-		{ NULL, COL_TEXT, 0, NULL, 0 }
-	};
-	sqlite3_stmt *q;
-	int more;
-
-	out->v = NULL;
-	out->n = 0;
-	if (db_query(st, &q, ST_QUEUE_POINTS, e, "iti", server, destination, since) < 0)
-		return -1;
-	while ((more = db_next(st, q, e)) == 1) {
-		ARRAY_GROW(out->v, out->n);
-		db_row_read(q, columns, &out->v[out->n++]);
-	}
-	return more;
-}
-
-/* --- cells --- */
 
 struct cell { int64_t server; const char *grouping, *key; int64_t at, messages, oldest; };
 

@@ -178,12 +178,6 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_PUSH_UPDATE] = "UPDATE push SET server = :server, started_at = :started_at, ended_at = :ended_at, "
 		"generation = :generation, result = :result, plan_text = :plan_text, steps = :steps WHERE id = :id",
 
-	[ST_QUEUE_NOTE] = "INSERT INTO queue_point (server, destination, at, messages, oldest) VALUES (?, ?, ?, ?, ?) "
-		"ON CONFLICT (server, destination, at) DO UPDATE SET messages = excluded.messages, oldest = excluded.oldest",
-	[ST_QUEUE_POINTS] = "SELECT at, messages, oldest FROM queue_point WHERE server = ? AND destination = ? AND at >= ? "
-		"ORDER BY at",
-	[ST_QUEUE_PRUNE] = "DELETE FROM queue_point WHERE at < ?",
-
 	[ST_QUEUE_CELL_NOTE] = "INSERT INTO queue_cell (server, grouping, key, span, at, messages, high, oldest) VALUES (?, ?, ?, ?, ?, ?6, ?6, ?7) "
 		"ON CONFLICT (grouping, key, span, server, at) DO UPDATE SET messages = excluded.messages, oldest = excluded.oldest, "
 		"high = max(high, excluded.high)",

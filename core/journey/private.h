@@ -16,7 +16,8 @@ struct slot {
 	struct secret login, sudo;       /* asked for, main thread */
 	struct queue_mirror *queue;      /* what was last seen of its queue, or NULL; used by the running job only */
 	int64_t queue_noted_ms;          /* when what waits there was noted last; main thread */
-	char *queue_in_full;             /* why it cannot be looked at but in full, or NULL; so is */
+	char *queue_in_full;             /* why it cannot be looked at but in full, or NULL; so are */
+	int64_t queue_again_ms;          /* ... and when it is tried again */
 	struct slot *next;
 };
 
@@ -110,6 +111,7 @@ void end_forecast(struct way_end *end);
 const struct mailsys *system_of(const struct server *sv);
 /* Looks at the queue of the job's server so that it costs what has changed since the last look, or in full where that cannot
  * be; messages of a destination are taken as well when asked for (worker). */
+int64_t queue_again_ms(int64_t began_ms, int64_t failed_ms);    /* when to try again what failed */
 int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, struct err *e);
 

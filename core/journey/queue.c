@@ -158,19 +158,29 @@ look_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *de
 	return 0;
 }
 
+/* It may only have been the trouble of a moment, but what takes long and fails must not be most of what the host does. */
+int64_t
+queue_again_ms(int64_t began_ms, int64_t failed_ms)
+{
+	int64_t wait = 20 * (failed_ms - began_ms);
+
+	return failed_ms + (wait > 120000 ? wait : 120000);
+}
+
 int
 poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit, struct queue_view *out,
     struct err *e)
 {
 	const struct mailsys *m = system_of(&hj->server);
 	struct slot *s = hj->slot;
+	int64_t began = when_monotonic_ms();
 	int rc = 1;
 
-	if (m != NULL && m->queue_look != NULL && s->queue_in_full == NULL) {
+	if (m != NULL && m->queue_look != NULL && (s->queue_in_full == NULL || began >= s->queue_again_ms)) {
 		rc = look_queue(hj, h, by, destination, limit, out, e);
+		xset(&s->queue_in_full, rc == 1 ? e->text : NULL);
 		if (rc == 1) {
-			/* what is mended there is found out with the next connection */
-			xset(&s->queue_in_full, e->text);
+			s->queue_again_ms = queue_again_ms(began, when_monotonic_ms());
 			err_clear(e);
 		}
 	}

@@ -131,13 +131,12 @@ read)
 		echo @times
 		find ${times#,} -maxdepth 0 -printf '%p %s %T@\n' 2>/dev/null
 	fi
-	# shellcheck disable=SC2016,SC2086 # the first expanded there
+	# shellcheck disable=SC2086
 	if [ -n "$envelopes$single" ]; then
 		echo @envelopes
 		# postcat gives up at a file that is gone: only those that are there go in
 		{
-			[ -z "$envelopes" ] || printf '%s\n' ${envelopes#,} | xargs -r -n 1000 sh -c 'for f; do shift; [ ! -f "$f" ] || set -- "$@" "$f"; done
-				[ $# = 0 ] || postcat -e "$@" 2>/dev/null' envelopes
+			[ -z "$envelopes" ] || find ${envelopes#,} -maxdepth 0 -type f -print0 2>/dev/null | xargs -r0 -n 1000 postcat -e 2>/dev/null
 			[ -z "$single" ] || printf '%s\n' ${single#,} | xargs -r -n 1 postcat -e 2>/dev/null
 		} |
 			grep -a -e '^[*][*][*] ENVELOPE RECORDS ' -e '^message_size: ' -e '^message_arrival_time: ' -e '^sender: ' -e '^recipient: '

@@ -99,6 +99,8 @@ refusal(struct queue_mirror *m, struct err *e)
 {
 	if (strcmp(m->refused, "busy") == 0)
 		return err_set(e, RC_LOCKED, "another one is reading that queue");
+	if (strcmp(m->refused, "listing") == 0)
+		return err_set(e, RC_NOTFOUND, "the mail system could not list its queue");
 	if (m->refused[0] != '\0')
 		return err_set(e, RC_NOTFOUND, "%s is missing for looks at what has changed", clean(m->refused));
 	if (m->over || m->n >= QUEUE_MIRROR_MAX)

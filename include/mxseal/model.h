@@ -318,10 +318,7 @@ struct push_record {
 };
 RECORD(push_record);
 
-/* Queue observations of one destination over time. */
-struct queue_point { int64_t at; int64_t messages; int64_t oldest; };
-struct queue_point_list { struct queue_point *v; size_t n; };
-/* The same, of five minutes or an hour: the last number, the highest, arrival of the oldest. */
+/* What waited in five minutes or an hour: the last number, the highest, arrival of the oldest. */
 enum { QUEUE_CELL = 300, QUEUE_HOUR = 3600 };
 struct queue_cell { int64_t at; int64_t messages; int64_t high; int64_t oldest; };
 struct queue_cell_list { struct queue_cell *v; size_t n; };

@@ -89,12 +89,6 @@ int store_connector_delete(struct store *st, int64_t id, struct err *e);
 int store_push_save(struct store *st, struct push_record *r, struct err *e);
 int store_pushes(struct store *st, int64_t server, struct push_record_list *out, struct err *e);   /* newest first */
 
-/* One observation per destination and poll; points older than 30 days are dropped. */
-int store_queue_note(struct store *st, int64_t server, const char *destination, int64_t at, int64_t messages, int64_t oldest,
-        struct err *e);
-int store_queue_points(struct store *st, int64_t server, const char *destination, int64_t since, struct queue_point_list *out,
-        struct err *e);
-
 /* What waited, in cells of five minutes (kept for three hours) and of an hour (kept for four weeks). grouping: "destination",
  * "reason", "sender", or "server" with the key "" for all mail of it. */
 int store_queue_cell_note(struct store *st, int64_t server, const char *grouping, const char *key, int64_t at, int64_t messages,

@@ -5,7 +5,7 @@
 . "$(dirname "$(readlink -f "$0")")/test.sh"
 
 known_host mx1
-look=${MXSEAL_BUILD:-build/run}/tests/bench_look
+look=${MXSEAL_BUILD:-build/run}/tests/look_at_queue
 [ -x "$look" ] || { echo "skipped: $look is not built"; exit 77; }
 seed=${SEED:-$(date +%s)}
 echo "seed $seed"

@@ -33,7 +33,8 @@ step_body(struct store *st, void *arg, struct err *e)
 	snprintf(destination, sizeof(destination), "d%lld.test", (long long)s->n);
 	if (store_fact_set(st, "step", text, e) < 0)
 		return -1;
-	if (db_run(st, ST_QUEUE_NOTE, NULL, e, "itiii", s->server, destination, s->n, s->n, s->n) < 0)
+	if (db_run(st, ST_QUEUE_CELL_NOTE, NULL, e, "ittiiii", s->server, "destination", destination, (int64_t)QUEUE_CELL, s->n, s->n,
+	    s->n) < 0)
 		return -1;
 	return store_activity_add(st, "mx1", "step", "ok", e, "%s", text);
 }
@@ -124,8 +125,8 @@ check(const char *path, int64_t acknowledged, bool thorough)
 	if (at < acknowledged)
 		fail_msg("step %lld was acknowledged, the store is at %lld", (long long)acknowledged, (long long)at);
 	assert_int_equal(number(st, "SELECT count(*) FROM activity"), at);
-	assert_int_equal(number(st, "SELECT count(*) FROM queue_point"), at);
-	assert_int_equal(number(st, "SELECT ifnull(max(at), 0) FROM queue_point"), at);
+	assert_int_equal(number(st, "SELECT count(*) FROM queue_cell"), at);
+	assert_int_equal(number(st, "SELECT ifnull(max(at), 0) FROM queue_cell"), at);
 	if (thorough) {
 		if (store_activity_verify(st, &rows, &e) < 0)
 			fail_msg("%s", e.text);

@@ -25,6 +25,7 @@ static const char *const released[] = {
 	"5ea4507503b764d36b79d041d1f43f88acaba8cafb12dd2c0f27a2cd32bca06a",
 	"353e6a69dc859a508cb8f030d606d976ef6f0bb65d35abbc3653d3cd9cc3d355",
 	"e3fe84ff3fa86c2ee3386ae0ed8cf33e9f3ebe9c11caa081aeecbfb8f984eece",
+	"09b3d812975e726723fe41edc9e5310b9b6f12877c68de2a5acc8a36f5364935",
 };
 #define RELEASED ((int)(sizeof(released) / sizeof(released[0])))
 
@@ -195,7 +196,7 @@ all_is_there(struct store *st)
 	struct connector k;
 	struct wanted_list w;
 	struct push_record_list p;
-	struct queue_point_list q;
+	struct queue_cell_list q;
 	struct activity_list h;
 	struct err e = { 0 };
 	char *text = NULL;
@@ -226,7 +227,7 @@ all_is_there(struct store *st)
 	assert_string_equal(w.v[0].value, "require");
 	assert_int_equal(store_pushes(st, s.id, &p, &e), 0);
 	assert_string_equal(p.v[0].result, "kept");
-	assert_int_equal(store_queue_points(st, s.id, "bank.test", 0, &q, &e), 0);
+	assert_int_equal(store_queue_cells(st, s.id, "destination", "bank.test", QUEUE_HOUR, 0, &q, &e), 0);
 	assert_int_equal(q.n, 1);
 	assert_int_equal(store_draft_get(st, "certificate mx1/smtp", &text, &e), 0);
 	free(text);

@@ -452,29 +452,33 @@ push_comes_back(void **state)
 }
 
 static void
-queue_points_come_back(void **state)
+queue_cells_come_back(void **state)
 {
 	struct store *st = *state;
-	int64_t server = a_server(st, "mx1"), now = when_now();
-	struct queue_point_list l;
+	int64_t server = a_server(st, "mx1"), other = a_server(st, "mx2"), hour = when_now() / QUEUE_HOUR * QUEUE_HOUR;
+	struct queue_cell_list l;
 
-	OK(store_queue_note(st, server, "old.test", now - 40 * 86400, 1, 1, &e));
-	OK(store_queue_note(st, server, "b'ank.test", now - 600, 10, now - 9000, &e));
-	OK(store_queue_note(st, server, "b'ank.test", now, 12, now - 9600, &e));
-	OK(store_queue_note(st, server, "b'ank.test", now, 13, now - 9600, &e));   /* the same second: the later one */
-	OK(store_queue_note(st, server, "other.test", now, 1, now, &e));
-	OK(store_queue_points(st, server, "b'ank.test", 0, &l, &e));
+	OK(store_queue_cell_note(st, server, "destination", "old.test", hour - 40 * 86400, 1, 1, &e));
+	OK(store_queue_cell_note(st, server, "destination", "b'ank.test", hour - 600, 10, hour - 9000, &e));
+	OK(store_queue_cell_note(st, server, "destination", "b'ank.test", hour, 14, hour - 9600, &e));
+	OK(store_queue_cell_note(st, server, "destination", "b'ank.test", hour + 299, 13, hour - 9500, &e));
+	OK(store_queue_cell_note(st, other, "destination", "b'ank.test", hour + 10, 2, hour - 50, &e));
+	OK(store_queue_cell_note(st, server, "sender", "b'ank.test", hour, 1, hour, &e));
+	OK(store_queue_cells(st, server, "destination", "b'ank.test", QUEUE_CELL, 0, &l, &e));
 	assert_int_equal(l.n, 2);
-	assert_int_equal(l.v[0].messages, 10);
-	assert_int_equal(l.v[1].messages, 13);
-	assert_int_equal(l.v[1].oldest, now - 9600);
+	assert_int_equal(l.v[0].at, hour - 600);
+	assert_int_equal(l.v[1].messages, 13);       /* the last, the highest, the oldest of the last */
+	assert_int_equal(l.v[1].high, 14);
+	assert_int_equal(l.v[1].oldest, hour - 9500);
 	free(l.v);
-	OK(store_queue_points(st, server, "b'ank.test", now, &l, &e));
+	OK(store_queue_cells(st, 0, "destination", "b'ank.test", QUEUE_HOUR, hour, &l, &e));
 	assert_int_equal(l.n, 1);
+	assert_int_equal(l.v[0].messages, 15);       /* of both servers */
 	free(l.v);
-	OK(store_queue_points(st, server, "old.test", 0, &l, &e));
+	OK(store_queue_cells_prune(st, hour, &e));
+	OK(store_queue_cells(st, server, "destination", "old.test", QUEUE_HOUR, 0, &l, &e));
 	assert_int_equal(l.n, 0);
-	FAILS(store_queue_note(st, server + 1, "x.test", now, 1, 1, &e), RC_CONFLICT);
+	FAILS(store_queue_cell_note(st, other + 1, "server", "", hour, 1, 1, &e), RC_CONFLICT);
 }
 
 static void
@@ -605,7 +609,7 @@ what_goes_with_a_server(void **state)
 	struct push_record_list pushes;
 	struct activity_list history;
 	struct wanted_list wanted;
-	struct queue_point_list points;
+	struct queue_cell_list cells;
 	char *draft;
 
 	r.state = xstrdup("pending");
@@ -615,7 +619,7 @@ what_goes_with_a_server(void **state)
 	OK(store_wanted_set(st, "server", mx1, "inbound.tls", "offer", &e));
 	OK(store_wanted_set(st, "vs", vs, "inbound.tls", "require", &e));
 	OK(store_wanted_set(st, "vs", other, "inbound.tls", "require", &e));
-	OK(store_queue_note(st, mx1, "bank.test", when_now(), 1, 1, &e));
+	OK(store_queue_cell_note(st, mx1, "destination", "bank.test", when_now(), 1, 1, &e));
 	OK(store_draft_set(st, "certificate mx1/smtp", "{}", &e));
 	OK(store_draft_set(st, "server mx1", "{}", &e));
 	OK(store_draft_set(st, "certificate mx10/smtp", "{}", &e));
@@ -646,8 +650,8 @@ what_goes_with_a_server(void **state)
 	OK(store_wanted(st, other, &wanted, &e));
 	assert_int_equal(wanted.n, 1);
 	wanted_list_release(&wanted);
-	OK(store_queue_points(st, mx1, "bank.test", 0, &points, &e));
-	assert_int_equal(points.n, 0);
+	OK(store_queue_cells(st, mx1, "destination", "bank.test", QUEUE_HOUR, 0, &cells, &e));
+	assert_int_equal(cells.n, 0);
 	FAILS(store_draft_get(st, "certificate mx1/smtp", &draft, &e), RC_NOTFOUND);
 	FAILS(store_draft_get(st, "server mx1", &draft, &e), RC_NOTFOUND);
 	OK(store_draft_get(st, "certificate mx10/smtp", &draft, &e));
@@ -724,7 +728,7 @@ main(void)
 		TEST(authority_comes_back),
 		TEST(connector_comes_back),
 		TEST(push_comes_back),
-		TEST(queue_points_come_back),
+		TEST(queue_cells_come_back),
 		TEST(drafts_and_facts),
 		TEST(a_lost_race_says_so),
 		TEST(a_lost_race_keeps_found_values),

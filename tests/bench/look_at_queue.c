@@ -1,23 +1,14 @@
 /* Looks at the queue of a real host through the program's own poll, one after the other, as the console has them, each against
  * a full one in the same run.
- *   bench_look SERVER: the store and the host are those of the lab (MXSEAL_STORE, MXSEAL_SSH_CONFIG). Reads words, one a line:
+ *   look_at_queue SERVER: the store and the host are those of the lab (MXSEAL_STORE, MXSEAL_SSH_CONFIG). Reads words, one a line:
  *     look     polls, says how it was done; then milliseconds, those of our processor, peak memory of this process in KiB
  *     equal    polls, and once more with nothing known: what both say must be equal, by all four groups. Mail moves between the
- *              two; what a look has missed, the next one would miss too, so what differs is compared once more, twice
- *   bench_look fill SPOOL N and stir SPOOL N: for bench_look.sh, on a host whose mail system is stopped: copies of the messages in
- *     SPOOL under other ids until there are N; and N changes: a third goes, a third is new, a third was tried again, with the line
- *     that qmgr(8) writes about it on standard output.
- * Without words it says that it needs a host. */
-#include <dirent.h>
-#include <fcntl.h>
+ *              two; what a look has missed, the next one would miss too, so what differs is compared once more, twice */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "mxseal/journey.h"
 #include "mxseal/store.h"
@@ -152,126 +143,6 @@ equal(struct journey *kept, const char *store, int64_t server)
 	return n;
 }
 
-/* --- a large queue --- */
-
-struct seed { char *message, *reasons; size_t message_len, reasons_len; uid_t uid; gid_t gid; };
-
-static char *
-slurp(const char *path, size_t *len, struct stat *st)
-{
-	int fd = open(path, O_RDONLY);
-	char *s = NULL;
-
-	if (fd >= 0 && fstat(fd, st) == 0 && (s = malloc((size_t)st->st_size + 1)) != NULL)
-		*len = (size_t)read(fd, s, (size_t)st->st_size);
-	close(fd);
-	return s;
-}
-
-static int
-spill(const char *path, const char *s, size_t len, const struct seed *o, mode_t mode)
-{
-	struct timespec when[2] = { { .tv_sec = time(NULL) }, { .tv_sec = time(NULL) + 30 * 86400 } };
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-	bool good = fd >= 0 && write(fd, s, len) == (ssize_t)len && fchown(fd, o->uid, o->gid) == 0 && fchmod(fd, mode) == 0
-	    && futimens(fd, when) == 0;
-
-	close(fd);
-	return good ? 0 : -1;
-}
-
-static int
-one_more(const char *spool, const struct seed *o, size_t number)
-{
-	char id[32], path[512];
-
-	snprintf(id, sizeof(id), "%05zX%zX", number * 7919 % 1000000, number + 0x100000);
-	snprintf(path, sizeof(path), "%s/deferred/%c/%s", spool, id[0], id);
-	if (spill(path, o->message, o->message_len, o, 0700) == -1)
-		return -1;
-	snprintf(path, sizeof(path), "%s/defer/%c/%s", spool, id[0], id);
-	return spill(path, o->reasons, o->reasons_len, o, 0600);
-}
-
-static size_t
-seeds_find(const char *spool, struct seed *seeds, size_t max)
-{
-	size_t n = 0;
-
-	for (int d = 0; d < 16; d++) {
-		char dir[512], path[1024];
-		struct dirent *e;
-		struct stat st;
-		snprintf(dir, sizeof(dir), "%s/deferred/%X", spool, d);
-		DIR *p = opendir(dir);
-		while (p != NULL && n < max && (e = readdir(p)) != NULL) {
-			if (e->d_name[0] == '.')
-				continue;
-			snprintf(path, sizeof(path), "%s/defer/%X/%s", spool, d, e->d_name);
-			seeds[n].reasons = slurp(path, &seeds[n].reasons_len, &st);
-			snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-			seeds[n].message = slurp(path, &seeds[n].message_len, &st);
-			seeds[n].uid = st.st_uid;
-			seeds[n].gid = st.st_gid;
-			if (seeds[n].message != NULL && seeds[n].reasons != NULL)
-				n++;
-		}
-		if (p != NULL)
-			closedir(p);
-	}
-	return n;
-}
-
-static int
-fill_or_stir(const char *what, const char *spool, size_t n)
-{
-	static struct seed seeds[64];
-	size_t n_seeds = seeds_find(spool, seeds, 64), i;
-	char id[32], from[512], to[512];
-	struct stat st;
-	size_t len;
-
-	if (n_seeds == 0)
-		return 1;
-	for (int d = 0; d < 16; d++) {
-		snprintf(from, sizeof(from), "%s/deferred/%X", spool, d);
-		snprintf(to, sizeof(to), "%s/defer/%X", spool, d);
-		for (const char *p = from; p != NULL; p = p == from ? to : NULL)
-			if (mkdir(p, 0700) == 0 && chown(p, seeds[0].uid, seeds[0].gid) != 0)
-				return 1;
-	}
-	if (strcmp(what, "fill") == 0) {
-		for (i = 0; i < n; i++)
-			if (one_more(spool, &seeds[i % n_seeds], i) == -1)
-				return 1;
-		return 0;
-	}
-	for (i = 0; i < n; i++) {
-		snprintf(id, sizeof(id), "%05zX%zX", i * 50 * 7919 % 1000000, i * 50 + 0x100000);
-		snprintf(from, sizeof(from), "%s/deferred/%c/%s", spool, id[0], id);
-		snprintf(to, sizeof(to), "%s/active/%s", spool, id);
-		if (i % 3 == 0) {
-			unlink(from);
-			snprintf(to, sizeof(to), "%s/defer/%c/%s", spool, id[0], id);
-			unlink(to);
-		} else if (i % 3 == 1) {
-			if (one_more(spool, &seeds[i % n_seeds], i + 0x1000000) == -1)
-				return 1;
-		} else {
-			rename(from, to);
-			rename(to, from);
-			snprintf(to, sizeof(to), "%s/defer/%c/%s", spool, id[0], id);
-			char *reasons = slurp(to, &len, &st);    /* written anew, about its own recipients */
-
-			if (reasons != NULL)
-				spill(to, reasons, len, &seeds[0], 0600);
-			free(reasons);
-			printf("Nov 27 00:00:00 mx1 postfix/qmgr[1]: %s: from=<s@sender.test>, size=300, nrcpt=1 (queue active)\n", id);
-		}
-	}
-	return 0;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -284,11 +155,9 @@ main(int argc, char **argv)
 	size_t i;
 	int rc = 0;
 
-	if (argc == 4 && (strcmp(argv[1], "fill") == 0 || strcmp(argv[1], "stir") == 0))
-		return fill_or_stir(argv[1], argv[2], strtoul(argv[3], NULL, 10));
 	if (argc < 2 || store == NULL) {
-		puts("bench_look: skipped: it needs a host of the lab (bench_look.sh and tests/lab/queue_look.test.sh give it one)");
-		return 0;
+		fputs("usage: look_at_queue SERVER, with MXSEAL_STORE (bench_look.sh and tests/lab/queue_look.test.sh have both)\n", stderr);
+		return 2;
 	}
 	if (journey_open(&j, store, &failed) == -1 || store_servers(journey_store(j), &l, &failed) == -1) {
 		puts(failed.text);
