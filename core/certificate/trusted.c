@@ -12,7 +12,7 @@
 #include "private.h"
 
 #define TOLD 3               /* damaged files that are named */
-#define FILE_MARK "==> "     /* head -v begins a file so, and ends that line with " <==" */
+#define FILE_MARK "==> "     /* a file begins so, and that line ends with " <==" */
 
 static BIO *
 bio_of(const char *mem, size_t len)

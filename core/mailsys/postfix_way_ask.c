@@ -212,7 +212,8 @@ enum answer
 ask_roots(struct way_work *w, const char *dir, const char **text)
 {
 	/* a folder as openssl-rehash(1) leaves it; a fixed text: the folder is an argument of it */
-	const char *words[] = { "sh", "-c", "head -v -c 65536 -- \"$1\"/*.[0-9] 2>/dev/null | head -c " WAY_FILE_MAX, "sh", dir, NULL };
+	const char *words[] = { "sh", "-c", "for f in \"$1\"/*.[0-9]; do [ -f \"$f\" ] || continue; printf '\\n==> %s <==\\n' \"$f\"; head -c 65536 -- \"$f\"; done 2>/dev/null | "
+		"head -c " WAY_FILE_MAX, "sh", dir, NULL };
 	const struct section *s;
 	char name[32];
 

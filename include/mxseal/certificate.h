@@ -79,7 +79,7 @@ int cert_issuer_known(const struct certificate *c, const char *roots, int64_t no
 struct cert_verdict { bool trusted, name_ok, in_time; int code; char text[256]; };
 void cert_verify(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
 /* The same by these roots and no others (NULL: nobody is trusted): the trust store of a mail host, read as OpenSSL reads it there; files
- * of a folder stand in it as "head -v" prints them, each counts up to its own damage. */
+ * of a folder stand in it below "==> NAME <==", and each counts up to its own damage. */
 void cert_verify_by(const char *pem, const char *name, const char *roots, int64_t now, struct cert_verdict *out);
 /* Would OpenSSL take this file of trusted authorities (CAfile)? It takes all of it or, for one damaged block, nothing. RC_CERT: no;
  * "block 3 of it, at line 47, is damaged (bad base64 decode)". */
