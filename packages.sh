@@ -8,7 +8,7 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config libssl-dev libncurses
 packages_check="clang lld libclang-rt-dev libcmocka-dev libvterm-dev shellcheck busybox dash jq sqlite3 openssl procps git strace perl acl attr
 	openssh-server"
 # what the benchmarks of ./check --long are held against
-packages_bench="ansible-core pssh"
+packages_bench="ansible-core pssh pflogsumm"
 # to raise the lab
 packages_lab="debootstrap iproute2 util-linux openssh-client ca-certificates"
 

@@ -206,7 +206,7 @@ const char *const statement_table[ST_COUNT] = {
 	[ST_WORKAROUND_LOOK_CLEAR] = "DELETE FROM workaround_look WHERE workaround = ?",
 
 	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, waiting, oldest, newest, last_at FROM traffic "
-		"WHERE server = ?1 AND direction = ?2 ORDER BY clear DESC, messages DESC, peer",
+		"WHERE server = ?1 AND (?2 IS NULL OR direction = ?2) ORDER BY clear DESC, messages DESC, peer",
 	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, messages, clear, waiting, oldest, newest, last_at) "
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[ST_TRAFFIC_CLEAR] = "DELETE FROM traffic WHERE server = ?",

@@ -82,7 +82,10 @@ void looks_release(struct looks *l);
 int ways_look(struct way_host *w, struct looks *l, bool look, struct mail_way_list *ways, const struct server *sv, struct err *e);
 
 /* --- traffic.c --- */
+struct maillog;
 struct maillog_figures;
+/* The host's own log of the last days, into log. */
+int traffic_host_log(struct host *h, const struct server *sv, int days, struct maillog *log, struct err *e);
 int traffic_keep(struct journey *j, int64_t server, int days, const struct maillog_figures *figures, struct err *e);
 
 /* --- rehearse.c, rehearse_judge.c --- */

@@ -42,6 +42,7 @@ rehearsal_release(struct rehearsal *r)
 	}
 	free(r->v);
 	free(r->level);
+	free(r->missing);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -103,6 +104,7 @@ take_peers(struct rehearsing *x, const struct maillog_figures *f)
 	r->at = when_now();
 	r->first_at = f->first_at;
 	r->cut = f->cut;
+	xset(&r->missing, f->missing);
 	r->tls_seen = f->tls_seen;
 	x->rule.in_tls_at = f->in_tls_at;
 	r->v = xcalloc(f->traffic.n + 1, sizeof(*r->v));
@@ -134,31 +136,6 @@ take_peers(struct rehearsing *x, const struct maillog_figures *f)
 		r->n++;
 	}
 	free(sorted);
-}
-
-/* --- the log --- */
-
-static int
-feed(const char *mem, size_t len, void *log)
-{
-	maillog_feed(log, mem, len);
-	return 0;
-}
-
-static int
-read_host_log(struct host *h, const struct mailsys *m, const struct server *sv, struct rehearsing *x, struct err *e)
-{
-	struct command_list commands = { NULL, 0 };
-	int status = 0, rc;
-
-	m->traffic(x->r.days, &commands);
-	rc = host_stream(h, (const char *const *)commands.v[0].argv, feed, x->log, &status, e);
-	command_list_release(&commands);
-	if (rc == 0 && status != 0) {
-		rc = err_set(e, RC_REMOTE, "the mail log of %s could not be read (status %d)", sv->name, status);
-		err_hint(e, "is there a shell and a log, and may this user read it?");
-	}
-	return rc;
 }
 
 /* --- where to --- */
@@ -274,7 +251,7 @@ rehearse_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 		return err_set(e, RC_NOMAIL, "%s has no mail log that mxseal can read", hj->server.name);
 	job_say(ctx, "reading the mail log");
 	if (x->logs[0] == NULL)
-		rc = read_host_log(h, m, &hj->server, x, e);
+		rc = traffic_host_log(h, &hj->server, x->r.days, x->log, e);
 	for (i = 0; rc == 0 && x->logs[i] != NULL; i++)
 		rc = maillog_file(x->log, x->logs[i], e);
 	if (rc == -1)
@@ -382,6 +359,7 @@ rehearsal_copy(struct rehearsal *to, const struct rehearsal *from)
 
 	*to = *from;
 	to->level = xstrdup(from->level);
+	to->missing = xstrdup(from->missing);
 	to->v = xcalloc(from->n + 1, sizeof(*to->v));
 	for (i = 0; i < from->n; i++) {
 		to->v[i] = from->v[i];

@@ -23,32 +23,50 @@ reading_log_free(void *data)
 	free(r);
 }
 
+struct hearing { struct maillog *log; struct err *e; bool bad; };
+
 static int
-feed(const char *mem, size_t len, void *log)
+feed(const char *mem, size_t len, void *arg)
 {
-	maillog_feed(log, mem, len);
-	return 0;
+	struct hearing *x = arg;
+
+	x->bad = maillog_host(x->log, mem, len, x->e) == -1;
+	return x->bad ? -1 : 0;
+}
+
+int
+traffic_host_log(struct host *h, const struct server *sv, int days, struct maillog *log, struct err *e)
+{
+	const struct mailsys *m = mailsys_find(sv->mailsys ? sv->mailsys : "postfix");
+	struct command_list commands = { NULL, 0 };
+	struct err why = { .code = RC_OK };
+	struct hearing x = { log, &why, false };
+	int status = 0, rc;
+
+	if (m == NULL || m->traffic == NULL)
+		return err_set(e, RC_NOMAIL, "%s has no mail log that mxseal can read", sv->name);
+	m->traffic(days, &commands);
+	rc = host_stream(h, (const char *const *)commands.v[0].argv, feed, &x, &status, e);
+	command_list_release(&commands);
+	if (rc == -1 && x.bad)
+		*e = why;
+	if (rc == 0 && status != 0) {
+		rc = err_set(e, RC_REMOTE, "the mail log of %s could not be read (status %d)", sv->name, status);
+		err_hint(e, "is there a shell and a log, and may this user read it?");
+	}
+	return rc == 0 ? maillog_host_end(log, e) : rc;
 }
 
 static int
 read_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *e)
 {
 	struct reading_log *r = hj->data;
-	const struct mailsys *m = mailsys_find(hj->server.mailsys ? hj->server.mailsys : "postfix");
-	struct command_list commands = { NULL, 0 };
-	int status = 0, rc;
 
-	if (m == NULL || m->traffic == NULL)
-		return err_set(e, RC_NOMAIL, "%s has no mail log that mxseal can read", hj->server.name);
 	job_say(ctx, "reading the mail log");
-	m->traffic(r->days, &commands);
-	rc = host_stream(h, (const char *const *)commands.v[0].argv, feed, r->log, &status, e);
-	command_list_release(&commands);
-	if (rc == 0 && status != 0)              /* the former figures stay */
-		rc = err_set(e, RC_REMOTE, "the mail log of %s could not be read (sh ended with status %d)", hj->server.name, status);
-	if (rc == 0)
-		maillog_figures(r->log, &r->figures);
-	return rc;
+	if (traffic_host_log(h, &hj->server, r->days, r->log, e) == -1)
+		return -1;                       /* the former figures stay */
+	maillog_figures(r->log, &r->figures);
+	return 0;
 }
 
 static char *
@@ -59,16 +77,27 @@ fact_name(int64_t server)
 
 struct keeping { int64_t server; int days; const struct maillog_figures *figures; };
 
-/* The figures, and beside them when and of how many days, whether the log was cut, and whether it tells of TLS at all. */
+static void
+taken_from(const struct maillog_figures *f, int days, struct traffic_taken *out)
+{
+	*out = (struct traffic_taken){ .at = when_now(), .first_at = f->first_at, .days = days, .cut = f->cut, .tls_seen = f->tls_seen,
+	    .bytes = f->bytes, .sent = f->sent, .deferred = f->deferred, .bounced = f->bounced };
+	snprintf(out->missing, sizeof(out->missing), "%s", f->missing != NULL ? f->missing : "");
+}
+
+/* The figures, and beside them when and of what. */
 static int
 store_body(struct store *st, void *arg, struct err *e)
 {
 	const struct keeping *k = arg;
 	char *fact = fact_name(k->server);
-	char *text = xasprintf("%lld %d %lld %d %d", (long long)when_now(), k->days, (long long)k->figures->first_at, k->figures->cut,
-	    k->figures->tls_seen);
+	struct traffic_taken t;
+	char *text;
 	int rc = store_traffic_set(st, k->server, &k->figures->traffic, e);
 
+	taken_from(k->figures, k->days, &t);
+	text = xasprintf("%lld %d %lld %d %d %lld %lld %lld %lld\n%s", (long long)t.at, t.days, (long long)t.first_at, t.cut, t.tls_seen,
+	    (long long)t.bytes, (long long)t.sent, (long long)t.deferred, (long long)t.bounced, t.missing);
 	if (rc == 0)
 		rc = store_fact_set(st, fact, text, e);
 	free(fact);
@@ -114,20 +143,48 @@ bool
 traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out)
 {
 	char *fact = fact_name(server), *text = NULL;
-	long long at = 0, first = 0;
+	long long at = 0, first = 0, bytes = 0, sent = 0, deferred = 0, bounced = 0;
+	const char *missing;
 	int cut = 0, tls = 0;
 	bool known;
 
 	memset(out, 0, sizeof(*out));
-	known = store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL
-	    && sscanf(text, "%lld %d %lld %d %d", &at, &out->days, &first, &cut, &tls) == 5;
+	known = store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL && sscanf(text, "%lld %d %lld %d %d %lld %lld %lld %lld", &at,
+	    &out->days, &first, &cut, &tls, &bytes, &sent, &deferred, &bounced) >= 5;
 	out->at = at;
 	out->first_at = first;
 	out->cut = cut != 0;
 	out->tls_seen = tls != 0;
+	out->bytes = bytes;
+	out->sent = sent;
+	out->deferred = deferred;
+	out->bounced = bounced;
+	if (known && (missing = strchr(text, '\n')) != NULL)
+		snprintf(out->missing, sizeof(out->missing), "%s", missing + 1);
 	free(fact);
 	free(text);
 	return known;
+}
+
+int
+traffic_files(const char *const *logs, size_t n, int days, struct traffic_list *peers, struct traffic_taken *taken, struct err *e)
+{
+	struct maillog *m = maillog_new(when_now(), days);
+	struct maillog_figures f;
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; i < n && rc == 0; i++)
+		rc = maillog_file(m, logs[i], e);
+	if (rc == 0) {
+		maillog_figures(m, &f);
+		taken_from(&f, days, taken);
+		*peers = f.traffic;
+		f.traffic = (struct traffic_list){ NULL, 0 };
+		maillog_figures_release(&f);
+	}
+	maillog_free(m);
+	return rc;
 }
 
 /* --- what it means for a value --- */
@@ -188,7 +245,7 @@ say_sum(const struct sum *s, const struct traffic_taken *t, bool in, const char 
 		str_addf(out, "%lld %s %lld of them %s: %s%s", (long long)s->bad, in ? "from" : "to", (long long)s->bad_peers,
 		    protocol ? "may have used an older protocol" : in ? "came without TLS" : "left without TLS", s->names.s,
 		    s->bad_peers > PEERS_NAMED ? ", ..." : "");
-	str_addf(out, " (log read %s ago%s).", ago, t->cut ? ", only in part: it is very long" : "");
+	str_addf(out, " (log read %s ago%s).", ago, t->cut ? ", not all of it" : "");
 }
 
 void

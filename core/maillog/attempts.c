@@ -9,7 +9,6 @@
 #include "mxseal/xalloc.h"
 #include "private.h"
 
-#define LINE_LENGTH 4096
 #define PROCESSES 256        /* at a time; more, and the one that was silent longest is forgotten */
 #define SHARED "tlsproxy"    /* one for all of them */
 #define LINES_KEPT 24        /* of one attempt */
@@ -26,11 +25,9 @@ struct process {
 };
 
 struct attempts {
-	struct maillog *clock;
+	struct log_lines cutter;
+	struct log_clock clock;
 	char *domain;
-	char line[LINE_LENGTH];
-	size_t len;
-	bool skip;
 	struct process processes[PROCESSES];
 	unsigned long count;
 	char *tls;               /* the line of the TLS session, before the one of its delivery */
@@ -42,7 +39,7 @@ attempts_new(const char *domain, int64_t now)
 {
 	struct attempts *a = xcalloc(1, sizeof(*a));
 
-	a->clock = maillog_new(now, 0);
+	log_clock_utc(&a->clock, now);
 	a->domain = xstrdup(domain);
 	return a;
 }
@@ -102,7 +99,6 @@ attempts_free(struct attempts *a)
 		free(a->processes[i].key);
 	}
 	attempts_seen_release(&a->seen);
-	maillog_free(a->clock);
 	free(a->domain);
 	free(a->tls);
 	free(a);
@@ -146,9 +142,10 @@ field(const char *text, const char *name, const char *stops)
 static bool
 is_delivery(const char *text)
 {
-	size_t n = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	size_t n;
+	const char *p = log_queue_id(text, &n);
 
-	return n >= 5 && n < 32 && text_starts(text + n, ": to=<") && strstr(text, " status=") != NULL;
+	return p != NULL && text_starts(p, "to=<") && strstr(p, " status=") != NULL;
 }
 
 static bool
@@ -302,72 +299,55 @@ went_well(struct attempts *a, const char *text, int64_t at)
 	xset(&a->tls, NULL);
 }
 
+/* What the script puts in front of a line; nothing: a line of an attempt. */
+static const struct { const char *word; enum kind { PLAIN, TLS, SENT, FIRST } kind; } marks[] = {
+	{ "-- tls ", TLS }, { "-- sent ", SENT }, { "-- first ", FIRST }, { "", PLAIN },
+};
+
 static void
-one_line(struct attempts *a, const char *line)
+one_line(void *arg, const char *line, size_t len)
 {
-	enum { PLAIN, TLS, SENT, FIRST } kind = PLAIN;
-	const char *host, *at_sign, *text;
+	struct attempts *a = arg;
+	struct log_line l;
 	char key[128];
 	int64_t at = 0;
-	size_t n;
+	size_t i;
 
 	if (text_starts(line, "-- now ")) {
-		maillog_clock(a->clock, line + strlen("-- now "));
-		a->seen.clock = maillog_now(a->clock);
+		if (log_clock_hear(&a->clock, line + strlen("-- now ")))
+			a->seen.clock = a->clock.now;
 		return;
 	}
 	if (text_starts(line, "-- depth ")) {
 		a->seen.tls_logged = atoi(line + strlen("-- depth ")) > 0;
 		return;
 	}
-	if (text_starts(line, "-- tls ")) {
-		kind = TLS;
-		line += strlen("-- tls ");
-	} else if (text_starts(line, "-- sent ")) {
-		kind = SENT;
-		line += strlen("-- sent ");
-	} else if (text_starts(line, "-- first ")) {
-		kind = FIRST;
-		line += strlen("-- first ");
-	}
-	host = maillog_stamp(a->clock, line, &at);
-	if (host == NULL || (at_sign = strchr(host, ' ')) == NULL)
+	for (i = 0; !text_starts(line, marks[i].word); i++)
+		;
+	line += strlen(marks[i].word);
+	len -= strlen(marks[i].word);
+	if (!log_line_parse(line, len, &l) || l.n >= sizeof(key) || !log_stamp(&a->clock, line, len, &at))
 		return;
-	at_sign++;
-	n = strcspn(at_sign, " ");
-	if (n < 4 || n >= sizeof(key) || strncmp(at_sign + n - 2, "]:", 2) != 0 || at_sign[n] != ' ')
-		return;
-	snprintf(key, sizeof(key), "%.*s", (int)n - 1, at_sign);
-	text = at_sign + n + 1;
-	if (kind == TLS)
-		xset(&a->tls, text);
-	else if (kind == SENT)
-		went_well(a, text, at);
-	else if (kind == FIRST)
+	snprintf(key, sizeof(key), "%.*s", (int)l.n, l.program);
+	switch (marks[i].kind) {
+	case TLS:
+		xset(&a->tls, l.text);
+		break;
+	case SENT:
+		went_well(a, l.text, at);
+		break;
+	case FIRST:
 		a->seen.first_at = at;
-	if (kind != PLAIN)
-		return;
-	/* lines of tlsproxy(8) stand right before the delivery that they belong to: the host has put them there */
-	one_text(a, key, text, at);
+		break;
+	case PLAIN:
+		one_text(a, key, l.text, at);
+	}
 }
 
 void
 attempts_feed(struct attempts *a, const char *mem, size_t len)
 {
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (mem[i] == '\n') {
-			a->line[a->len] = '\0';
-			if (!a->skip)
-				one_line(a, a->line);
-			a->len = 0;
-			a->skip = false;
-		} else if (a->len + 1 < sizeof(a->line))
-			a->line[a->len++] = mem[i] != '\0' ? mem[i] : '?';
-		else
-			a->skip = true;
-	}
+	log_lines_feed(&a->cutter, mem, len, one_line, a);
 }
 
 void

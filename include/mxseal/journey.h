@@ -213,8 +213,16 @@ void native_lines(struct journey *j, int64_t vserver, const char *setting, const
 /* --- core/journey/traffic.c: figures from the host's mail log --- */
 /* Reads the log of the last days and stores who brought and took mail, with TLS and without. */
 int64_t traffic_read(struct journey *j, int64_t server, int days, journey_done_fn *done, void *arg, struct err *e);
-struct traffic_taken { int64_t at, first_at; int days; bool cut, tls_seen; };    /* when; first line that counted, 0: none */
+struct traffic_taken {
+	int64_t at, first_at;            /* when; first line that counted, 0: none */
+	int days;
+	bool cut, tls_seen;              /* this, and what follows, as in maillog_figures */
+	int64_t bytes, sent, deferred, bounced;
+	char missing[1200];              /* sentences, one a line; "" none */
+};
 bool traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out);   /* false: never read */
+/* The same from files of this machine, packed by gzip or not; nothing is stored. */
+int  traffic_files(const char *const *logs, size_t n, int days, struct traffic_list *peers, struct traffic_taken *taken, struct err *e);
 /* Who would be shut out by this value, as far as the figures tell; or that there are none and how to get them. */
 void traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out);
 
@@ -406,6 +414,7 @@ struct rehearsal {
 	int64_t at;                      /* when it was made */
 	int64_t first_at;                /* oldest line that counted, 0 none */
 	bool cut, tls_seen;              /* as in maillog_figures */
+	char *missing;                   /* of the log, as there; NULL: nothing */
 	int64_t messages, peers;         /* all that the log tells of */
 	int64_t unseen, unseen_messages; /* of these not looked at: those with the fewest messages */
 	struct rehearsed *v; size_t n;   /* most messages first */

@@ -11,26 +11,32 @@
 #include "mxseal/err.h"
 #include "mxseal/model.h"
 
-#define MAILLOG_MAX (64u * 1024 * 1024)      /* bytes that are read; the host stops there */
 #define MAILLOG_OTHERS "(others)"            /* peers beyond the ceiling, together */
 
 struct maillog;
 
 /* now: until a line "-- now EPOCH YEAR MONTH DAY HOUR MINUTE SECOND" (the host's own clock) says better. Only what was in the
- * last days before that counts; 0: all. */
+ * last days before that counts; 0: all. A log of any length takes the same memory (core/maillog/tables.c). */
 struct maillog *maillog_new(int64_t now, int days);
 void maillog_free(struct maillog *m);
 /* Pieces of a log, cut anywhere. */
 void maillog_feed(struct maillog *m, const char *mem, size_t len);
-/* A file of this machine, packed by gzip or not, MAILLOG_MAX of it. RC_NOTFOUND: it cannot be read. RC_PARSE: it is damaged. */
+/* A file of this machine, packed by gzip or not. RC_NOTFOUND: it cannot be read. RC_PARSE: it is damaged, or packed otherwise. */
 int  maillog_file(struct maillog *m, const char *path, struct err *e);
+/* Pieces of what a host's script sends (mailsys, traffic): lines, from "-- packed" on packed by gzip. RC_PARSE: that is damaged. */
+int  maillog_host(struct maillog *m, const char *mem, size_t len, struct err *e);
+/* ... and that was all of it. RC_PARSE: it is cut off. */
+int  maillog_host_end(struct maillog *m, struct err *e);
 
 struct maillog_figures {
 	struct traffic_list traffic;         /* most messages without TLS first */
 	int64_t first_at, last_at;           /* of the lines that counted; 0: none */
-	bool cut;                            /* it was longer than MAILLOG_MAX */
+	bool cut;                            /* not all of it was read */
+	char *missing;                       /* what is not in the figures, or not as finely: sentences, one a line; NULL: nothing */
 	bool tls_seen;                       /* some line told of TLS: the log is deep enough */
 	int64_t in_tls_at;                   /* the first of them about a client, 0: none */
+	int64_t bytes;                       /* as they were looked at, unpacked */
+	int64_t sent, deferred, bounced;     /* lines of deliveries to other hosts: one for each recipient of each attempt */
 };
 /* What came out of it; ends the last line. Contents are yours. */
 void maillog_figures(struct maillog *m, struct maillog_figures *out);

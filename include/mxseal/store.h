@@ -98,7 +98,7 @@ int store_queue_cells(struct store *st, int64_t server, const char *grouping, co
         struct queue_cell_list *out, struct err *e);
 int store_queue_cells_prune(struct store *st, int64_t now, struct err *e);
 
-/* Who took and who brought mail, from the log: all of a server at once. direction: "in" or "out"; those with most messages without
+/* Who took and who brought mail, from the log: all of a server at once. direction: "in", "out", or NULL: both; those with most messages without
  * TLS first. */
 int store_traffic_set(struct store *st, int64_t server, const struct traffic_list *l, struct err *e);
 int store_traffic(struct store *st, int64_t server, const char *direction, struct traffic_list *out, struct err *e);

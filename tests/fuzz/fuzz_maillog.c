@@ -1,4 +1,4 @@
-/* A mail log, in two pieces: whatever stands there, counts add up and names are names. */
+/* A mail log, in two pieces, as a file or as a host sends it: whatever stands there, counts add up and names are names. */
 #include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,8 +16,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *p;
 	size_t i, half = size / 3;
 
-	maillog_feed(m, (const char *)data, half);
-	maillog_feed(m, (const char *)data + half, size - half);
+	if (size >= 3 && memcmp(data, "-- ", 3) == 0) {
+		struct err e;
+
+		if (maillog_host(m, (const char *)data, half, &e) == 0 && maillog_host(m, (const char *)data + half, size - half, &e) == 0)
+			(void)maillog_host_end(m, &e);
+	} else {
+		maillog_feed(m, (const char *)data, half);
+		maillog_feed(m, (const char *)data + half, size - half);
+	}
 	maillog_figures(m, &f);
 	for (i = 0; i < f.traffic.n; i++) {
 		const struct traffic *t = &f.traffic.v[i];

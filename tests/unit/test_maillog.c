@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <zlib.h>
 #include <cmocka.h>
 
+#include "core/maillog/private.h"
 #include "core/mailsys/postfix.h"
 #include "mxseal/maillog.h"
 #include "mxseal/xalloc.h"
@@ -165,35 +167,200 @@ a_real_log(void **state)
 }
 
 static void
-ceilings(void **state)
+put_client(struct maillog *m, int pid, const char *name, int times)
+{
+	struct str line = STR_INIT;
+	int i;
+
+	for (i = 0; i < times; i++) {
+		str_reset(&line);
+		str_addf(&line, "2026-11-26T20:00:00Z mx1 postfix/smtpd[%d]: 4E1A83F0B1: client=%s[192.0.2.1]\n", pid, name);
+		maillog_feed(m, line.s, line.len);
+	}
+	str_release(&line);
+}
+
+static const struct traffic *
+peer_in(const struct maillog_figures *f, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < f->traffic.n; i++)
+		if (strcmp(f->traffic.v[i].peer, name) == 0)
+			return &f->traffic.v[i];
+	fail_msg("%s is not there", name);
+	return NULL;
+}
+
+/* More peers than are kept apart: those with most messages stay, however late they came; no message is lost, and it is said. */
+static void
+many_peers(void **state)
+{
+	struct maillog *m = maillog_new(NOW, 0);
+	struct maillog_figures f;
+	char name[32];
+	int64_t all = 0;
+	size_t n;
+	int i;
+
+	(void)state;
+	put_client(m, 1, "early.test", 30);
+	for (i = 0; i < 120000; i++) {
+		snprintf(name, sizeof(name), "h%d.test", i);
+		put_client(m, i, name, i % 1000 == 0 ? 3 : 1);
+	}
+	put_client(m, 2, "late.test", 20);
+	maillog_figures(m, &f);
+	for (n = 0; n < f.traffic.n; n++)
+		all += f.traffic.v[n].messages;
+	assert_int_equal(all, 30 + 120000 + 240 + 20);
+	assert_true(f.traffic.n <= 50000);
+	assert_int_equal(peer_in(&f, "early.test")->messages, 30);
+	assert_int_equal(peer_in(&f, "late.test")->messages, 20);
+	assert_int_equal(peer_in(&f, "h1000.test")->messages, 3);
+	assert_true(peer_in(&f, MAILLOG_OTHERS)->messages >= 70000);
+	assert_string_equal(f.missing, "The log names more than 50000 others: those with the fewest messages are counted together, as (others).");
+	assert_false(f.cut);
+	maillog_figures_release(&f);
+	maillog_free(m);
+}
+
+/* More messages than are told apart: those that wait are known however long they do, those that got there for a while. */
+static void
+many_messages(void **state)
+{
+	struct fates p = { .n = 0 };
+	uint64_t i, *place;
+	bool fresh;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		(void)pair_of(&p, log_hash(1, (const char *)&i, sizeof(i)), &fresh);
+		assert_true(fresh);
+	}
+	for (i = 0; i < 2 * PAIRS_MAX; i++) {
+		place = pair_of(&p, log_hash(2, (const char *)&i, sizeof(i)), &fresh);
+		if (!fresh)
+			fail_msg("%llu is not new", (unsigned long long)i);
+		*place |= PAIR_DONE;
+	}
+	for (i = 0; i < 100; i++) {
+		(void)pair_of(&p, log_hash(1, (const char *)&i, sizeof(i)), &fresh);
+		assert_false(fresh);
+	}
+	i = 2 * PAIRS_MAX - 1000000;
+	assert_true(*pair_of(&p, log_hash(2, (const char *)&i, sizeof(i)), &fresh) & PAIR_DONE);
+	assert_false(fresh);
+	i = 0;                                   /* forgotten */
+	(void)pair_of(&p, log_hash(2, (const char *)&i, sizeof(i)), &fresh);
+	assert_true(fresh);
+	assert_false(p.lost);
+	for (i = 0; i < 2 * PAIRS_MAX; i++)      /* none of them gets there */
+		(void)pair_of(&p, log_hash(3, (const char *)&i, sizeof(i)), &fresh);
+	assert_true(p.lost);
+	free(p.young);
+	free(p.elder);
+}
+
+/* A line that is too long is passed over, wherever it is cut, and that is said. */
+static void
+long_lines(void **state)
 {
 	struct maillog *m = maillog_new(NOW, 0);
 	struct maillog_figures f;
 	struct str line = STR_INIT;
-	int i;
+	size_t i;
 
 	(void)state;
-	for (i = 0; i < 20100; i++) {
-		str_reset(&line);
-		str_addf(&line, "2026-11-26T20:00:00Z mx1 postfix/smtpd[%d]: 4E1A83F0B1: client=h%d.test[192.0.2.1]\n", i, i);
-		maillog_feed(m, line.s, line.len);
-	}
-	str_reset(&line);
 	for (i = 0; i < 20000; i++)
 		str_addc(&line, 'x');
 	str_add(&line, " postfix/smtpd[1]: 4E1A83F0B1: client=long.test[192.0.2.1]\n2026-11-26T20:00:00Z mx1 postfix/smtpd[1]: 4E1A83F0B1: "
 	    "client=h1.test[192.0.2.1]\n");
 	maillog_feed(m, line.s, line.len);
+	for (i = 0; i < line.len; i++)
+		maillog_feed(m, line.s + i, 1);
 	maillog_figures(m, &f);
-	assert_int_equal(f.traffic.n, 20001);
-	assert_string_equal(f.traffic.v[0].peer, MAILLOG_OTHERS);
-	assert_int_equal(f.traffic.v[0].messages, 100);
-	assert_string_equal(f.traffic.v[1].peer, "h1.test");
-	assert_int_equal(f.traffic.v[1].messages, 2);
-	assert_false(f.cut);
+	assert_int_equal(f.traffic.n, 1);
+	assert_int_equal(f.traffic.v[0].messages, 2);
+	assert_string_equal(f.missing, "2 lines were longer than 8191 bytes and passed over.");
 	maillog_figures_release(&f);
 	maillog_free(m);
 	str_release(&line);
+}
+
+/* A TLS session belongs to the delivery after it, also when that fails. */
+static void
+a_session_is_used_once(void **state)
+{
+	char *got = figures("2026-11-26T20:00:00Z mx1 postfix/smtp[7]: Untrusted TLS connection established to mx.b.test[192.0.2.1]:25: TLSv1.3 with "
+	    "cipher X (1/1)\n2026-11-26T20:00:00Z mx1 postfix/smtp[7]: A00001: to=<x@b.test>, relay=mx.b.test[192.0.2.1]:25, status=deferred (x)\n"
+	    "2026-11-26T20:00:00Z mx1 postfix/smtp[7]: A00002: to=<x@b.test>, relay=mx.b.test[192.0.2.1]:25, status=sent (x)\n", 0, 0);
+
+	(void)state;
+	assert_string_equal(got, "out b.test 1 1 - +1");
+	free(got);
+}
+
+/* --- what a host sends --- */
+
+static int
+hear(struct maillog *m, const void *mem, size_t len, size_t piece, struct err *e)
+{
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = piece < len - i ? piece : len - i;
+		if (maillog_host(m, (const char *)mem + i, n, e) == -1)
+			return -1;
+	}
+	return maillog_host_end(m, e);
+}
+
+static void
+what_a_host_sends(void **state)
+{
+	static const char head[] = CLOCK "-- packed\n", line[] = "-- cut 104857600\n-- unread mail.log.3.xz\nNov 26 21:00:01 mx1 postfix/smtpd[1]: "
+	    "4E1A83F0B1: client=a.test[192.0.2.1]\n";
+	unsigned char mem[512];
+	size_t n = strlen(head), piece;
+	struct maillog_figures f;
+	struct maillog *m;
+	z_stream z = { .next_in = (unsigned char *)(uintptr_t)line, .avail_in = sizeof(line) - 1, .next_out = mem + n, .avail_out = 512 - 64 };
+	struct err e = { .code = RC_OK };
+
+	(void)state;
+	memcpy(mem, head, n);
+	assert_int_equal(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	n += z.total_out;
+	deflateEnd(&z);
+	for (piece = 1; piece <= 512; piece += 73) {
+		m = maillog_new(NOW - 1000000, 7);
+		assert_int_equal(hear(m, mem, n, piece, &e), 0);
+		maillog_figures(m, &f);
+		assert_int_equal(peer_in(&f, "a.test")->messages, 1);
+		assert_true(f.cut);
+		assert_string_equal(f.missing, "The log is longer than the 100 MB that are looked through on a host: only the newest are in the figures, "
+		    "from 2026-11-26 on. Ask for fewer days (--days), or copy it here and name it with --log, which has no limit.\n"
+		    "mail.log.3.xz could not be unpacked whole on the host: is it damaged, or the program for that not there? Copy it here and name it "
+		    "with --log.");
+		maillog_figures_release(&f);
+		maillog_free(m);
+	}
+	m = maillog_new(NOW, 7);
+	assert_int_equal(hear(m, mem, n - 9, 64, &e), -1);
+	assert_string_equal(e.text, "what the host sends of its log is damaged");
+	maillog_free(m);
+	mem[n - 6] ^= 0x55;                      /* of the checksum */
+	m = maillog_new(NOW, 7);
+	assert_int_equal(hear(m, mem, n, 64, &e), -1);
+	maillog_free(m);
+	m = maillog_new(NOW, 7);                 /* a host without gzip */
+	assert_int_equal(hear(m, strstr(line, "Nov"), strlen(strstr(line, "Nov")), 10, &e), 0);
+	maillog_figures(m, &f);
+	assert_int_equal(f.traffic.n, 1);
+	maillog_figures_release(&f);
+	maillog_free(m);
 }
 
 /* --- the script, over files as logrotate leaves them --- */
@@ -207,15 +374,59 @@ put(const char *dir, const char *name, const char *text)
 	free(path);
 }
 
+/* As the host would run it: words, the script one of them; at most so many bytes looked through (0: as it is), by this shell. */
+static void
+run_script(const char *dir, const char *shell, const char *bytes, struct maillog_figures *f)
+{
+	struct command_list l = { NULL, 0 };
+	struct maillog *m = maillog_new(NOW, 7);
+	struct str out = STR_INIT;
+	char mem[4096];
+	struct err e;
+	size_t i, n;
+	FILE *p;
+
+	postfix_traffic_command(7, &l);
+	assert_int_equal(l.n, 1);
+	str_addf(&out, "PATH='%s':\"$PATH\" %s", dir, shell);
+	for (i = 1; l.v[0].argv[i]; i++) {
+		str_addc(&out, ' ');
+		str_add_word(&out, bytes != NULL && l.v[0].argv[i + 1] == NULL ? bytes : l.v[0].argv[i]);
+	}
+	p = popen(out.s, "r");
+	assert_non_null(p);
+	while ((n = fread(mem, 1, sizeof(mem), p)) > 0)
+		if (maillog_host(m, mem, n, &e) == -1)
+			fail_msg("%s", e.text);
+	assert_int_equal(pclose(p), 0);
+	assert_int_equal(maillog_host_end(m, &e), 0);
+	maillog_figures(m, f);
+	maillog_free(m);
+	command_list_release(&l);
+	str_release(&out);
+}
+
+static void
+expect_peers(const struct maillog_figures *f, const char *want)
+{
+	struct str out = STR_INIT;
+	size_t i;
+
+	str_add(&out, "");
+	for (i = 0; i < f->traffic.n; i++)
+		str_addf(&out, "%s%s %lld", i ? " " : "", f->traffic.v[i].peer, (long long)f->traffic.v[i].messages);
+	assert_string_equal(out.s, want);
+	str_release(&out);
+}
+
 static void
 the_script_reads_what_was_rotated(void **state)
 {
-	struct command_list l = { NULL, 0 };
-	char *dir = fixture_dir(), *text, *got, line[256], stamp[64], *command;
-	struct str out = STR_INIT;
+	static const char *const shells[] = { "sh", "bash", "busybox sh" };
+	char *dir = fixture_dir(), *text, line[256], stamp[64], *command;
 	time_t now = time(NULL) - 60;
+	struct maillog_figures f;
 	struct tm tm;
-	FILE *p;
 	size_t i;
 
 	(void)state;
@@ -224,39 +435,66 @@ the_script_reads_what_was_rotated(void **state)
 	free(text);
 	localtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &tm);
-	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=new.test[192.0.2.1]\n%s mx cron[1]: noise\n", stamp, stamp);
+	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=older.test[192.0.2.1]\n%s mx cron[1]: noise\n%s mx postfix/smtpd[1]: "
+	    "4E1A83F0B1: client=new.test[192.0.2.1]\n", stamp, stamp, stamp);
 	put(dir, "mail.log", line);
 	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=plain.test[192.0.2.1]\n", stamp);
 	put(dir, "mail.log.1", line);
 	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=packed.test[192.0.2.1]\n", stamp);
 	put(dir, "mail.log.2", line);
-	put(dir, "mail.log.3", "not read: too old\n");
-	command = xasprintf("gzip -f '%s/mail.log.2' && touch -d '30 days ago' '%s/mail.log.3'", dir, dir);
+	put(dir, "mail.log.4.gz", "this is not gzip");
+	snprintf(line, sizeof(line), "%s mx postfix/smtpd[1]: 4E1A83F0B1: client=too-old.test[192.0.2.1]\n", stamp);
+	put(dir, "mail.log.3", line);
+	command = xasprintf("cd '%s' && gzip -f mail.log.2 && touch -d '30 days ago' mail.log.3 && touch -d '1 day ago' mail.log.1 && "
+	    "touch -d '2 days ago' mail.log.2.gz && touch -d '3 days ago' mail.log.4.gz", dir);
 	assert_int_equal(system(command), 0);
 	free(command);
-	postfix_traffic_command(7, &l);
-	assert_int_equal(l.n, 1);
-	/* as the host would run it: words, the script one of them */
-	str_addf(&out, "PATH='%s':\"$PATH\"", dir);
-	for (i = 0; l.v[0].argv[i]; i++) {
-		str_addc(&out, ' ');
-		str_add_word(&out, l.v[0].argv[i]);
+	for (i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+		run_script(dir, shells[i], NULL, &f);
+		expect_peers(&f, "new.test 1 older.test 1 packed.test 1 plain.test 1");
+		assert_true(f.cut);
+		assert_true(text_starts(f.missing, "mail.log.4.gz could not be unpacked whole on the host"));
+		maillog_figures_release(&f);
+		run_script(dir, shells[i], "100", &f);       /* of the newest file the newest lines */
+		expect_peers(&f, "new.test 1");
+		assert_non_null(strstr(f.missing, "only the newest are in the figures"));
+		maillog_figures_release(&f);
+		run_script(dir, shells[i], "350", &f);       /* a packed one that may not fit is left out, and what is older with it */
+		expect_peers(&f, "new.test 1 older.test 1 plain.test 1");
+		maillog_figures_release(&f);
 	}
-	p = popen(out.s, "r");
-	assert_non_null(p);
-	str_reset(&out);
-	while (fgets(line, sizeof(line), p))
-		str_add(&out, line);
-	assert_int_equal(pclose(p), 0);
-	assert_true(text_starts(out.s, "-- now "));
-	assert_null(strstr(out.s, "noise"));
-	assert_null(strstr(out.s, "too old"));
-	got = figures(out.s, 7, 0);
-	assert_string_equal(got, "in new.test 1 1 -; in packed.test 1 1 -; in plain.test 1 1 -");
-	free(got);
-	command_list_release(&l);
-	str_release(&out);
 	fixture_remove(dir);
+	free(dir);
+}
+
+/* A file of this machine: packed or not; what is packed otherwise or damaged is said. */
+static void
+a_file_here(void **state)
+{
+	char *dir = fixture_dir(), *path = xasprintf("%s/log", dir), *command;
+	struct maillog *m = maillog_new(NOW, 0);
+	struct maillog_figures f;
+	struct err e;
+
+	(void)state;
+	put(dir, "log", "2026-11-26T20:00:00Z mx1 postfix/smtpd[1]: 4E1A83F0B1: client=a.test[192.0.2.1]\n");
+	assert_int_equal(maillog_file(m, path, &e), 0);
+	command = xasprintf("gzip '%s' && mv '%s.gz' '%s'", path, path, path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(maillog_file(m, path, &e), 0);
+	maillog_figures(m, &f);
+	assert_int_equal(peer_in(&f, "a.test")->messages, 2);
+	put(dir, "log", "\xfd" "7zXZ and more");
+	assert_int_equal(maillog_file(m, path, &e), -1);
+	assert_non_null(strstr(e.text, "is packed by xz, which is not unpacked here"));
+	put(dir, "log", "\x1f\x8b\x08 and nothing more of it");
+	assert_int_equal(maillog_file(m, path, &e), -1);
+	assert_non_null(strstr(e.text, "cannot be unpacked: it is damaged after 0 bytes"));
+	maillog_figures_release(&f);
+	maillog_free(m);
+	fixture_remove(dir);
+	free(command);
+	free(path);
 	free(dir);
 }
 
@@ -264,8 +502,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lines_are_joined), cmocka_unit_test(a_real_log), cmocka_unit_test(ceilings),
-		cmocka_unit_test(the_script_reads_what_was_rotated),
+		cmocka_unit_test(lines_are_joined), cmocka_unit_test(a_real_log), cmocka_unit_test(many_peers), cmocka_unit_test(many_messages),
+		cmocka_unit_test(long_lines), cmocka_unit_test(a_session_is_used_once), cmocka_unit_test(what_a_host_sends),
+		cmocka_unit_test(the_script_reads_what_was_rotated), cmocka_unit_test(a_file_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ print_json(const char *server, const struct rehearsal *r, const char *taken)
 	json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:b}", "server", server, "direction", r->inbound ? "inbound" : "outbound", "level",
 	    r->level, "days", r->days, "since", json_when(r->first_at), "cut", r->cut, "tls_seen", r->tls_seen);
 
+	json_object_set_new(o, "missing", json_text(r->missing));
 	json_object_set_new(o, "seen", figures_json(r->messages, r->peers));
 	json_object_set_new(o, "not_looked_at", figures_json(r->unseen_messages, r->unseen));
 	json_object_set_new(o, "would_fail", peers_json(r, REHEARSED_FAILS));
@@ -113,8 +114,10 @@ print_text(const char *server, const struct rehearsal *r, bool all)
 	if (r->unseen > 0)
 		printf("The %lld with the fewest messages (%lld) were not looked at: the log alone speaks for them.\n", (long long)r->unseen,
 		    (long long)r->unseen_messages);
-	if (r->cut)
-		printf("The log is longer than what is read: the oldest part is left out.\n");
+	if (r->missing != NULL) {
+		out_text(r->missing);
+		putchar('\n');
+	}
 	if (!r->tls_seen && r->messages > 0)
 		printf("No line of it tells of TLS: nobody used it, or it was not offered, or it is not logged (log.tls).\n");
 }

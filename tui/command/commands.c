@@ -107,6 +107,7 @@ static const struct option history_options[] = {
 	{ "limit", "N", "at most so many rows (50)", false }, { NULL, NULL, NULL, false } };
 static const struct option traffic_options[] = {
 	{ "days", "N", "so many days back (7)", false },
+	{ "log", "FILE", "read this file here, packed by gzip or not, in place of the host's log; nothing is kept of it", true },
 	{ "all", NULL, "every peer, not only the first", false }, { NULL, NULL, NULL, false } };
 static const struct option rehearse_options[] = {
 	{ "outbound", "LEVEL", "as if the default virtual server sent at this level", false },
