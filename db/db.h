@@ -86,6 +86,7 @@ struct store {
 	int depth;                        /* of store_tx */
 	struct edit_log edit;
 	int64_t version, seen_data, seen_changes;
+	int wal_pages;                   /* of the log at the last commit; counted when checkpoints are left to others */
 };
 
 /* types: one letter per argument: i int64_t, t const char * (NULL is NULL), r int64_t with 0 as NULL. Parameters are numbered

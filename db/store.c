@@ -19,6 +19,8 @@
 
 #define CIFS_MAGIC 0xff534d42u   /* linux/magic.h of older systems has only SMB_SUPER_MAGIC */
 
+#define CARRY_PAGES 1000
+
 /* --- complaints --- */
 
 static int
@@ -388,6 +390,75 @@ store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e)
 	if (db_tx_begin(st, e) < 0)
 		return -1;
 	return db_tx_end(st, body(st, arg, e), e);
+}
+
+static int
+wait_for_disk(struct store *st, bool on, struct err *e)
+{
+	if (sqlite3_exec(st->db, on ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) != SQLITE_OK)
+		return db_fail(st, e, "changing the store");
+	return 0;
+}
+
+int
+store_tx_seen(struct store *st, store_body_fn *body, void *arg, struct err *e)
+{
+	struct err after;
+	int rc;
+
+	if (st->depth > 0)
+		return store_tx(st, body, arg, e);
+	if (wait_for_disk(st, false, e) < 0)
+		return -1;
+	rc = store_tx(st, body, arg, e);
+	if (wait_for_disk(st, true, &after) < 0 && rc == 0) {
+		rc = -1;
+		if (e != NULL)
+			*e = after;
+	}
+	return rc;
+}
+
+/* --- carrying the log into the file --- */
+
+static int
+on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store *st = arg;
+
+	(void)db, (void)name;
+	st->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+void
+store_leave_carrying(struct store *st)
+{
+	sqlite3_wal_hook(st->db, on_commit, st);       /* in place of SQLite's own, which carries */
+}
+
+bool
+store_carry_due(struct store *st)
+{
+	bool due = st->wal_pages >= CARRY_PAGES;
+
+	if (due)
+		st->wal_pages = 0;                     /* the next commit counts again */
+	return due;
+}
+
+int
+store_carry(const char *path, struct err *e)
+{
+	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
+
+	if (rc == SQLITE_OK)                           /* that there is a log is seen by reading */
+		rc = sqlite3_exec(db, "PRAGMA user_version; PRAGMA wal_checkpoint(PASSIVE)", NULL, NULL, NULL);
+	sqlite3_close(db);
+	if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED)      /* somebody else does it */
+		return 0;
+	return err_set(e, RC_DB, "the log of the store %s could not be carried into it: %s", clean(path), sqlite3_errstr(rc));
 }
 
 int64_t

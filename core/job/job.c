@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "mxseal/log.h"
 #include "mxseal/when.h"
@@ -21,6 +23,7 @@
 
 #define THREADS_MAX 256     /* workers and those that wait at gates */
 #define PROGRESS_MAX 64     /* events of one job that wait to be delivered; beyond that they are coalesced */
+#define STANDS_BACK 5       /* of nice(2) */
 #define GATES_MAX 4         /* that one job may be inside of */
 
 enum state { WAITING, RUNNING, FINISHED };
@@ -73,7 +76,7 @@ struct jobq {
 	unsigned workers, idle, blocked; /* blocked: waiting at a gate */
 	pthread_t threads[THREADS_MAX];
 	size_t n_threads;
-	bool closing;
+	bool closing, stands_back;
 	int64_t last_id;
 	size_t count;                    /* submitted and not yet delivered */
 	struct job_ctx *jobs, **jobs_end;
@@ -222,11 +225,19 @@ threads_grow(struct jobq *q)
 		log_line("no further worker thread: %s", strerror(rc));
 }
 
+/* Priority is a thread's own on Linux. That it cannot be lowered is no harm. */
+static void
+stand_back(void)
+{
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), STANDS_BACK);
+}
+
 static void *
 worker(void *arg)
 {
 	struct jobq *q = arg;
 	struct job_ctx *c = NULL;
+	bool back = false;
 
 	pthread_mutex_lock(&q->lock);
 	for (;;) {
@@ -237,6 +248,9 @@ worker(void *arg)
 		}
 		if (q->closing)
 			break;
+		if (q->stands_back && !back)
+			stand_back();
+		back = q->stands_back;
 		c->state = RUNNING;
 		threads_grow(q);
 		run_job(q, c);
@@ -283,6 +297,14 @@ int
 jobq_fd(const struct jobq *q)
 {
 	return q->wake[0];
+}
+
+void
+jobq_stand_back(struct jobq *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->stands_back = true;
+	pthread_mutex_unlock(&q->lock);
 }
 
 void

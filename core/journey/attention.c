@@ -290,38 +290,87 @@ attention(struct journey *j, struct attention_list *out, struct err *e)
 	return attention_within(j, ATTENTION_DAYS, out, e);
 }
 
+struct attention_run {
+	struct journey *j;
+	int64_t soon;                    /* seconds */
+	struct server_list servers;
+	size_t at;
+	struct issued_list issued;
+	struct attention_list found;
+};
+
+struct attention_run *
+attention_begin(struct journey *j, int days, struct err *e)
+{
+	struct attention_run *r = xcalloc(1, sizeof(*r));
+
+	r->j = j;
+	r->soon = (int64_t)days * 86400;
+	if (store_servers(j->store, &r->servers, e) == -1) {
+		free(r);
+		return NULL;
+	}
+	(void)store_issued(j->store, 0, &r->issued, NULL);
+	return r;
+}
+
+static void
+about_all_of(struct attention_run *r, const struct server *sv)
+{
+	struct vserver_list v = { NULL, 0 };
+	size_t i;
+
+	about_server(r->j, sv, &r->found);
+	if (store_vservers(r->j->store, sv->id, &v, NULL) == 0)
+		for (i = 0; i < v.n; i++) {
+			about_listener(r->j, sv, &v.v[i], &r->found);
+			about_certificate(sv, &v.v[i], &r->found);
+			watch_vserver(r->j, sv, &v.v[i], r->soon, &r->found);
+			about_revoked(&r->issued, sv, &v.v[i], &r->found);
+		}
+	vserver_list_release(&v);
+	watch_files(r->j, sv, &r->found);
+}
+
+bool
+attention_some(struct attention_run *r, int64_t until_ms)
+{
+	while (r->at < r->servers.n) {
+		about_all_of(r, &r->servers.v[r->at++]);
+		if (when_monotonic_ms() >= until_ms)
+			return true;
+	}
+	about_requests(r->j, &r->found);
+	about_authorities(r->j, r->soon, &r->found);
+	about_workarounds(r->j, &r->found);
+	about_rest(r->j, &r->found);
+	if (r->found.n > 1)
+		qsort(r->found.v, r->found.n, sizeof(*r->found.v), worse);
+	return false;
+}
+
+void
+attention_end(struct attention_run *r, struct attention_list *out)
+{
+	if (r == NULL)
+		return;
+	if (out != NULL)
+		*out = r->found;
+	else
+		attention_list_release(&r->found);
+	server_list_release(&r->servers);
+	issued_list_release(&r->issued);
+	free(r);
+}
+
 int
 attention_within(struct journey *j, int days, struct attention_list *out, struct err *e)
 {
-	int64_t soon = (int64_t)days * 86400;
-	struct server_list l = { NULL, 0 };
-	struct issued_list issued = { NULL, 0 };
-	struct vserver_list v;
-	size_t i, k;
+	struct attention_run *r = attention_begin(j, days, e);
 
-	if (store_servers(j->store, &l, e) == -1)
+	if (r == NULL)
 		return -1;
-	(void)store_issued(j->store, 0, &issued, NULL);
-	for (i = 0; i < l.n; i++) {
-		about_server(j, &l.v[i], out);
-		memset(&v, 0, sizeof(v));
-		if (store_vservers(j->store, l.v[i].id, &v, NULL) == 0)
-			for (k = 0; k < v.n; k++) {
-				about_listener(j, &l.v[i], &v.v[k], out);
-				about_certificate(&l.v[i], &v.v[k], out);
-				watch_vserver(j, &l.v[i], &v.v[k], soon, out);
-				about_revoked(&issued, &l.v[i], &v.v[k], out);
-			}
-		vserver_list_release(&v);
-		watch_files(j, &l.v[i], out);
-	}
-	issued_list_release(&issued);
-	about_requests(j, out);
-	about_authorities(j, soon, out);
-	about_workarounds(j, out);
-	about_rest(j, out);
-	if (out->n > 1)
-		qsort(out->v, out->n, sizeof(*out->v), worse);
-	server_list_release(&l);
+	(void)attention_some(r, INT64_MAX);
+	attention_end(r, out);
 	return 0;
 }

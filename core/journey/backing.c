@@ -168,7 +168,7 @@ queue_note(struct host_job *hj, const struct queue_view *v, const struct queue_g
 {
 	static int64_t pruned_ms;
 	struct noting n = { v, groups, pruned_ms == 0 || when_monotonic_ms() - pruned_ms > PRUNE_EVERY_MS };
-	int rc = store_tx(hj->journey->store, note_body, &n, e);
+	int rc = store_tx_seen(hj->journey->store, note_body, &n, e);
 
 	if (rc == 0) {
 		hj->slot->queue_noted_ms = when_monotonic_ms();

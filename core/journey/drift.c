@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "private.h"
-#include "mxseal/certificate.h"
 #include "mxseal/clean.h"
 #include "mxseal/xalloc.h"
 
@@ -387,33 +386,31 @@ settings_drift(const struct drift_facts *f, const struct vserver *vs, const char
 }
 
 static void
-one_certificate_drift(const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
+one_certificate_drift(struct journey *j, const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
     bool second, struct drift_list *out)
 {
 	const struct certificate *c = second ? w->second : w->certificate;
 	const char *name = second ? "second" : "certificate", *pem = second ? vs->second_pem : vs->cert_pem;
-	struct certificate in_use = { .id = 0 };
+	const struct certificate *in_use;
 	struct drift *d;
 
-	if (!(second ? wanted_second_waits(vs, w) : wanted_certificate_waits(vs, w)))
+	if (!(second ? wanted_second_waits(j, vs, w) : wanted_certificate_waits(j, vs, w)))
 		return;
-	if (pem != NULL)
-		(void)cert_describe(pem, &in_use, NULL);
-	d = drift_add(out, drift_kind_of(f, w->name, name, c != NULL ? c->sha256 : "", in_use.sha256), vs->id, object,
+	in_use = certificate_described(j, pem);
+	d = drift_add(out, drift_kind_of(f, w->name, name, c != NULL ? c->sha256 : "", in_use != NULL ? in_use->sha256 : NULL), vs->id, object,
 	    second ? "second certificate" : name);
 	d->wanted = c != NULL ? xasprintf("#%lld %s", (long long)c->id, c->cn ? c->cn : "-") : xstrdup(second ? "none" : "none of ours");
-	d->found = in_use.cn != NULL ? xasprintf("%s, %.16s", in_use.cn, in_use.sha256) :
+	d->found = in_use != NULL && in_use->cn != NULL ? xasprintf("%s, %.16s", in_use->cn, in_use->sha256) :
 	    xstrdup(vs->cert_file != NULL && !second ? vs->cert_file : "none");
 	xset(&d->native, vs->cert_file);
-	certificate_release(&in_use);
 }
 
 static void
-certificate_drift(const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
+certificate_drift(struct journey *j, const struct drift_facts *f, const struct vserver *vs, const char *object, const struct wanted_vs *w,
     struct drift_list *out)
 {
-	one_certificate_drift(f, vs, object, w, false, out);
-	one_certificate_drift(f, vs, object, w, true, out);
+	one_certificate_drift(j, f, vs, object, w, false, out);
+	one_certificate_drift(j, f, vs, object, w, true, out);
 }
 
 static void
@@ -459,7 +456,7 @@ drift_of_server(struct journey *j, int64_t server, struct drift_list *out, struc
 			continue;
 		object = xasprintf("%s/%s", sv.name, vs->name);
 		settings_drift(f, vs, object, &w.vs[i], out);
-		certificate_drift(f, vs, object, &w.vs[i], out);
+		certificate_drift(j, f, vs, object, &w.vs[i], out);
 		free(object);
 	}
 	files_drift(j, &sv, out);

@@ -47,6 +47,7 @@ journey_close(struct journey *j)
 		store_close(j->store);
 	secret_release(&j->passphrase);
 	rehearsals_forget(j);
+	described_forget(j);
 	free(j->known_hosts);
 	free(j);
 }
@@ -61,6 +62,34 @@ struct jobq *
 journey_jobs(struct journey *j)
 {
 	return j->jobs;
+}
+
+/* --- the store's log --- */
+
+static int
+carry_work(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	(void)ctx;
+	return store_carry(arg, e);
+}
+
+static void
+carry_done(void *arg, int rc, const struct err *e)
+{
+	(void)arg;
+	if (rc == -1)
+		log_line("%s", e->text);
+}
+
+void
+journey_tend_store(struct journey *j)
+{
+	struct job job = { .title = "carry the store's log", .work = carry_work, .done = carry_done, .drop = free };
+
+	if ((j->carrying != 0 && jobq_busy(j->jobs, j->carrying)) || !store_carry_due(j->store))
+		return;
+	job.arg = xstrdup(store_path(j->store));
+	j->carrying = jobq_submit(j->jobs, &job);
 }
 
 struct slot *
@@ -204,6 +233,12 @@ host_job_work(struct job_ctx *ctx, void *arg, struct err *e)
 
 #define NOTED_EVERY 60            /* seconds */
 
+static int
+save_server(struct store *st, void *server, struct err *e)
+{
+	return store_server_save(st, server, e);
+}
+
 /* Notes in the store how the attempt went, so that the tree can say it. */
 static void
 server_note(struct host_job *hj, int rc, const struct err *e)
@@ -224,7 +259,7 @@ server_note(struct host_job *hj, int rc, const struct err *e)
 		xset(&sv.transport, hj->transport);
 		xset(&sv.transport_why, hj->transport_why);
 	}
-	(void)store_server_save(hj->journey->store, &sv, NULL);
+	(void)store_tx_seen(hj->journey->store, save_server, &sv, NULL);
 	server_release(&sv);
 }
 

@@ -31,6 +31,8 @@ struct journey {
 	bool reads_only;                 /* who runs now did not say that he would change a host */
 	struct kept_rehearsal *rehearsals;         /* rehearse.c */
 	char *known_hosts;               /* our own file of confirmed keys */
+	int64_t carrying;                /* the job that carries the store's log into it, or 0 */
+	struct described_kept *described;          /* described.c */
 };
 
 struct slot *slot_of(struct journey *j, int64_t server);
@@ -176,6 +178,11 @@ int wanted_build(struct journey *j, int64_t server, struct wanted_host *out, str
 void wanted_free(struct wanted_host *w);   /* with the certificates that wanted_build lent it */
 void connectors_hash(const struct connector_list *l, char out[65]);      /* of those that a server sends for */
 
+/* --- described.c (main thread) --- */
+/* Subjects and dates of all in a PEM text, as certificate_described lends it. NULL: it is no chain. */
+const struct cert_line_list *chain_described(struct journey *j, const char *pem);
+void described_forget(struct journey *j);
+
 /* --- drift.c --- */
 struct drift_facts;
 struct drift_facts *drift_facts_get(struct journey *j, const struct server *sv);
@@ -196,8 +203,8 @@ int  touched_store(struct journey *j, const struct server *sv, const struct look
 /* What the plan puts back over somebody's changes, as warnings (worker). */
 void drift_warn(const struct drift_facts *f, const struct mailsys *m, const struct reading *r, const struct wanted_host *w, struct plan *p);
 void drift_leave_out(const struct drift_facts *f, const struct vserver_list *found, struct wanted_host *w);
-bool wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
-bool wanted_second_waits(const struct vserver *vs, const struct wanted_vs *w);            /* the same of the second one */
+bool wanted_certificate_waits(struct journey *j, const struct vserver *vs, const struct wanted_vs *w);       /* wanted.c: it differs */
+bool wanted_second_waits(struct journey *j, const struct vserver *vs, const struct wanted_vs *w);            /* the same of the second one */
 
 /* --- sealed.c --- */
 /* Is the passphrase that was given the one of all that is sealed here? A slip of the finger must not seal one secret with

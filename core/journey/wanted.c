@@ -222,42 +222,41 @@ pending_settings(const struct drift_facts *facts, const struct vserver *vs, cons
 }
 
 bool
-wanted_certificate_waits(const struct vserver *vs, const struct wanted_vs *w)
+wanted_certificate_waits(struct journey *j, const struct vserver *vs, const struct wanted_vs *w)
 {
-	struct certificate in_use = { .id = 0 };
+	const struct certificate *in_use;
 	bool same = false;
 
 	if (!w->certificate_set)
 		return false;
-	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &in_use, NULL) == 0)
-		same = w->certificate != NULL && text_eq(in_use.sha256, w->certificate->sha256) && vs->cert_trouble == NULL;
+	in_use = certificate_described(j, vs->cert_pem);
+	if (in_use != NULL)
+		same = w->certificate != NULL && text_eq(in_use->sha256, w->certificate->sha256) && vs->cert_trouble == NULL;
 	else
 		same = w->certificate == NULL;
 	if (w->certificate == NULL && !text_starts(vs->cert_file, "/etc/mxseal/"))
 		same = true;                           /* unbound: what is configured by hand is not ours */
-	certificate_release(&in_use);
 	return !same;
 }
 
 /* Without a first one of ours there is no second, and what is configured by hand is not ours. */
 bool
-wanted_second_waits(const struct vserver *vs, const struct wanted_vs *w)
+wanted_second_waits(struct journey *j, const struct vserver *vs, const struct wanted_vs *w)
 {
-	struct certificate in_use = { .id = 0 };
-	bool same;
+	const struct certificate *in_use;
 
 	if (w->certificate == NULL || (w->second == NULL && !text_starts(vs->cert_file, "/etc/mxseal/")))
 		return false;
-	same = vs->second_pem == NULL || cert_describe(vs->second_pem, &in_use, NULL) == -1 ? w->second == NULL
-	    : w->second != NULL && text_eq(in_use.sha256, w->second->sha256);
-	certificate_release(&in_use);
-	return !same;
+	in_use = certificate_described(j, vs->second_pem);
+	if (in_use == NULL)
+		return w->second != NULL;
+	return w->second == NULL || !text_eq(in_use->sha256, w->second->sha256);
 }
 
 static size_t
-pending_second(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+pending_second(struct journey *j, const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
 {
-	if (!wanted_second_waits(vs, w) || drift_kind_of(facts, w->name, "second", w->second != NULL ? w->second->sha256 : "", NULL)
+	if (!wanted_second_waits(j, vs, w) || drift_kind_of(facts, w->name, "second", w->second != NULL ? w->second->sha256 : "", NULL)
 	    != DRIFT_EDITED)
 		return 0;
 	if (out != NULL && w->second != NULL)
@@ -269,9 +268,9 @@ pending_second(const struct drift_facts *facts, const struct vserver *vs, const 
 }
 
 static size_t
-pending_certificate(const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
+pending_certificate(struct journey *j, const struct drift_facts *facts, const struct vserver *vs, const char *name, const struct wanted_vs *w, struct str *out)
 {
-	if (!wanted_certificate_waits(vs, w) || drift_kind_of(facts, w->name, "certificate", w->certificate != NULL ?
+	if (!wanted_certificate_waits(j, vs, w) || drift_kind_of(facts, w->name, "certificate", w->certificate != NULL ?
 	    w->certificate->sha256 : "", NULL) != DRIFT_EDITED)
 		return 0;
 	if (out != NULL && w->certificate != NULL)
@@ -339,7 +338,7 @@ pending_server(struct journey *j, const struct server *sv, struct str *out)
 		goto out;
 	for (i = 0; i < l.n && i < w.n_vs; i++)
 		n += pending_vserver(&l.v[i], sv->name, out) + pending_settings(facts, &l.v[i], sv->name, &w.vs[i], out)
-		    + pending_certificate(facts, &l.v[i], sv->name, &w.vs[i], out) + pending_second(facts, &l.v[i], sv->name, &w.vs[i], out);
+		    + pending_certificate(j, facts, &l.v[i], sv->name, &w.vs[i], out) + pending_second(j, facts, &l.v[i], sv->name, &w.vs[i], out);
 	n += pending_connectors(facts, sv, &w, out);
 out:
 	drift_facts_free(facts);

@@ -14,11 +14,11 @@
 #define WAITS_LONG (14 * DAY)    /* an authority that has not answered in so long has forgotten */
 
 struct watched {
+	struct journey *j;
 	const struct server *sv;
 	const struct vserver *vs;
-	struct certificate served, file;     /* id 0; subject NULL: none */
-	struct certificate assigned;         /* id 0: none */
-	struct certificate second, second_assigned;  /* the second one: in its file, and as assigned */
+	const struct certificate *served, *file, *second;    /* the second one: in its file; all without a subject: none */
+	struct certificate assigned, second_assigned;        /* id 0: none */
 	int64_t soon;
 	struct attention_list *out;
 };
@@ -47,9 +47,9 @@ days_left(int64_t until)
 static void
 leaf_end(const struct watched *w)
 {
-	int64_t left = w->served.not_after - when_now();
+	int64_t left = w->served->not_after - when_now();
 
-	if (w->served.subject == NULL || text_eq(w->served.subject, w->served.issuer))
+	if (w->served->subject == NULL || text_eq(w->served->subject, w->served->issuer))
 		return;                              /* signed by itself: nobody goes by its dates */
 	if (left <= 0)
 		say(w, '!', xasprintf("%s/%s serves a certificate that has expired", w->sv->name, w->vs->name));
@@ -61,21 +61,18 @@ leaf_end(const struct watched *w)
 static void
 chain_ends(const struct watched *w, const char *pem, const char *of)
 {
-	struct cert_line_list l = { NULL, 0 };
+	const struct cert_line_list *l = chain_described(w->j, pem);
 	char *end;
 	size_t i;
 
-	if (pem == NULL || cert_chain_lines(pem, &l, NULL) == -1)
-		return;
-	for (i = 1; i < l.n; i++) {
-		if (l.v[i].not_after - when_now() >= w->soon)
+	for (i = 1; l != NULL && i < l->n; i++) {
+		if (l->v[i].not_after - when_now() >= w->soon)
 			continue;
-		end = days_left(l.v[i].not_after);
+		end = days_left(l->v[i].not_after);
 		say(w, '!', xasprintf("%s/%s: an issuer in the chain of %s, %s, %s: ask the authority for the answer with a newer chain",
-		    w->sv->name, w->vs->name, of, l.v[i].subject, end));
+		    w->sv->name, w->vs->name, of, l->v[i].subject, end));
 		free(end);
 	}
-	cert_line_list_release(&l);
 }
 
 /* The second one is looked at where it lies: who looks in passing sees one of the two only. */
@@ -84,10 +81,10 @@ second_end(const struct watched *w)
 {
 	char *end;
 
-	if (w->second.subject == NULL || text_eq(w->second.subject, w->second.issuer) || w->second.not_after - when_now() >= w->soon)
+	if (w->second->subject == NULL || text_eq(w->second->subject, w->second->issuer) || w->second->not_after - when_now() >= w->soon)
 		return;
-	end = days_left(w->second.not_after);
-	say(w, '!', xasprintf("%s/%s: the second certificate (%s) %s", w->sv->name, w->vs->name, w->second.key_type, end));
+	end = days_left(w->second->not_after);
+	say(w, '!', xasprintf("%s/%s: the second certificate (%s) %s", w->sv->name, w->vs->name, w->second->key_type, end));
 	free(end);
 }
 
@@ -96,7 +93,7 @@ about_ends(const struct watched *w)
 {
 	leaf_end(w);
 	chain_ends(w, w->vs->served_pem, "its certificate");
-	if (w->assigned.id != 0 && !text_ieq(w->assigned.sha256, w->served.sha256))
+	if (w->assigned.id != 0 && !text_ieq(w->assigned.sha256, w->served->sha256))
 		chain_ends(w, w->assigned.pem, "the certificate assigned to it");
 	second_end(w);
 	if (w->second_assigned.id != 0)
@@ -116,7 +113,7 @@ static bool
 may_differ(struct journey *j, const struct watched *w)
 {
 	char *fact = by_sni_fact(w->sv->id), *text = NULL;
-	bool yes = store_fact_get(j->store, fact, &text, NULL) == 0 || !text_eq(w->served.key_type, w->file.key_type);
+	bool yes = store_fact_get(j->store, fact, &text, NULL) == 0 || !text_eq(w->served->key_type, w->file->key_type);
 
 	free(fact);
 	free(text);
@@ -126,12 +123,12 @@ may_differ(struct journey *j, const struct watched *w)
 static void
 about_served(struct journey *j, const struct watched *w)
 {
-	if (w->vs->second_served != NULL && w->second.sha256 != NULL && !text_ieq(w->vs->second_served, w->second.sha256))
+	if (w->vs->second_served != NULL && w->second->sha256 != NULL && !text_ieq(w->vs->second_served, w->second->sha256))
 		say(w, '!', xasprintf("%s/%s serves another certificate than its second one (%s) to who takes only such keys: reload %s there, "
-		    "then read again", w->sv->name, w->vs->name, w->second.key_type, w->sv->mailsys ? w->sv->mailsys : "the mail system"));
-	if (w->served.sha256 == NULL || w->file.sha256 == NULL)
+		    "then read again", w->sv->name, w->vs->name, w->second->key_type, w->sv->mailsys ? w->sv->mailsys : "the mail system"));
+	if (w->served->sha256 == NULL || w->file->sha256 == NULL)
 		return;
-	if (!text_ieq(w->served.sha256, w->file.sha256) && !may_differ(j, w))
+	if (!text_ieq(w->served->sha256, w->file->sha256) && !may_differ(j, w))
 		say(w, '!', xasprintf("%s/%s serves another certificate than the one in %s: %s has not taken it up; reload it there, then read again",
 		    w->sv->name, w->vs->name, clean(w->vs->cert_file), w->sv->mailsys ? w->sv->mailsys : "the mail system"));
 }
@@ -143,9 +140,9 @@ about_assigned(struct journey *j, const struct watched *w)
 {
 	struct certificate known = { .id = 0 };
 
-	if (w->assigned.id == 0 || w->file.sha256 == NULL || w->sv->generation == 0 || text_ieq(w->file.sha256, w->assigned.sha256))
+	if (w->assigned.id == 0 || w->file->sha256 == NULL || w->sv->generation == 0 || text_ieq(w->file->sha256, w->assigned.sha256))
 		return;
-	if (store_certificate_by_sha256(j->store, w->file.sha256, &known, NULL) == -1)
+	if (store_certificate_by_sha256(j->store, w->file->sha256, &known, NULL) == -1)
 		say(w, '!', xasprintf("%s/%s is set to a certificate that is not the one assigned to it (#%lld): changed by hand there, or never "
 		    "pushed; mxseal plan %s shows the difference", w->sv->name, w->vs->name, (long long)w->assigned.id, w->sv->name));
 	certificate_release(&known);
@@ -173,18 +170,18 @@ about_names(struct journey *j, const struct watched *w)
 	char *fact = mx_names_fact(w->sv->id), *names = NULL, **mx;
 	size_t i;
 
-	if (w->served.subject == NULL || text_eq(w->served.subject, w->served.issuer)) {
+	if (w->served->subject == NULL || text_eq(w->served->subject, w->served->issuer)) {
 		free(fact);
 		return;
 	}
 	if (w->assigned.id != 0 && !text_empty(w->sv->host_name) && strchr(w->sv->host_name, '.') != NULL
-	    && !has_name(&w->served, w->sv->host_name))
+	    && !has_name(w->served, w->sv->host_name))
 		say(w, '?', xasprintf("%s/%s: its certificate does not have %s, the name said in EHLO: request one that has it", w->sv->name,
 		    w->vs->name, w->sv->host_name));
 	if (w->vs->port == 25 && store_fact_get(j->store, fact, &names, NULL) == 0) {
 		mx = words_split(names, " ", NULL);
 		for (i = 0; mx[i] != NULL; i++)
-			if (!has_name(&w->served, mx[i]) && !text_ieq(mx[i], w->sv->host_name))
+			if (!has_name(w->served, mx[i]) && !text_ieq(mx[i], w->sv->host_name))
 				say(w, '?', xasprintf("%s/%s: its certificate does not have %s, the name that MX leads peers to: request one that has it",
 				    w->sv->name, w->vs->name, mx[i]));
 		words_free(mx);
@@ -195,29 +192,32 @@ about_names(struct journey *j, const struct watched *w)
 
 /* --- one virtual server, one host, the requests --- */
 
+static const struct certificate *
+described_or_none(struct journey *j, const char *pem)
+{
+	static const struct certificate none;
+	const struct certificate *c = certificate_described(j, pem);
+
+	return c != NULL ? c : &none;
+}
+
 void
 watch_vserver(struct journey *j, const struct server *sv, const struct vserver *vs, int64_t soon, struct attention_list *out)
 {
-	struct watched w = { .sv = sv, .vs = vs, .soon = soon, .out = out };
+	struct watched w = { .j = j, .sv = sv, .vs = vs, .soon = soon, .out = out };
 
-	if (vs->served_pem != NULL)
-		(void)cert_describe(vs->served_pem, &w.served, NULL);
-	if (vs->cert_pem != NULL)
-		(void)cert_describe(vs->cert_pem, &w.file, NULL);
+	w.served = described_or_none(j, vs->served_pem);
+	w.file = described_or_none(j, vs->cert_pem);
+	w.second = described_or_none(j, vs->second_pem);
 	if (vs->certificate_set && vs->certificate != 0)
 		(void)store_certificate_get(j->store, vs->certificate, &w.assigned, NULL);
-	if (vs->second_pem != NULL)
-		(void)cert_describe(vs->second_pem, &w.second, NULL);
 	if (vs->certificate_set && vs->second != 0)
 		(void)store_certificate_get(j->store, vs->second, &w.second_assigned, NULL);
 	about_ends(&w);
 	about_served(j, &w);
 	about_assigned(j, &w);
 	about_names(j, &w);
-	certificate_release(&w.served);
-	certificate_release(&w.file);
 	certificate_release(&w.assigned);
-	certificate_release(&w.second);
 	certificate_release(&w.second_assigned);
 }
 

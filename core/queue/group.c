@@ -416,50 +416,84 @@ queue_groups_release(struct queue_groups *g)
 	*g = (struct queue_groups){ NULL, 0 };
 }
 
+struct queue_merge { struct texts keys; struct queue_groups groups; };
+
+struct queue_merge *
+queue_merge_new(void)
+{
+	struct queue_merge *m = xcalloc(1, sizeof(*m));
+
+	texts_init(&m->keys, UINT32_MAX - 1, (uintptr_t)m);
+	return m;
+}
+
+static void
+merge_one(struct queue_group *to, const struct queue_group *from)
+{
+	size_t k;
+
+	to->messages += from->messages;
+	to->recipients += from->recipients;
+	to->bytes += from->bytes;
+	to->deferred += from->deferred;
+	for (k = 0; k < QUEUE_STATES; k++)
+		to->states[k] += from->states[k];
+	for (k = 0; k < QUEUE_AGES; k++)
+		to->ages[k] += from->ages[k];
+	if (from->oldest > 0 && (to->oldest == 0 || from->oldest < to->oldest))
+		to->oldest = from->oldest;
+	if (from->next_retry > 0 && (to->next_retry == 0 || from->next_retry < to->next_retry))
+		to->next_retry = from->next_retry;
+	if (from->failure == to->failure)
+		to->failure_recipients += from->failure_recipients;
+	else if (from->failure != NULL && from->failure_recipients > to->failure_recipients) {
+		to->failure = from->failure;
+		to->failure_recipients = from->failure_recipients;
+		xset(&to->reason, from->reason);
+	}
+}
+
+void
+queue_merge_add(struct queue_merge *m, const struct queue_groups *from)
+{
+	size_t i;
+
+	for (i = 0; i < from->n; i++) {
+		uint32_t at = texts_add(&m->keys, from->v[i].key, strlen(from->v[i].key));
+
+		if (at < m->groups.n) {
+			merge_one(&m->groups.v[at], &from->v[i]);
+			continue;
+		}
+		ARRAY_GROW(m->groups.v, m->groups.n);
+		m->groups.v[at] = from->v[i];
+		m->groups.v[at].key = xstrdup(from->v[i].key);
+		m->groups.v[at].reason = xstrdup(from->v[i].reason);
+		m->groups.n++;
+	}
+}
+
+void
+queue_merge_end(struct queue_merge *m, struct queue_groups *out)
+{
+	if (m == NULL)
+		return;
+	texts_release(&m->keys);
+	qsort(m->groups.v, m->groups.n, sizeof(*m->groups.v), group_order);
+	if (out != NULL)
+		*out = m->groups;
+	else
+		queue_groups_release(&m->groups);
+	free(m);
+}
+
 void
 queue_groups_merge(struct queue_groups *a, const struct queue_groups *b)
 {
-	struct texts keys;
-	uint32_t i, at, k, n = (uint32_t)a->n;
+	struct queue_merge *m = queue_merge_new();
 
-	texts_init(&keys, UINT32_MAX - 1, (uintptr_t)a);
-	for (i = 0; i < a->n; i++)
-		texts_add(&keys, a->v[i].key, strlen(a->v[i].key));
-	a->v = xrealloc(a->v, a->n + b->n + 1, sizeof(*a->v));
-	for (i = 0; i < b->n; i++) {
-		const struct queue_group *from = &b->v[i];
-		struct queue_group *to;
-
-		at = texts_add(&keys, from->key, strlen(from->key));
-		to = &a->v[at];
-		if (at == n) {
-			*to = *from;
-			to->key = xstrdup(from->key);
-			to->reason = xstrdup(from->reason);
-			n++;
-			continue;
-		}
-		to->messages += from->messages;
-		to->recipients += from->recipients;
-		to->bytes += from->bytes;
-		to->deferred += from->deferred;
-		for (k = 0; k < QUEUE_STATES; k++)
-			to->states[k] += from->states[k];
-		for (k = 0; k < QUEUE_AGES; k++)
-			to->ages[k] += from->ages[k];
-		if (from->oldest > 0 && (to->oldest == 0 || from->oldest < to->oldest))
-			to->oldest = from->oldest;
-		if (from->next_retry > 0 && (to->next_retry == 0 || from->next_retry < to->next_retry))
-			to->next_retry = from->next_retry;
-		if (from->failure == to->failure)
-			to->failure_recipients += from->failure_recipients;
-		else if (from->failure != NULL && from->failure_recipients > to->failure_recipients) {
-			to->failure = from->failure;
-			to->failure_recipients = from->failure_recipients;
-			xset(&to->reason, from->reason);
-		}
-	}
-	a->n = n;
-	texts_release(&keys);
-	qsort(a->v, a->n, sizeof(*a->v), group_order);
+	queue_merge_add(m, a);
+	queue_merge_add(m, b);
+	queue_groups_release(a);
+	queue_merge_end(m, a);
 }

@@ -36,6 +36,8 @@ typedef void job_progress_fn(const struct job_progress *p, void *arg);
 
 int     jobq_open(struct jobq **out, unsigned workers, struct err *e);
 int     jobq_fd(const struct jobq *q);                      /* readable when jobq_deliver has something to do */
+/* From now on workers leave the processor to the main thread when both want it: for a front end that draws. */
+void    jobq_stand_back(struct jobq *q);
 void    jobq_on_progress(struct jobq *q, job_progress_fn *fn, void *arg);
 int64_t jobq_submit(struct jobq *q, const struct job *j);   /* the queue now owns arg; returns an id > 0 */
 void    jobq_cancel(struct jobq *q, int64_t id);            /* done() comes with RC_CANCELLED (or its result if it was faster) */

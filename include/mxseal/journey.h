@@ -29,6 +29,11 @@ int  journey_open(struct journey **out, const char *store_path, struct err *e);
 void journey_close(struct journey *j);
 struct store *journey_store(struct journey *j);
 struct jobq  *journey_jobs(struct journey *j);
+/* Now and then, in a front end that draws and has said store_leave_carrying. */
+void journey_tend_store(struct journey *j);
+/* The first certificate of a PEM text, parsed once however often it is asked for; lent, and good until some hundred others were asked
+ * for. NULL: there is none, or it is none. */
+const struct certificate *certificate_described(struct journey *j, const char *pem);
 /* what: "login" or "sudo". Kept in memory, wiped at close. NULL forgets. */
 void journey_password(struct journey *j, int64_t server, const char *what, const struct secret *s);
 void journey_passphrase(struct journey *j, const struct secret *s);
@@ -487,5 +492,10 @@ int  attention(struct journey *j, struct attention_list *out, struct err *e);
 /* The same, naming what ends within so many days. */
 #define ATTENTION_DAYS 30
 int  attention_within(struct journey *j, int days, struct attention_list *out, struct err *e);
+/* The same of many servers in slices: some until it says false, then end, which frees it (out NULL: it is not wanted any more). */
+struct attention_run;
+struct attention_run *attention_begin(struct journey *j, int days, struct err *e);
+bool attention_some(struct attention_run *r, int64_t until_ms);
+void attention_end(struct attention_run *r, struct attention_list *out);
 
 #endif

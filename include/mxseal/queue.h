@@ -99,8 +99,12 @@ size_t queue_mirror_still(struct queue_mirror *m, struct queue_ids *ids);
 void queue_mirror_pick(struct queue_mirror *m, const char *destination, size_t limit);
 void queue_mirror_picked(struct queue_mirror *m, struct queue_messages *out);
 
-/* Adds the groups of b into a (several servers in one view). */
-void queue_groups_merge(struct queue_groups *a, const struct queue_groups *b);
+/* The groups of several servers as one list, a server at a time. end frees it; out NULL: they are not wanted any more. */
+struct queue_merge;
+struct queue_merge *queue_merge_new(void);
+void queue_merge_add(struct queue_merge *m, const struct queue_groups *from);
+void queue_merge_end(struct queue_merge *m, struct queue_groups *out);
+void queue_groups_merge(struct queue_groups *a, const struct queue_groups *b);          /* of two: into a */
 
 /* --- backing.c: does mail for a destination back up? --- */
 /* How many messages at most wait for it on a usual day, from the hours of four weeks: own its cells of an hour, watched those of

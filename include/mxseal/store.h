@@ -25,6 +25,14 @@ char *store_file(const struct store *st, const char *name);
  * After a failure read the records again: their id and rev may be ahead of what is stored. */
 typedef int store_body_fn(struct store *st, void *arg, struct err *e);
 int  store_tx(struct store *st, store_body_fn *body, void *arg, struct err *e);
+/* The same for what was only seen and will be seen again (that a host answered, what waits there): nobody waits for the disk. A kill
+ * takes nothing of it and the store stays whole; a power failure may take the newest of it. */
+int  store_tx_seen(struct store *st, store_body_fn *body, void *arg, struct err *e);
+/* For a front end that draws: SQLite's own work of carrying its log into the file, which waits for the disk, is not done in between.
+ * due: it is time for store_carry, which a worker may call: it uses a connection of its own. */
+void store_leave_carrying(struct store *st);
+bool store_carry_due(struct store *st);          /* once for each time */
+int  store_carry(const char *path, struct err *e);
 /* Grows whenever anything in the store changed through this handle or another process: views compare it. */
 int64_t store_version(struct store *st);
 

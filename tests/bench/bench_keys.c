@@ -2,8 +2,9 @@
  * of this machine, with a queue and a Postfix of scripts) of which 50 hang: half take the connection and say nothing, half do not
  * even take it. All queues are polled by the console itself meanwhile. In turns the same keys go to less with a file, under
  * a pseudo-terminal of the same size and the same load of the machine. The sshds are niced: real hosts are other machines.
- * Prints median, 99th percentile and worst of both, and the ratio; fails when a key was never shown, or when
- * the load was not there: fewer than half of the hosts were polled to the end.
+ * Prints median, 99th percentile and worst of both, and the ratio; fails when a key was never shown, when the 99th percentile is over
+ * LIMIT_MS, or when the load was not there: one in twenty of the hosts that answer was not polled, or there were fewer than three rounds.
+ * BENCH_KEEP: raises the fleet only, says how to look at it, and keeps it until a line or the end comes on standard input.
  * Usage: bench_keys [HOSTS [SECONDS]] */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -34,6 +35,7 @@
 #define COLS 132
 #define LOST_MS 5000             /* a key that was not shown by then */
 #define KEYS_MAX 20000
+#define LIMIT_MS 16
 #define QUEUED 240               /* messages on each host */
 
 static double
@@ -47,7 +49,7 @@ now_ms(void)
 
 /* --- a program under a terminal --- */
 
-struct term { pid_t pid; int fd; VTerm *vt; VTermScreen *screen; double last; };
+struct term { pid_t pid, draws; int fd; VTerm *vt; VTermScreen *screen; double last; };
 
 static void
 term_start(struct term *t, char *const argv[])
@@ -65,7 +67,23 @@ term_start(struct term *t, char *const argv[])
 		execvp(argv[0], argv);
 		_exit(127);
 	}
+	t->draws = t->pid;
 	t->last = now_ms();
+}
+
+/* The console runs in a child of the program that was started, which only guards the terminal. */
+static void
+term_find_child(struct term *t)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)t->pid, (int)t->pid);
+	if ((f = fopen(path, "re")) != NULL && fscanf(f, "%d", &pid) == 1)
+		t->draws = pid;
+	if (f != NULL)
+		fclose(f);
 }
 
 static void
@@ -151,7 +169,7 @@ term_wait(struct term *t, const char *text)
 static void
 selected(struct term *t, bool ours, char out[24])
 {
-	char row[COLS + 1], *at, *name;
+	char row[COLS + 1], *at, *name, *pane;
 	int i;
 
 	*out = '\0';
@@ -161,6 +179,8 @@ selected(struct term *t, bool ours, char out[24])
 	}
 	for (i = 1; i < ROWS - 3; i++)
 		if ((at = strstr(term_row(t, i, row), "> ")) != NULL && at - row < 4) {
+			if ((pane = strstr(at, "**")) != NULL)       /* beside it stands another one */
+				*pane = '\0';
 			for (name = strstr(at, ".example"); name != NULL && name > at && name[-1] != ' '; name--)
 				;
 			snprintf(out, 24, "%.*s", 22, name != NULL ? name : at + 2);
@@ -168,19 +188,37 @@ selected(struct term *t, bool ours, char out[24])
 		}
 }
 
-struct times { double v[KEYS_MAX]; size_t n, lost; };
+/* own: without the time that the thread that draws stood in line for a processor, which a busy machine makes long. */
+struct times { double v[KEYS_MAX], own[KEYS_MAX]; size_t n, lost; };
+
+static double
+in_line_ms(pid_t pid)
+{
+	char path[64];
+	unsigned long long ran, waited = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", (int)pid, (int)pid);
+	if ((f = fopen(path, "re")) == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &ran, &waited) != 2)
+		waited = 0;
+	fclose(f);
+	return (double)waited / 1e6;
+}
 
 /* shows NULL: the selection moves. */
 static void
 press(struct term *t, bool ours, const char *key, const char *shows, struct times *to)
 {
-	double began, until;
+	double began, until, in_line;
 	char before[24], now[24];
 	bool shown = false;
 
 	while (term_take(t, 0))
 		;
 	selected(t, ours, before);
+	in_line = in_line_ms(t->draws);
 	began = now_ms();
 	until = began + LOST_MS;
 	if (write(t->fd, key, strlen(key)) == -1)
@@ -198,7 +236,10 @@ press(struct term *t, bool ours, const char *key, const char *shows, struct time
 		fprintf(stderr, "not shown: %s %s, was %s\n", *key == 27 ? key + 1 : key, shows != NULL ? shows : "", before);
 		term_show(t);
 	} else if (to->n < KEYS_MAX) {
-		to->v[to->n++] = t->last - began;
+		to->v[to->n] = t->last - began;
+		in_line = in_line_ms(t->draws) - in_line;
+		to->own[to->n] = in_line < to->v[to->n] ? to->v[to->n] - in_line : 0;
+		to->n++;
 	}
 }
 
@@ -211,19 +252,21 @@ by_size(const void *a, const void *b)
 }
 
 static double
-part(const struct times *t, size_t per_mille)
+part(const struct times *t, const double *v, size_t per_mille)
 {
 	size_t at = t->n * per_mille / 1000;
 
-	return t->n == 0 ? 0 : t->v[at < t->n ? at : t->n - 1];
+	return t->n == 0 ? 0 : v[at < t->n ? at : t->n - 1];
 }
 
 static void
 tell(const char *name, struct times *t)
 {
 	qsort(t->v, t->n, sizeof(*t->v), by_size);
-	printf("%-28s %5zu keys   p50 %6.2f ms   p99 %6.2f ms   worst %7.2f ms   not shown %zu\n", name, t->n, part(t, 500), part(t, 990),
-	    part(t, 1000), t->lost);
+	qsort(t->own, t->n, sizeof(*t->own), by_size);
+	printf("%-28s %5zu keys   p50 %6.2f   p99 %6.2f   worst %7.2f ms   (without standing in line: %6.2f %6.2f %7.2f)   not shown %zu\n",
+	    name, t->n, part(t, t->v, 500), part(t, t->v, 990), part(t, t->v, 1000), part(t, t->own, 500), part(t, t->own, 990),
+	    part(t, t->own, 1000), t->lost);
 }
 
 static void
@@ -231,8 +274,10 @@ add(struct times *to, const struct times *from)
 {
 	size_t i;
 
-	for (i = 0; i < from->n && to->n < KEYS_MAX; i++)
-		to->v[to->n++] = from->v[i];
+	for (i = 0; i < from->n && to->n < KEYS_MAX; i++) {
+		to->v[to->n] = from->v[i];
+		to->own[to->n++] = from->own[i];
+	}
 	to->lost += from->lost;
 }
 
@@ -240,6 +285,7 @@ add(struct times *to, const struct times *from)
 #define UP "k"
 #define PAGE_DOWN "\033[6~"
 #define PAGE_UP "\033[5~"
+#define HOME "\033OH"
 /* Comes back to where it began. */
 static const char *const walk[] = { DOWN, DOWN, PAGE_DOWN, DOWN, UP, PAGE_DOWN, PAGE_UP, PAGE_UP, UP, UP };
 
@@ -272,8 +318,10 @@ walk_for(double ms, struct term *ours, struct term *less, struct times *our, str
 
 /* --- the fleet --- */
 
-static const char postconf_text[] = "#!/bin/sh\n[ \"$2\" = queue_directory ] || exit 1\n"
-    "printf '%s\\n' \"$SPOOL\" 0 deferred \"$SPOOL/none.log\"\n";
+/* What Postfix says of its queue, to who asks so. There is no log and no main.cf, so each look asks anew, and leaves a byte. */
+static const char postconf_text[] = "#!/bin/sh\nprintf . >>\"$SPOOL/looks\"\n"
+    "[ \"$*\" = '-h queue_directory hash_queue_depth hash_queue_names maillog_file config_directory' ] || exit 1\n"
+    "printf '%s\\n' \"$SPOOL\" 0 '' \"$SPOOL/none.log\" \"$SPOOL\"\n";
 
 static void
 put(const char *dir, const char *name, const char *text)
@@ -308,7 +356,8 @@ put_queue(const char *dir)
 	str_release(&t);
 }
 
-/* A port that takes connections and says nothing, or (full) one whose line is full, so that nothing is heard of it. */
+/* A port that takes connections and says nothing, or (full) one whose line is full, so that nothing is heard of it: one for each host
+ * that hangs, as they would have. */
 static int
 dead_port(bool full)
 {
@@ -373,7 +422,6 @@ static void
 put_fleet(const char *dir, struct sshd s[SSHDS], size_t n)
 {
 	char *bin = xasprintf("%s/bin", dir), *config = xasprintf("%s/config", dir);
-	int silent = dead_port(false), full = dead_port(true);
 	struct str text = STR_INIT;
 	size_t i;
 
@@ -394,7 +442,7 @@ put_fleet(const char *dir, struct sshd s[SSHDS], size_t n)
 		free(set);
 	}
 	for (i = 0; i < n; i++)          /* every tenth hangs */
-		str_addf(&text, "Host h%zu\n  Port %d\n", i + 1, i % 10 != 9 ? s[i % SSHDS].port : i % 20 == 9 ? silent : full);
+		str_addf(&text, "Host h%zu\n  Port %d\n", i + 1, i % 10 != 9 ? s[i % SSHDS].port : dead_port(i % 20 == 9));
 	str_addf(&text, "Host *\n  HostName 127.0.0.1\n  HostKeyAlias all\n  User root\n  IdentityFile %s/user_ed25519\n  IdentitiesOnly yes\n"
 	    "  IdentityAgent none\n  UserKnownHostsFile %s/known\n  GlobalKnownHostsFile /dev/null\n", dir, dir);
 	if (str_write_file(config, text.s, text.len, 0600, NULL) < 0)
@@ -405,21 +453,39 @@ put_fleet(const char *dir, struct sshd s[SSHDS], size_t n)
 	free(config);
 }
 
-static size_t
-hosts_noted(const char *path)
+/* Hosts that answered, and those of which it is said that they do not. */
+static void
+hosts_noted(const char *path, size_t *good, size_t *bad)
 {
 	struct server_list l = { NULL, 0 };
 	struct store *st;
 	struct err e;
-	size_t i, n = 0;
+	size_t i;
 
+	*good = *bad = 0;
 	if (store_open(&st, path, &e) < 0)
-		return 0;
+		return;
 	if (store_servers(st, &l, &e) == 0)
-		for (i = 0; i < l.n; i++)
-			n += l.v[i].queue_messages > 0;
+		for (i = 0; i < l.n; i++) {
+			*good += l.v[i].queue_messages > 0;
+			*bad += l.v[i].trouble != NULL;
+		}
 	server_list_release(&l);
 	store_close(st);
+}
+
+static size_t
+looks(struct sshd s[SSHDS])
+{
+	struct stat sb;
+	size_t i, n = 0;
+
+	for (i = 0; i < SSHDS; i++) {
+		char *path = xasprintf("%s/spool/looks", s[i].dir);
+
+		n += stat(path, &sb) == 0 ? (size_t)sb.st_size : 0;
+		free(path);
+	}
 	return n;
 }
 
@@ -427,13 +493,14 @@ int
 main(int argc, char **argv)
 {
 	size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 500, i;
-	double seconds = argc > 2 ? strtod(argv[2], NULL) : 40;
+	double seconds = argc > 2 ? strtod(argv[2], NULL) : 120;
 	static struct times in_main, in_queue, screens, all, theirs;
 	char program[] = TEST_PROGRAM, option[] = "--store", less_name[] = "less", *dir, *store, *file;
 	struct sshd s[SSHDS];
 	struct term ours, less;
 	struct rusage use;
-	size_t noted;
+	size_t answered, silent, rounds, live = n - n / 10;
+	bool loaded;
 	FILE *f;
 
 	if (sshd_missing() != NULL) {
@@ -455,16 +522,29 @@ main(int argc, char **argv)
 	setenv("XDG_STATE_HOME", dir, 1);
 	setenv("HOME", dir, 1);
 	srandom(6);
+	if (getenv("BENCH_KEEP") != NULL) {
+		printf("MXSEAL_SSH_CONFIG=%s/config XDG_STATE_HOME=%s HOME=%s %s --store %s\n", dir, dir, dir, program, store);
+		fflush(stdout);
+		(void)getchar();
+		for (i = 0; i < SSHDS; i++)
+			sshd_stop(&s[i]);
+		fixture_remove(dir);
+		return 0;
+	}
 	term_start(&less, (char *const[]){ less_name, file, NULL });
 	term_start(&ours, (char *const[]){ getenv("MXSEAL_PROGRAM") ? getenv("MXSEAL_PROGRAM") : program, option, store, NULL });
 	term_wait(&ours, "Fleet");
+	term_find_child(&ours);
 	term_wait(&less, "line 3");
-	/* four times the queues, from which all hosts are polled, and the tree between */
+	/* the queues, from which all hosts are polled, a long time and three times a short one, and the tree between */
 	for (i = 0; i < 4; i++) {
 		walk_for(seconds * 1000 / 20, &ours, &less, &in_main, &theirs);
+		if (write(ours.fd, HOME, strlen(HOME)) == -1)    /* on a server Q shows that one only */
+			return 1;
+		pause_between(&ours, &less);
 		press(&ours, true, "Q", "Waiting mail by destination", &screens);
 		term_wait(&ours, "d20.example");
-		walk_for(seconds * 1000 / 5, &ours, &less, &in_queue, &theirs);
+		walk_for(seconds * 1000 / (i == 0 ? 2 : 10), &ours, &less, &in_queue, &theirs);
 		press(&ours, true, "g", "Waiting mail by reason", &screens);
 		pause_between(&ours, &less);
 		press(&ours, true, "?", "Help", &screens);
@@ -478,8 +558,10 @@ main(int argc, char **argv)
 	term_end(&ours);
 	getrusage(RUSAGE_CHILDREN, &use);
 	term_end(&less);
-	noted = hosts_noted(store);
-	printf("%zu hosts, %zu of them hang; %zu had answered and were noted by the end; terminal of %d x %d\n", n, n / 10, noted, COLS, ROWS);
+	hosts_noted(store, &answered, &silent);
+	rounds = looks(s) / live;
+	printf("%zu hosts, %zu of them hang: %zu of the others were polled, %zu looks or %zu rounds; %zu were told to be silent; terminal of %d x %d\n",
+	    n, n / 10, answered, looks(s), rounds, silent, COLS, ROWS);
 	add(&all, &in_main);
 	add(&all, &in_queue);
 	add(&all, &screens);
@@ -490,14 +572,15 @@ main(int argc, char **argv)
 	tell("less", &theirs);
 	printf("mxseal: peak %ld KiB, processor %.1f s\nratio: mxseal takes %.1f times as long as less at p50, %.1f times at p99\n", use.ru_maxrss,
 	    (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6,
-	    part(&all, 500) / part(&theirs, 500), part(&all, 990) / part(&theirs, 990));
+	    part(&all, all.v, 500) / part(&theirs, theirs.v, 500), part(&all, all.v, 990) / part(&theirs, theirs.v, 990));
+	loaded = answered >= live * 95 / 100 && rounds >= 3;
 	for (i = 0; i < SSHDS; i++)
 		sshd_stop(&s[i]);
 	fixture_remove(dir);
 	free(dir);
 	free(store);
 	free(file);
-	if (noted < n / 2)
+	if (!loaded)
 		puts("these figures prove nothing: too few hosts were polled meanwhile");
-	return all.lost > 0 || noted < n / 2;
+	return all.lost > 0 || !loaded || part(&all, all.v, 990) > LIMIT_MS;
 }

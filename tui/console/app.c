@@ -11,8 +11,8 @@
 
 #define MESSAGE_MS 20000
 #define TWICE_MS 2000
-#define QUIET_MS 400             /* without a key: nobody is moving */
-#define WAITS_MS 30000
+#define ACTED_MS 100             /* what a key changed is to be seen at once */
+#define ACTED_FOR_MS 800
 
 /* --- the stack --- */
 
@@ -483,13 +483,18 @@ app_key(struct app *a, int key)
 bool
 app_has_time(const struct app *a, const struct share *s)
 {
-	int64_t now_ms = when_monotonic_ms();
+	return share_due(s) || (a->acted && when_monotonic_ms() - s->ended_ms >= ACTED_MS);
+}
 
-	if (share_is_short(s))
-		return true;
-	if (now_ms - s->ended_ms >= WAITS_MS)
-		return true;
-	return (a->acted || share_due(s)) && now_ms - a->key_ms >= QUIET_MS;
+bool
+app_idle(struct app *a, int64_t until_ms)
+{
+	bool more = edits_some(a, until_ms);
+
+	for (struct view *v = a->top; v != NULL; v = v->below)
+		if (v->ops->idle != NULL && v->ops->idle(v, until_ms))
+			more = true;
+	return more;
 }
 
 void
@@ -504,10 +509,8 @@ app_tick(struct app *a, int64_t now_ms)
 				(v->ops->noticed != NULL ? v->ops->noticed : v->ops->changed)(v);
 		a->dirty = true;
 	}
-	if (version != a->edits_seen && app_has_time(a, &a->editing)) {
-		a->edits_seen = version;
-		edits_refresh(a);
-	}
+	(void)edits_some(a, now_ms + SLICE_MS);
+	journey_tend_store(a->j);
 	push_run_tick(a, now_ms);
 	follow_tick(a, now_ms);
 	for (struct view *v = a->top, *below; v != NULL; v = below) {
@@ -519,7 +522,7 @@ app_tick(struct app *a, int64_t now_ms)
 		a->message[0] = '\0';
 		a->dirty = true;
 	}
-	if (when_monotonic_ms() - a->key_ms > 2 * QUIET_MS)
+	if (when_monotonic_ms() - a->key_ms > ACTED_FOR_MS)
 		a->acted = false;
 	if (a->tasks != NULL || a->push != NULL || a->prompt.kind != PROMPT_NONE)
 		a->dirty = true;
@@ -738,6 +741,8 @@ app_open(struct app **out, const char *store_path, bool ascii, struct err *e)
 	a->st = journey_store(a->j);
 	a->q = journey_jobs(a->j);
 	jobq_on_progress(a->q, tasks_progress, a);
+	jobq_stand_back(a->q);
+	store_leave_carrying(a->st);
 	journey_start_read_only(a->j);
 	(void)journey_intend(a->j, false);
 	a->store_seen = a->edits_seen = -1;
@@ -758,6 +763,7 @@ app_close(struct app *a)
 		view_pop(a->top);
 	journey_close(a->j);
 	push_run_close(a);
+	edits_close(a);
 	fleet_free(a->reading);
 	tasks_close(a);
 	follow_close(a);

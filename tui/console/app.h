@@ -43,9 +43,11 @@ struct view_ops {
 	void (*draw)(struct view *v, struct area a);
 	bool (*key)(struct view *v, int key);   /* before the actions; true: taken */
 	void (*tick)(struct view *v, int64_t now_ms);
+	bool (*idle)(struct view *v, int64_t until_ms);           /* between keys: a slice of what takes long (share.h); true: there
+	                                                           * is more to do at once */
 	void (*changed)(struct view *v);        /* the store changed, the filter, or what stood above is closed */
 	void (*noticed)(struct view *v);        /* the store changed, by whoever: a view that is long at reading it does that in its
-	                                         * own time (tick; share.h). NULL: changed */
+	                                         * own time (idle; share.h). NULL: changed */
 	void (*crumb)(const struct view *v, struct str *out);     /* head line, left */
 	void (*state)(const struct view *v, struct str *out);     /* head line, right */
 	bool (*typing)(const struct view *v);   /* letters are text now, not commands */
@@ -120,7 +122,8 @@ struct fleet_tasks { struct app *app; int64_t view; };
 void fleet_tasks_run(void *fleet_tasks, struct fleet_run *r);    /* fleet_user.run */
 
 /* --- what is edited and not pushed, and undoing it (edits.c) --- */
-void edits_refresh(struct app *a);               /* the line about them */
+bool edits_some(struct app *a, int64_t until_ms);        /* the line about them, in slices; true: there is more */
+void edits_close(struct app *a);
 void act_edit_undo(struct view *v);
 void act_edit_redo(struct view *v);
 
@@ -188,7 +191,8 @@ struct app {
 	int64_t interrupted_ms;
 	bool acted;               /* a key did more than move: what it changed is to be seen at once */
 	int64_t key_ms;           /* when the last one came */
-	struct share editing;     /* reading what is edited */
+	struct edits_count *counting;             /* what is edited, being counted, or NULL */
+	struct share editing;
 	bool dirty, quit, discard, suspend, repaint, closing;
 	void (*copy)(struct app *a, const char *text);     /* to the terminal's clipboard; NULL in tests */
 };
@@ -197,8 +201,9 @@ void app_close(struct app *a);
 void app_draw(struct app *a);
 void app_key(struct app *a, int key);
 void app_tick(struct app *a, int64_t now_ms);
-/* May that be done anew now? Short work always; long work in its share of the time or because of what a key did, but not between
- * keys: it waits until none has come for a moment, at most 30 s. */
+/* What takes long, a slice of it: called whenever no key waits. true: there is more. */
+bool app_idle(struct app *a, int64_t until_ms);
+/* May that be begun anew now? In its share of the time, and after a key that did more than move. */
 bool app_has_time(const struct app *a, const struct share *s);
 void app_say(struct app *a, enum style s, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void app_fail(struct app *a, const struct err *e);              /* shows an error with its hint */

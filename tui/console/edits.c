@@ -1,27 +1,70 @@
 /* The line that says what is edited and not pushed, and the keys that undo it. */
 #include <stdio.h>
+#include <stdlib.h>
+#include "mxseal/when.h"
+#include "mxseal/xalloc.h"
 #include "tui/console/app.h"
 
-void
-edits_refresh(struct app *a)
-{
-	struct server_list servers = { NULL, 0 };
-	size_t n = 0, hosts = 0;
+struct edits_count { struct server_list servers; size_t at, edits, hosts; };
 
-	share_begin(&a->editing);
-	if (store_servers(a->st, &servers, NULL) == 0)
-		for (size_t i = 0; i < servers.n; i++) {
-			size_t here = pending_edits(a->j, servers.v[i].id, NULL);
-			n += here;
-			hosts += here > 0;
-		}
+void
+edits_close(struct app *a)
+{
+	if (a->counting != NULL)
+		server_list_release(&a->counting->servers);
+	free(a->counting);
+	a->counting = NULL;
+}
+
+static void
+say(struct app *a)
+{
+	size_t n = a->counting->edits, hosts = a->counting->hosts;
+
 	if (n == 0)
 		a->edits[0] = '\0';
 	else
 		snprintf(a->edits, sizeof(a->edits), "~ %zu edit%s on %zu host%s not pushed yet", n, n == 1 ? "" : "s", hosts,
 		    hosts == 1 ? "" : "s");
-	share_end(&a->editing, servers.n);
-	server_list_release(&servers);
+	a->dirty = true;
+}
+
+static bool
+begin(struct app *a)
+{
+	int64_t version = store_version(a->st);
+
+	if (version == a->edits_seen || !app_has_time(a, &a->editing))
+		return false;
+	a->edits_seen = version;
+	a->counting = xcalloc(1, sizeof(*a->counting));
+	share_begin(&a->editing);
+	(void)store_servers(a->st, &a->counting->servers, NULL);
+	return true;
+}
+
+bool
+edits_some(struct app *a, int64_t until_ms)
+{
+	struct edits_count *c = a->counting;
+
+	if (c != NULL)
+		share_go_on(&a->editing);
+	else if (!begin(a))
+		return false;
+	for (c = a->counting; c->at < c->servers.n; c->at++) {
+		if (c->servers.n > SHARE_FEW && when_monotonic_ms() >= until_ms) {
+			share_rest(&a->editing);
+			return true;
+		}
+		size_t here = pending_edits(a->j, c->servers.v[c->at].id, NULL);
+		c->edits += here;
+		c->hosts += here > 0;
+	}
+	say(a);
+	share_end(&a->editing, c->servers.n);
+	edits_close(a);
+	return false;
 }
 
 static void

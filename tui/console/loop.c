@@ -272,11 +272,20 @@ wait_for_events(struct app *a, int64_t until_ms)
 		ended = SIGHUP;
 }
 
+static bool
+key_waits(void)
+{
+	struct pollfd p = { STDIN_FILENO, POLLIN, 0 };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static int
 loop(struct app *a)
 {
 	struct reader r = { .pasting = false };
 	int64_t tick = 0, painted = 0;
+	bool more = false;
 
 	a->dirty = true;
 	while (!a->quit && !ended) {
@@ -300,12 +309,13 @@ loop(struct app *a)
 			paint(a);
 			painted = when_monotonic_ms();
 		}
-		wait_for_events(a, a->dirty && painted + FRAME_MS < tick ? painted + FRAME_MS : tick);
+		wait_for_events(a, more ? 0 : a->dirty && painted + FRAME_MS < tick ? painted + FRAME_MS : tick);
 		if (read_keys(a, &r) && a->dirty && !a->quit && !r.pasting) {    /* before anything else is done */
 			paint(a);
 			painted = when_monotonic_ms();
 		}
 		jobq_deliver_some(a->q, DELIVER_MS);
+		more = key_waits() || app_idle(a, when_monotonic_ms() + SLICE_MS);
 	}
 	return ended ? 128 + ended : 0;
 }

@@ -18,10 +18,7 @@ main_data(const struct view *v)
 static struct node *
 nth(struct main_data *m, size_t k)
 {
-	for (size_t i = 0; i < m->tree.n; i++)
-		if (!m->tree.v[i].hidden && k-- == 0)
-			return &m->tree.v[i];
-	return NULL;
+	return k < m->list.n ? &m->tree.v[m->rows[k]] : NULL;
 }
 
 struct node *
@@ -45,6 +42,8 @@ arrange(struct view *v)
 	bool found = false;
 
 	v->total = m->tree.n;
+	free(m->rows);
+	m->rows = xcalloc(m->tree.n + 1, sizeof(*m->rows));
 	for (size_t i = 0; i < m->tree.n; i++) {
 		if (m->tree.v[i].hidden)
 			continue;
@@ -55,7 +54,7 @@ arrange(struct view *v)
 		}
 		if (second == SIZE_MAX && strcmp(m->tree.v[i].key, m->fallback) == 0)
 			second = row;
-		row++;
+		m->rows[row++] = i;
 	}
 	if (!found && second != SIZE_MAX && v->filter == NULL) {
 		m->list.sel = second;
@@ -66,18 +65,45 @@ arrange(struct view *v)
 	list_fit(&m->list, v->page);
 }
 
-void
-main_rebuild(struct view *v)
+/* True: there is more. */
+static bool
+rebuild_some(struct view *v, int64_t until_ms)
 {
 	struct main_data *m = main_data(v);
 	struct err e = { .code = RC_OK };
+	int more;
 
-	share_begin(&m->building);
-	m->stale = false;
-	if (tree_build(&m->tree, v->app, v->filter, &e) != 0)
+	if (m->build == NULL) {
+		share_begin(&m->building);
+		m->build = tree_begin(v->app);
+		m->stale = false;
+	} else {
+		share_go_on(&m->building);
+	}
+	more = tree_some(m->build, until_ms, &e);
+	if (more > 0) {
+		share_rest(&m->building);
+		return true;
+	}
+	if (more == 0) {
+		tree_take(&m->tree, m->build, v->filter);
+	} else {
+		tree_drop(m->build);
 		app_fail(v->app, &e);
+	}
+	m->build = NULL;
 	arrange(v);
 	share_end(&m->building, m->tree.servers);
+	v->app->dirty = true;
+	return false;
+}
+
+void
+main_rebuild(struct view *v)
+{
+	tree_drop(main_data(v)->build);
+	main_data(v)->build = NULL;
+	(void)rebuild_some(v, INT64_MAX);
 }
 
 void
@@ -85,7 +111,7 @@ main_changed(struct view *v)
 {
 	struct main_data *m = main_data(v);
 
-	if (share_is_short(&m->building)) {
+	if (share_few(&m->building)) {
 		main_rebuild(v);
 		return;
 	}
@@ -138,7 +164,9 @@ main_open(struct view *v, const void *arg, struct err *e)
 static void
 main_close(struct view *v)
 {
+	tree_drop(main_data(v)->build);
 	tree_release(&main_data(v)->tree);
+	free(main_data(v)->rows);
 	free(main_data(v)->said);
 }
 
@@ -381,14 +409,23 @@ main_tick(struct view *v, int64_t now_ms)
 	(void)now_ms;
 	if (!view_in_sight(v))
 		return;
-	if (m->stale && app_has_time(v->app, &m->building)) {
+	if (m->stale && share_few(&m->building)) {
 		main_rebuild(v);
-		v->app->dirty = true;
 	} else if (v->app->tasks != NULL || m->tasks_seen) {     /* rows say what runs */
 		tree_tasks(&m->tree, v->app);
 		v->app->dirty = true;
 	}
 	m->tasks_seen = v->app->tasks != NULL;
+}
+
+static bool
+main_idle(struct view *v, int64_t until_ms)
+{
+	struct main_data *m = main_data(v);
+
+	if (!view_in_sight(v) || (m->build == NULL && (!m->stale || !app_has_time(v->app, &m->building))))
+		return false;
+	return rebuild_some(v, until_ms);
 }
 
 static void
@@ -418,7 +455,7 @@ const struct view_ops view_main = {
 	.about = "All servers, what they serve, and what needs attention first. Everything you change is kept in the store as an "
 	    "edit; only the plan's screen (P) can change a server.",
 	.state_size = sizeof(struct main_data), .finds = true, .actions = main_actions,
-	.open = main_open, .close = main_close, .draw = main_draw, .key = main_key, .tick = main_tick, .changed = main_changed,
+	.open = main_open, .close = main_close, .draw = main_draw, .key = main_key, .tick = main_tick, .idle = main_idle, .changed = main_changed,
 	.noticed = main_noticed,
 	.crumb = main_crumb, .state = main_state, .copy = main_copy,
 };

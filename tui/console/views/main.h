@@ -14,7 +14,9 @@ struct main_data {
 	bool on_detail;           /* Tab: arrows scroll the details */
 	bool tasks_seen;
 	bool stale;               /* the store knows better */
+	struct tree_build *build; /* the next tree, or NULL */
 	struct share building;
+	size_t *rows;             /* places in the tree of what is not hidden */
 };
 
 /* --- main.c --- */
@@ -22,7 +24,7 @@ struct main_data *main_data(const struct view *v);
 struct node *main_selected(const struct view *v);      /* the row, or NULL */
 bool main_is_empty(const struct view *v);              /* no server yet */
 void main_rebuild(struct view *v);                     /* after the store or a fold changed */
-void main_changed(struct view *v);                     /* the same, of many servers not before the next tick */
+void main_changed(struct view *v);                     /* the same, of many servers in slices */
 
 /* --- main_act.c --- */
 extern const struct action main_actions[];

@@ -8,11 +8,6 @@
 #include "mxseal/xalloc.h"
 #include "tui/console/views/queue.h"
 
-#define POLLS_AT_ONCE 8
-#define EVERY_MS 10000
-#define TROUBLED_AT_ONCE 4       /* of them, those that failed last time: who hangs must not keep the others waiting */
-#define BACK_OFF_MS 60000
-
 static struct queue_data *
 data_of(const struct view *v)
 {
@@ -78,22 +73,14 @@ queue_mark_take(struct queue_data *d, const char *key, struct queue_set *sets, s
 	return false;
 }
 
-/* --- reading --- */
+/* --- grouping --- */
 
+/* The rows that fit the filter, and which is selected. */
 static void
-regroup(struct view *v)
+arrange(struct view *v)
 {
 	struct queue_data *d = data_of(v);
 
-	share_begin(&d->regrouping);
-	d->stale = false;
-	queue_groups_release(&d->groups);
-	memset(&d->groups, 0, sizeof(d->groups));
-	d->messages = 0;
-	for (size_t i = 0; i < d->n; i++) {
-		queue_groups_merge(&d->groups, &d->v[i].view.groups);
-		d->messages += d->v[i].view.messages;
-	}
 	free(d->match);
 	d->match = xcalloc(d->groups.n + 1, sizeof(*d->match));
 	d->list.n = 0;
@@ -108,92 +95,48 @@ regroup(struct view *v)
 	v->shown = d->list.n;
 	v->total = d->groups.n;
 	list_fit(&d->list, d->rows);
-	share_end(&d->regrouping, d->groups.n);
 }
 
-static void
-view_drop(void *p)
+bool
+queue_regroup_some(struct view *v, int64_t until_ms)
 {
-	queue_view_release(p);
-	free(p);
-}
+	struct queue_data *d = data_of(v);
 
-static int64_t
-poll_start(struct task *t, struct err *e)
-{
-	return queue_poll(t->app->j, t->server, (enum queue_by)t->id, NULL, 0, t->data, task_done, t, e);
-}
-
-static void
-poll_end(struct task *t, struct view *v, int rc, const struct err *e)
-{
-	struct queue_data *d = v != NULL ? data_of(v) : NULL;
-
-	for (size_t i = 0; d != NULL && i < d->n; i++) {
-		struct queue_slot *s = &d->v[i];
-		if (s->server != t->server || (enum queue_by)t->id != d->by)
-			continue;
-		xset(&s->error, rc == 0 ? NULL : e->text);
-		s->failures = rc == 0 ? 0 : s->failures + 1;
-		s->not_before_ms = rc == 0 ? 0 : when_monotonic_ms() + (s->failures < 3 ? EVERY_MS << s->failures : BACK_OFF_MS);
-		if (rc != 0)
-			continue;
-		queue_view_release(&s->view);
-		s->view = *(struct queue_view *)t->data;
-		memset(t->data, 0, sizeof(struct queue_view));
-		d->stale = true;
+	if (d->merge == NULL) {
+		share_begin(&d->regrouping);
+		d->merge = queue_merge_new();
+		d->merged = 0;
+		d->stale = false;
+	} else {
+		share_go_on(&d->regrouping);
 	}
-	if (d != NULL && !d->frozen && d->stale && share_due(&d->regrouping))
-		regroup(v);
-}
-
-static bool
-slot_troubled(const struct queue_data *d, int64_t server)
-{
+	while (d->merged < d->n) {
+		queue_merge_add(d->merge, &d->v[d->merged++].view.groups);
+		if (when_monotonic_ms() >= until_ms) {
+			share_rest(&d->regrouping);
+			return true;
+		}
+	}
+	queue_groups_release(&d->groups);
+	queue_merge_end(d->merge, &d->groups);
+	d->merge = NULL;
+	d->messages = 0;
 	for (size_t i = 0; i < d->n; i++)
-		if (d->v[i].server == server)
-			return d->v[i].failures > 0;
+		d->messages += d->v[i].view.messages;
+	arrange(v);
+	share_end(&d->regrouping, d->n);
+	v->app->dirty = true;
 	return false;
 }
 
-/* Starts the looks that are due, at most so many at a time: a host that hangs holds up one of them. */
-static void
-poll_more(struct view *v)
-{
-	struct queue_data *d = data_of(v);
-	int64_t now_ms = when_monotonic_ms();
-	size_t n = 0, troubled = 0;
-
-	for (struct task *t = v->app->tasks; t != NULL; t = t->next)
-		if (t->start == poll_start) {
-			n++;
-			troubled += slot_troubled(d, t->server);
-		}
-	for (size_t i = 0; i < d->n && n < POLLS_AT_ONCE; i++) {
-		if (!d->v[i].due || d->v[i].not_before_ms > now_ms || (d->v[i].failures > 0 && troubled >= TROUBLED_AT_ONCE))
-			continue;
-		troubled += d->v[i].failures > 0;
-		struct task t = { .verb = "queue", .server = d->v[i].server, .view = v->serial, .id = d->by, .start = poll_start,
-		    .end = poll_end, .data = xcalloc(1, sizeof(struct queue_view)), .drop = view_drop };
-		d->v[i].due = false;
-		n++;
-		task_run(v->app, &t);
-	}
-}
-
 void
-queue_refresh(struct view *v)
+queue_regroup(struct view *v)
 {
 	struct queue_data *d = data_of(v);
 
-	d->polled_ms = when_monotonic_ms();
-	for (size_t i = 0; i < d->n; i++) {
-		d->v[i].due = true;                        /* one reader per host, never overlapping */
-		for (struct task *t = v->app->tasks; t != NULL; t = t->next)
-			if (t->server == d->v[i].server && t->start == poll_start && t->view == v->serial && t->id == (int64_t)d->by)
-				d->v[i].due = false;
-	}
-	poll_more(v);
+	queue_merge_end(d->merge, NULL);
+	d->merge = NULL;
+	(void)queue_regroup_some(v, INT64_MAX);
 }
 
 static int
@@ -209,12 +152,12 @@ queue_open(struct view *v, const void *p, struct err *e)
 		if ((arg->server != 0 && l.v[i].id != arg->server) || l.v[i].read_at == 0)
 			continue;                          /* who was never read is not contacted by looking */
 		ARRAY_GROW(d->v, d->n);
-		d->v[d->n++] = (struct queue_slot){ .server = l.v[i].id, .name = xstrdup(l.v[i].name) };
+		d->v[d->n++] = (struct queue_slot){ .server = l.v[i].id, .name = xstrdup(l.v[i].name), .failures = l.v[i].trouble != NULL };
 	}
 	server_list_release(&l);
 	d->by = QUEUE_BY_DESTINATION;
 	xset(&d->selected, arg->destination);
-	queue_refresh(v);
+	queue_poll_more(v);
 	return 0;
 }
 
@@ -229,6 +172,7 @@ queue_close(struct view *v)
 		free(d->v[i].error);
 	}
 	free(d->v);
+	queue_merge_end(d->merge, NULL);
 	queue_groups_release(&d->groups);
 	free(d->match);
 	queue_marks_forget(d);
@@ -256,14 +200,25 @@ queue_noticed(struct view *v)
 static void
 queue_tick(struct view *v, int64_t now_ms)
 {
-	struct queue_data *d = data_of(v);
+	(void)now_ms;
+	if (view_in_sight(v) && !data_of(v)->frozen)
+		queue_poll_more(v);
+}
 
-	if (d->stale && !d->frozen && share_due(&d->regrouping))
-		regroup(v);
-	if (v->app->top == v && !d->frozen && now_ms - d->polled_ms > EVERY_MS)
-		queue_refresh(v);
-	else
-		poll_more(v);
+static bool
+queue_idle(struct view *v, int64_t until_ms)
+{
+	struct queue_data *d = data_of(v);
+	bool more = false;
+
+	if (!view_in_sight(v))
+		return false;
+	if (!d->frozen) {
+		queue_poll_more(v);
+		if (d->merge != NULL || (d->stale && app_has_time(v->app, &d->regrouping)))
+			more = queue_regroup_some(v, until_ms);
+	}
+	return queue_trends_some(v, until_ms) || more;
 }
 
 int64_t
@@ -330,8 +285,18 @@ act_group(struct view *v)
 	}
 	xset(&d->selected, NULL);
 	queue_trends_forget(d);
-	regroup(v);
+	queue_regroup(v);
 	queue_refresh(v);
+}
+
+static void
+act_refresh(struct view *v)
+{
+	struct queue_data *d = data_of(v);
+
+	for (size_t i = 0; i < d->n; i++)
+		d->v[i].next_ms = 0;
+	queue_poll_more(v);
 }
 
 static void
@@ -341,7 +306,7 @@ act_freeze(struct view *v)
 
 	d->frozen = !d->frozen;
 	if (!d->frozen) {
-		regroup(v);
+		queue_regroup(v);
 		queue_refresh(v);
 	}
 	app_say(v->app, STYLE_NORMAL, d->frozen ? "Frozen: the list stays as it is; f goes on." : "Refreshing by itself again.");
@@ -407,7 +372,7 @@ act_plan(struct view *v)
 static bool
 can_plan(const struct view *v)
 {
-	return v->app->edits[0] != '\0' || v->app->edits_seen != store_version(v->app->st);
+	return v->app->edits[0] != '\0' || v->app->counting != NULL || v->app->edits_seen != store_version(v->app->st);
 }
 
 static bool
@@ -440,7 +405,7 @@ static const struct action queue_actions[] = {
 	  "after a question with their number.", "mxseal queue retry|hold|release|delete SERVER --destination D", queue_act_open, on_group,
 	  ACTION_CHANGES },
 	{ 'f', "freeze", "freeze", "Stops refreshing, so that the list stands still.", NULL, act_freeze, NULL, 0 },
-	{ 'r', "read again", "refresh", "Reads the queues now.", "mxseal queue [SERVER]", queue_refresh, NULL, ACTION_QUIET },
+	{ 'r', "read again", "refresh", "Reads the queues now, also of who failed.", "mxseal queue [SERVER]", act_refresh, NULL, ACTION_QUIET },
 	{ 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 };
 
@@ -523,6 +488,6 @@ const struct view_ops view_queue = {
 	.about = "Mail that waits, grouped, with the reason. Not every reason is TLS, and it says so. Looking changes nothing; the "
 	    "messages themselves are only touched by A.",
 	.state_size = sizeof(struct queue_data), .finds = true, .actions = queue_actions, .open = queue_open, .close = queue_close,
-	.draw = queue_draw, .key = queue_key, .tick = queue_tick, .changed = regroup, .noticed = queue_noticed,
+	.draw = queue_draw, .key = queue_key, .tick = queue_tick, .idle = queue_idle, .changed = arrange, .noticed = queue_noticed,
 	.crumb = queue_crumb, .state = queue_state, .copy = queue_copy,
 };

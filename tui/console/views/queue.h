@@ -9,11 +9,13 @@
 struct queue_slot {
 	int64_t server;
 	char *name, *error;
-	bool due;
+	bool runs;                /* it is being looked at: one reader per host, never overlapping */
 	unsigned failures;        /* in a row: it is asked less often */
-	int64_t not_before_ms;
+	int64_t next_ms;          /* when the next look is due */
 	struct queue_view view;
 };
+/* What is under way: looks that began just now, those that take long, and those of hosts that failed the last time. */
+struct queue_load { size_t fresh, slow, troubled; };
 /* Messages of one server; what became of them. */
 struct queue_set { int64_t server; struct queue_ids ids; struct queue_acted acted; };
 /* A marked group: the messages that it had at that moment. at 0: they are being counted. */
@@ -32,8 +34,12 @@ struct queue_data {
 	size_t n_marks;
 	struct queue_trend trends[256];           /* as last read from the store */
 	size_t n_trends;
-	int64_t messages, polled_ms;
+	bool watched[QUEUE_TREND];                /* cells of the trends in which anybody looked */
+	int64_t watched_server, watched_first, watched_at;
+	int64_t messages;
 	struct share regrouping;
+	struct queue_merge *merge;                /* the next groups, being put together, or NULL ... */
+	size_t merged;                            /* ... of so many servers */
 	bool frozen, on_pane, stale;              /* stale: groups came that are not merged yet */
 	char *diagnosed;          /* destination that was tested last */
 	struct destination_view diagnosis;
@@ -48,15 +54,25 @@ struct queue_data {
 struct queue_group *queue_selected(const struct view *v);
 bool queue_marked(const struct queue_data *d, const char *key);
 int64_t queue_server_of(const struct view *v, const char *key);
-void queue_refresh(struct view *v);
+void queue_regroup(struct view *v);                       /* at once */
+bool queue_regroup_some(struct view *v, int64_t until_ms);         /* in slices; true: there is more */
 void queue_age(char out[16], int64_t since);
 void queue_mark_drop(struct queue_data *d, const char *key);
 void queue_marks_forget(struct queue_data *d);
 /* Takes the sets, unless the mark is gone by now. */
 bool queue_mark_take(struct queue_data *d, const char *key, struct queue_set *sets, size_t n_sets, size_t n);
 
+/* --- queue_poll.c --- */
+#define QUEUE_EVERY_MS 10000
+void queue_refresh(struct view *v);                       /* all that do not hang are looked at again now */
+void queue_poll_more(struct view *v);                     /* begins the looks that are due and may begin */
+/* The slot whose look may begin now: of those that are due who has waited longest. NULL: none. */
+struct queue_slot *queue_poll_next(struct queue_slot *v, size_t n, const struct queue_load *l, int64_t now_ms);
+void queue_poll_ended(struct queue_slot *s, bool good, int64_t now_ms);        /* when the next one is due */
+
 /* --- queue_list.c --- */
 void queue_list_draw(struct view *v, struct area a);
+bool queue_trends_some(struct view *v, int64_t until_ms); /* reads those that are shown and not known; true: there is more */
 void queue_trends_forget(struct queue_data *d);
 void queue_size(char out[16], int64_t bytes);             /* "1.2 MB" */
 

@@ -1,5 +1,5 @@
 /* The upper half of the queue view: groups with their last hour, what the selected one is made of, what is marked. Trends come
- * from the store, so they were there before the view was opened, and a few at a time: drawing must not wait for them. */
+ * from the store, so they were there before the view was opened, and a few at a time, in between: drawing does not wait for them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,6 @@
 
 #define FRESH 60                 /* seconds that a trend is shown before it is read again */
 #define TRENDS 256               /* that are kept */
-#define BUDGET_MS 4              /* of reading trends in one frame */
 
 static const char *const groupings[] = { "destination", "reason", "sender", "server" };
 
@@ -21,51 +20,87 @@ queue_trends_forget(struct queue_data *d)
 		free(d->trends[--d->n_trends].key);
 }
 
+/* In which cells anybody looked there (server 0: anywhere); kept, since it is the same for all rows. */
+static const bool *
+watched(struct view *v, int64_t server, int64_t first)
+{
+	struct queue_data *d = v->data;
+	struct queue_cell_list l = { NULL, 0 };
+
+	if (d->watched_server == server && d->watched_first == first && when_now() - d->watched_at < FRESH)
+		return d->watched;
+	memset(d->watched, 0, sizeof(d->watched));
+	if (store_queue_cells(v->app->st, server, "server", "", QUEUE_CELL, first, &l, NULL) == 0)
+		for (size_t i = 0; i < l.n; i++)
+			if (l.v[i].at < first + QUEUE_TREND * QUEUE_CELL)
+				d->watched[(l.v[i].at - first) / QUEUE_CELL] = true;
+	free(l.v);
+	d->watched_server = server;
+	d->watched_first = first;
+	d->watched_at = when_now();
+	return d->watched;
+}
+
 /* The last hour in twelve cells, relative to its own highest point; a blank where nobody looked. */
 static void
-trend_read(const struct view *v, const char *key, char out[QUEUE_TREND + 1])
+trend_read(struct view *v, const char *key, char out[QUEUE_TREND + 1])
 {
 	const struct queue_data *d = v->data;
-	int64_t server = d->n == 1 ? d->v[0].server : 0, now = when_now(), high = 1, own[QUEUE_TREND];
+	int64_t server = d->n == 1 ? d->v[0].server : 0, now = when_now(), high = 1, own[QUEUE_TREND] = { 0 };
 	int64_t first = now - now % QUEUE_CELL - (QUEUE_TREND - 1) * QUEUE_CELL;
-	struct queue_cell_list cells = { NULL, 0 }, watched = { NULL, 0 };
-	size_t i, k;
+	struct queue_cell_list cells = { NULL, 0 };
+	const bool *looked;
+	size_t i;
 
 	memset(out, ' ', QUEUE_TREND);
 	out[QUEUE_TREND] = '\0';
 	if (d->by == QUEUE_BY_SERVER)
 		server = queue_server_of(v, key);
-	if (store_queue_cells(v->app->st, server, groupings[d->by], d->by == QUEUE_BY_SERVER ? "" : key, QUEUE_CELL, first, &cells, NULL) == 0
-	    && store_queue_cells(v->app->st, server, "server", "", QUEUE_CELL, first, &watched, NULL) == 0) {
-		memset(own, 0, sizeof(own));
-		for (i = 0; i < cells.n; i++) {
-			k = (size_t)((cells.v[i].at - first) / QUEUE_CELL);
-			if (k < QUEUE_TREND)
-				own[k] = cells.v[i].messages;
-			if (cells.v[i].messages > high)
-				high = cells.v[i].messages;
-		}
-		for (i = 0; i < watched.n; i++) {
-			k = (size_t)((watched.v[i].at - first) / QUEUE_CELL);
-			if (k < QUEUE_TREND)
-				out[k] = own[k] == 0 ? '.' : ":|#"[own[k] * 3 > high * 2 ? 2 : own[k] * 3 > high ? 1 : 0];
-		}
+	if (store_queue_cells(v->app->st, server, groupings[d->by], d->by == QUEUE_BY_SERVER ? "" : key, QUEUE_CELL, first, &cells, NULL) == -1)
+		return;
+	for (i = 0; i < cells.n; i++) {
+		if (cells.v[i].at < first + QUEUE_TREND * QUEUE_CELL)
+			own[(cells.v[i].at - first) / QUEUE_CELL] = cells.v[i].messages;
+		if (cells.v[i].messages > high)
+			high = cells.v[i].messages;
 	}
 	free(cells.v);
-	free(watched.v);
+	looked = watched(v, server, first);
+	for (i = 0; i < QUEUE_TREND; i++)
+		if (looked[i])
+			out[i] = own[i] == 0 ? '.' : ":|#"[own[i] * 3 > high * 2 ? 2 : own[i] * 3 > high ? 1 : 0];
+}
+
+static struct queue_trend *
+trend_find(struct queue_data *d, const char *key)
+{
+	for (size_t i = 0; i < d->n_trends; i++)
+		if (strcmp(d->trends[i].key, key) == 0)
+			return &d->trends[i];
+	return NULL;
 }
 
 static const char *
-trend(struct view *v, const char *key, int64_t until_ms)
+trend(struct queue_data *d, const char *key)
+{
+	const struct queue_trend *t = trend_find(d, key);
+
+	return t != NULL ? t->cells : "            ";
+}
+
+bool
+queue_trends_some(struct view *v, int64_t until_ms)
 {
 	struct queue_data *d = v->data;
-	struct queue_trend *t = NULL;
-	size_t i;
 
-	for (i = 0; i < d->n_trends && t == NULL; i++)
-		if (strcmp(d->trends[i].key, key) == 0)
-			t = &d->trends[i];
-	if ((t == NULL || when_now() - t->at >= FRESH) && when_monotonic_ms() < until_ms) {
+	for (size_t i = d->list.top; i < d->list.n && i < d->list.top + (size_t)d->rows; i++) {
+		const char *key = d->groups.v[d->match[i]].key;
+		struct queue_trend *t = trend_find(d, key);
+
+		if (t != NULL && when_now() - t->at < FRESH)
+			continue;
+		if (when_monotonic_ms() >= until_ms)
+			return true;
 		if (t == NULL && d->n_trends == TRENDS)
 			queue_trends_forget(d);
 		if (t == NULL) {
@@ -74,8 +109,9 @@ trend(struct view *v, const char *key, int64_t until_ms)
 		}
 		t->at = when_now();
 		trend_read(v, key, t->cells);
+		v->app->dirty = true;
 	}
-	return t != NULL ? t->cells : "            ";
+	return false;
 }
 
 void
@@ -105,7 +141,7 @@ until(char out[16], int64_t at)
 }
 
 static void
-draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bool sel, int64_t until_ms)
+draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bool sel)
 {
 	struct queue_data *d = v->data;
 	struct str t = STR_INIT;
@@ -120,10 +156,10 @@ draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bo
 	queue_size(size, g->bytes);
 	str_addf(&t, "%s%s", sel ? "> " : "  ", queue_marked(d, g->key) ? "* " : "  ");
 	if (a.w >= 104)
-		str_addf(&t, "%8lld %8s  %s %8s %8s  %-24.24s %s%s", (long long)g->messages, old, trend(v, g->key, until_ms), next, size,
+		str_addf(&t, "%8lld %8s  %s %8s %8s  %-24.24s %s%s", (long long)g->messages, old, trend(d, g->key), next, size,
 		    clean(g->key), reason, not_tls);
 	else if (a.w >= 70)
-		str_addf(&t, "%6lld %7s  %s  %-17.17s %s%s", (long long)g->messages, old, trend(v, g->key, until_ms), clean(g->key), reason,
+		str_addf(&t, "%6lld %7s  %s  %-17.17s %s%s", (long long)g->messages, old, trend(d, g->key), clean(g->key), reason,
 		    not_tls);
 	else if (a.w >= 56)
 		str_addf(&t, "%6lld %7s  %-20.20s %s", (long long)g->messages, old, clean(g->key), reason);
@@ -208,7 +244,6 @@ queue_list_draw(struct view *v, struct area a)
 {
 	struct queue_data *d = v->data;
 	const struct queue_group *g = queue_selected(v);
-	int64_t until_ms = when_monotonic_ms() + BUDGET_MS;
 	int y = 0, foot = a.h >= 5 && a.w >= 56 ? (g != NULL) + (d->n_marks > 0) : a.h >= 4 ? d->n_marks > 0 : 0;
 
 	if (a.h > 3)
@@ -220,7 +255,7 @@ queue_list_draw(struct view *v, struct area a)
 	d->rows = rows.h;
 	list_fit(&d->list, rows.h);
 	for (int i = 0; i < rows.h && d->list.top + (size_t)i < d->list.n; i++)
-		draw_group(v, rows, i, &d->groups.v[d->match[d->list.top + (size_t)i]], d->list.top + (size_t)i == d->list.sel, until_ms);
+		draw_group(v, rows, i, &d->groups.v[d->match[d->list.top + (size_t)i]], d->list.top + (size_t)i == d->list.sel);
 	if (d->list.n == 0)
 		draw_empty(v, rows);
 	if (d->n_marks > 0 && foot > 0) {

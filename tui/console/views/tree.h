@@ -1,4 +1,4 @@
-/* The rows of the main screen's tree, made anew from the store whenever that changed. */
+/* The rows of the main screen's tree, made anew from the store whenever that changed (tree_build.c). */
 #ifndef TUI_CONSOLE_VIEWS_TREE_H
 #define TUI_CONSOLE_VIEWS_TREE_H
 
@@ -33,7 +33,13 @@ struct tree {
 	size_t servers, listeners, certificates, problems, unknown, connectors, authorities;
 };
 
-int  tree_build(struct tree *t, struct app *a, const char *filter, struct err *e);
+/* Built in slices, so that some hundred servers hold no key up: some until it says 0 (-1: e), then take, which puts it in the place of
+ * the rows that t has. drop: it is not wanted any more. */
+struct tree_build;
+struct tree_build *tree_begin(struct app *a);
+int  tree_some(struct tree_build *b, int64_t until_ms, struct err *e);
+void tree_take(struct tree *t, struct tree_build *b, const char *filter);
+void tree_drop(struct tree_build *b);
 /* With a filter: rows that match, and the rows they stand below. Without: what no fold hides. Reads nothing. */
 void tree_hide(struct tree *t, const char *filter);
 void tree_tasks(struct tree *t, struct app *a);        /* says anew what runs; reads nothing */
