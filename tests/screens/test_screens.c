@@ -644,7 +644,7 @@ a_fleet(void **state)
 	shot(a, "fleet-canary");
 	for (size_t i = 1; i < 4; i++)
 		for (struct task *t = a->tasks; t != NULL; t = t->next)
-			assert_true(t->server != id[i]);   /* nobody before the first one is kept */
+			assert_true(t->server != id[i] || strcmp(t->verb, "count") == 0);   /* nobody before the first one is kept, but what waits is counted */
 	fleet_options(fleet_run_host(task_for(a, "keep", (app_key(a, 'K'), id[0]))->data)->fleet)->at_once = 2;
 	task_done(task_for(a, "keep", id[0]), 0, NULL);
 	err_set(&e, RC_UNDONE, "east3: the service does not greet; the old files are back and proved");
