@@ -86,25 +86,18 @@ about_queue(struct journey *j, const struct server *sv, struct attention_list *o
 static void
 about_backing(struct journey *j, const struct server *sv, struct attention_list *out)
 {
-	char *fact = queue_backing_fact(sv->id), *text = NULL, *line, *save = NULL, ago[16], usual_text[64];
-	char destination[256];
-	long long messages, usual, since;
-	int days;
+	struct queue_backing_list l = { NULL, 0 };
+	char ago[16], usual[64];
+	size_t i;
 
-	if (store_fact_get(j->store, fact, &text, NULL) == 0)
-		for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
-			if (sscanf(line, "%255s %lld %lld %d %lld", destination, &messages, &usual, &days, &since) != 5)
-				continue;
-			when_ago(ago, when_now() - since);
-			if (usual == 0)
-				snprintf(usual_text, sizeof(usual_text), "%s none", days > 0 ? "usually" : "before that");
-			else
-				snprintf(usual_text, sizeof(usual_text), "%s no more than %lld", days > 0 ? "usually" : "before that", usual);
-			attention_add(out, '!', sv->id, "queue", xasprintf("%s: mail for %s backs up: %lld wait, %s; for %s now", sv->name,
-			    destination, messages, usual_text, ago))->destination = xstrdup(destination);
-		}
-	free(fact);
-	free(text);
+	queue_backings(j, sv->id, &l);
+	for (i = 0; i < l.n; i++) {
+		when_ago(ago, when_now() - l.v[i].since);
+		queue_backing_usual(&l.v[i], usual);
+		attention_add(out, '!', sv->id, "queue", xasprintf("%s: mail for %s backs up: %lld wait, %s; for %s now", sv->name,
+		    l.v[i].destination, (long long)l.v[i].messages, usual, ago))->destination = xstrdup(l.v[i].destination);
+	}
+	queue_backing_list_release(&l);
 }
 
 static void

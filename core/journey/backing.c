@@ -21,25 +21,73 @@ queue_note_due(const struct slot *s)
 	return s->queue_noted_ms == 0 || when_monotonic_ms() - s->queue_noted_ms >= EVERY_MS;
 }
 
-char *
-queue_backing_fact(int64_t server)
+/* --- the fact: a line for each, as judge writes it --- */
+
+static char *
+fact_name(int64_t server)
 {
 	return xasprintf("queue-backing:%lld", (long long)server);
 }
 
-/* Since when the fact of the last time says so; 0: it does not. */
-static int64_t
-backing_since(const char *fact, const char *destination)
+static void
+backing_read(const char *fact, struct queue_backing_list *out)
 {
-	size_t len = strlen(destination);
+	char destination[256];
+	long long messages, usual, since;
 	const char *p;
-	long long since = 0;
+	int days;
 
-	for (p = fact; p != NULL && *p != '\0'; p = strchr(p, '\n') != NULL ? strchr(p, '\n') + 1 : NULL)
-		if (strncmp(p, destination, len) == 0 && p[len] == ' ' && sscanf(p + len, "%*d %*d %*d %lld", &since) == 1)
-			return since;
-	return 0;
+	for (p = fact; p != NULL && *p != '\0'; p = strchr(p, '\n') != NULL ? strchr(p, '\n') + 1 : NULL) {
+		if (sscanf(p, "%255s %lld %lld %d %lld", destination, &messages, &usual, &days, &since) != 5)
+			continue;
+		ARRAY_GROW(out->v, out->n);
+		out->v[out->n++] = (struct queue_backing){ xstrdup(destination), messages, usual, since, days };
+	}
 }
+
+void
+queue_backings(struct journey *j, int64_t server, struct queue_backing_list *out)
+{
+	char *name = fact_name(server), *fact = NULL;
+
+	if (store_fact_get(j->store, name, &fact, NULL) == 0)
+		backing_read(fact, out);
+	free(fact);
+	free(name);
+}
+
+void
+queue_backing_list_release(struct queue_backing_list *l)
+{
+	while (l->n > 0)
+		free(l->v[--l->n].destination);
+	free(l->v);
+	*l = (struct queue_backing_list){ NULL, 0 };
+}
+
+const struct queue_backing *
+queue_backing_of(const struct queue_backing_list *l, const char *destination)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].destination, destination) == 0)
+			return &l->v[i];
+	return NULL;
+}
+
+void
+queue_backing_usual(const struct queue_backing *b, char out[64])
+{
+	const char *when = b->days > 0 ? "usually" : "before that";
+
+	if (b->usual == 0)
+		snprintf(out, 64, "%s none", when);
+	else
+		snprintf(out, 64, "%s no more than %lld", when, (long long)b->usual);
+}
+
+/* --- judging --- */
 
 /* How many waited some ten minutes ago. */
 static int64_t
@@ -57,27 +105,29 @@ before(struct store *st, int64_t server, const char *destination, int64_t now)
 
 static void
 judge(struct store *st, const struct queue_view *v, const struct queue_group *g, const struct queue_cell_list *watched,
-    const char *fact, struct str *out)
+    const struct queue_backing_list *already, struct str *out)
 {
 	struct queue_now q = { v->taken_at, g->messages, g->oldest, 0 };
 	struct queue_cell_list own = { NULL, 0 };
-	int64_t usual = 0, since = fact != NULL ? backing_since(fact, g->key) : 0;
+	const struct queue_backing *was = queue_backing_of(already, g->key);
+	int64_t usual = 0;
 	int days = 0;
 
 	if (g->messages * 2 < queue_too_many(0) || strpbrk(g->key, " \n") != NULL)
 		return;
 	q.before = before(st, v->server, g->key, v->taken_at);
 	if (store_queue_cells(st, v->server, "destination", g->key, QUEUE_HOUR, v->taken_at - HISTORY, &own, NULL) == 0
-	    && queue_usual(&own, watched, v->taken_at, &usual, &days) && queue_backs_up(&q, usual, since != 0))
+	    && queue_usual(&own, watched, v->taken_at, &usual, &days) && queue_backs_up(&q, usual, was != NULL))
 		str_addf(out, "%s %lld %lld %d %lld\n", g->key, (long long)g->messages, (long long)usual, days,
-		    (long long)(since != 0 ? since : v->taken_at));
+		    (long long)(was != NULL ? was->since : v->taken_at));
 	free(own.v);
 }
 
 static int
 backing_note(struct store *st, const struct queue_view *v, const struct queue_groups *destinations, struct err *e)
 {
-	char *name = queue_backing_fact(v->server), *fact = NULL;
+	char *name = fact_name(v->server), *fact = NULL;
+	struct queue_backing_list already = { NULL, 0 };
 	struct queue_cell_list watched;
 	struct str now = STR_INIT;
 	size_t i;
@@ -85,10 +135,12 @@ backing_note(struct store *st, const struct queue_view *v, const struct queue_gr
 
 	if (store_fact_get(st, name, &fact, NULL) == -1)
 		fact = NULL;
+	backing_read(fact, &already);
 	for (i = 0; rc == 0 && i < destinations->n && i < JUDGED; i++)
-		judge(st, v, &destinations->v[i], &watched, fact, &now);
+		judge(st, v, &destinations->v[i], &watched, &already, &now);
 	if (rc == 0 && !text_eq(fact, now.len > 0 ? now.s : NULL))
 		rc = store_fact_set(st, name, now.len > 0 ? now.s : NULL, e);
+	queue_backing_list_release(&already);
 	free(watched.v);
 	free(fact);
 	free(name);

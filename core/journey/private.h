@@ -131,7 +131,6 @@ bool queue_note_due(const struct slot *s);
 /* Notes counts of all groupings (by enum queue_by) and what they mean for Needs attention (main thread). */
 int  queue_note(struct host_job *hj, const struct queue_view *v, const struct queue_groups *const groups[QUEUE_BY_SERVER], struct err *e);
 /* Lines "DESTINATION MESSAGES USUAL DAYS SINCE" of a fact: what backs up there; given away. */
-char *queue_backing_fact(int64_t server);
 
 /* --- diagnosis.c --- */
 /* Looks from the host, with its own resolver (worker). */

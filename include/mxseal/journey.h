@@ -311,6 +311,14 @@ struct queue_view {
 	char *note;                      /* why only a full listing tells about this queue; NULL: there is no such reason */
 };
 void queue_view_release(struct queue_view *v);
+/* Destinations whose mail backs up, as of the last time what waits there was noted: held against what is usual for them (days: on
+ * how many days that rests, 0: on the hours of the first). */
+struct queue_backing { char *destination; int64_t messages, usual, since; int days; };
+struct queue_backing_list { struct queue_backing *v; size_t n; };
+void queue_backing_list_release(struct queue_backing_list *l);
+void queue_backings(struct journey *j, int64_t server, struct queue_backing_list *out);        /* added to those in it */
+const struct queue_backing *queue_backing_of(const struct queue_backing_list *l, const char *destination);     /* NULL: it does not */
+void queue_backing_usual(const struct queue_backing *b, char out[64]);     /* "usually none", "before that no more than 12" */
 /* Streams the queue of one server, groups it, notes it in the store. destination/limit: messages to take, or NULL, 0. */
 int64_t queue_poll(struct journey *j, int64_t server, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, journey_done_fn *done, void *arg, struct err *e);

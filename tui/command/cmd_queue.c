@@ -26,11 +26,12 @@ poll_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 }
 
 static void
-groups_print(const struct queue_groups *g, const char *by)
+groups_print(const struct queue_groups *g, const char *by, const struct queue_backing_list *backing)
 {
 	const char *const head[] = { "MESSAGES", "OLDEST", "RETRY", by, "WHY", "SIDE" };
 	struct table t = { .head = head, .columns = 6 };
-	char ago[16], retry[16];
+	char ago[16], retry[16], usual[64];
+	const struct queue_backing *b;
 	size_t i;
 
 	for (i = 0; i < g->n; i++) {
@@ -49,6 +50,12 @@ groups_print(const struct queue_groups *g, const char *by)
 		table_cell(&t, "%s", q->failure ? failure_side_name(q->failure->side) : "-");
 	}
 	table_print(&t);
+	for (i = 0; i < g->n; i++)
+		if ((b = queue_backing_of(backing, g->v[i].key)) != NULL) {
+			queue_backing_usual(b, usual);
+			when_ago(ago, when_now() - b->since);
+			printf("%s backs up: %lld wait, %s; for %s now\n", clean(b->destination), (long long)b->messages, usual, ago);
+		}
 }
 
 /* A saved listing, streamed. */
@@ -88,7 +95,7 @@ from_file(const char *path, enum queue_by by, struct queue_view *out, struct err
 	return rc;
 }
 
-struct queue_sum { struct queue_groups groups; json_t *servers; int64_t messages, bad; size_t counted; };
+struct queue_sum { struct queue_groups groups; struct queue_backing_list backing; json_t *servers; int64_t messages, bad; size_t counted; };
 
 static void
 add_view(struct queue_sum *sum, const char *name, struct queue_view *v)
@@ -155,6 +162,9 @@ from_servers(struct cli *c, const struct args *a, enum queue_by by, struct queue
 		cli_fleet_wait(c, f);
 		for (i = 0; i < l.n; i++)
 			add_host(fleet_nth(f, i), sum, &first);
+		for (i = 0; i < l.n && by == QUEUE_BY_DESTINATION; i++)
+			if (fleet_nth(f, i)->rc == 0)
+				queue_backings(c->j, l.v[i].id, &sum->backing);
 		cli_fleet_free(c, f);
 		free(p);
 	}
@@ -233,6 +243,22 @@ add_trends(struct cli *c, const struct queue_groups *g, enum queue_by by, const 
 	free(watched.v);
 }
 
+/* Whether more waits for a destination than is usual for it, of any of the servers; null where groups are no destinations. */
+static void
+add_backing(const struct queue_sum *sum, bool known, json_t *groups)
+{
+	size_t i;
+
+	for (i = 0; i < sum->groups.n; i++) {
+		const struct queue_backing *b = queue_backing_of(&sum->backing, sum->groups.v[i].key);
+		json_t *o = json_array_get(groups, i);
+
+		json_object_set_new(o, "backing_up", known ? json_boolean(b != NULL) : json_null());
+		json_object_set_new(o, "backing_up_since", b != NULL ? json_when(b->since) : json_null());
+		json_object_set_new(o, "usual", b != NULL ? json_integer(b->usual) : json_null());
+	}
+}
+
 int
 cmd_queue(struct cli *c, const struct args *a, struct err *e)
 {
@@ -260,11 +286,12 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 			groups = groups_json(&sum.groups);
 			if (!args_has(a, "from"))
 				add_trends(c, &sum.groups, by, sum.servers, groups);
+			add_backing(&sum, by == QUEUE_BY_DESTINATION && !args_has(a, "from"), groups);
 			out_json(json_pack("{s:o,s:O,s:o,s:I}", "taken_at", json_when(when_now()), "servers", sum.servers, "groups",
 			    groups, "bad_lines", (json_int_t)sum.bad));
 		} else if (sum.counted > 0) {
 			groups_print(&sum.groups, by == QUEUE_BY_REASON ? "REASON" : by == QUEUE_BY_SENDER ? "SENDER" :
-			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION");
+			    by == QUEUE_BY_SERVER ? "SERVER" : "DESTINATION", &sum.backing);
 			printf("%lld message%s", (long long)sum.messages, sum.messages == 1 ? "" : "s");
 			if (sum.bad > 0)
 				printf(", %lld line%s could not be read", (long long)sum.bad, sum.bad == 1 ? "" : "s");
@@ -272,6 +299,7 @@ cmd_queue(struct cli *c, const struct args *a, struct err *e)
 		}
 	}
 	queue_groups_release(&sum.groups);
+	queue_backing_list_release(&sum.backing);
 	json_decref(sum.servers);
 	return rc;
 }
