@@ -250,7 +250,8 @@ ask_web_server(const struct dialer *d, const char *name, const char *address, in
 		goto out;
 	cert_verify(seen.chain_pem != NULL ? seen.chain_pem : "", name, NULL, when_now(), &v);
 	if (seen.chain_pem == NULL || !v.trusted || !v.in_time || !v.name_ok)
-		err_set(e, RC_NET, "the certificate of its web server is not accepted: %s", seen.chain_pem != NULL ? v.text : "there is none");
+		err_set(e, RC_NET, "the certificate of its web server is not accepted%s: %s", seen.chain_pem != NULL && !v.trusted ?
+		    " by the authorities that are trusted here, whatever the mail host trusts" : "", seen.chain_pem != NULL ? v.text : "there is none");
 	else if (stream_write(s, request, strlen(request), FETCH_MS, e) == 0 && read_answer(s, until, &text, &ended, e) == 0)
 		rc = sts_answer_parse(text.len > 0 ? text.s : "", text.len, ended, out, e);
 out:

@@ -82,6 +82,19 @@ forecast(const struct form *f, const char *page, struct sheet_forecast *out)
 	return false;
 }
 
+static size_t
+listeners_of(const struct form *f)
+{
+	struct vserver_list l = { NULL, 0 };
+	size_t i, n = 0;
+
+	if (store_vservers(journey_store(f->journey), of(f)->vs.server, &l, NULL) == 0)
+		for (i = 0; i < l.n; i++)
+			n += l.v[i].present && !text_empty(l.v[i].listen) && !text_eq(l.v[i].run, "stopped");
+	vserver_list_release(&l);
+	return n;
+}
+
 /* With figures from the host's log. */
 static void
 note_strict(const struct form *f, const char *name, const char *value, struct str *note)
@@ -94,6 +107,9 @@ note_strict(const struct form *f, const char *name, const char *value, struct st
 		(void)rehearsal_sentence(f->journey, of(f)->server.id, level, note);
 	else
 		traffic_sentence(f->journey, &of(f)->server, name, value, note);
+	if (text_starts(name, "inbound.") && listeners_of(f) > 1)
+		str_addf(note, " The figures are of all %zu listeners of %s together: which of them a client came to is not told apart.", listeners_of(f),
+		    of(f)->server.name);
 }
 
 static int
