@@ -43,39 +43,17 @@ chosen() {
 }
 of_files() { chosen | while IFS=' ' read -r from f; do unpack "$f" "$from"; done; }
 of_journal() { journal "--since=-${days}days"; }
-pack() {
-	case $1 in
-	*.gz) gzip -dc "$1" ;;
-	*.xz) xz -dc "$1" ;;
-	*.bz2) bzip2 -dc "$1" ;;
-	*.zst) zstd -dcq "$1" ;;
-	*) tail -c "+$2" "$1" ;;
-	esac 2>/dev/null || echo "$nl-- unread ${1##*/}"
+lines() {
+	if [ -n "$log" ]; then of_files; else of_journal; fi 3>&1 |
+		grep -aE -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|[A-Z][a-z]+ TLS connection established from )' \
+			-e '/smtp\[[0-9]+\]: ([A-Z][a-z]+ TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=(sent|deferred|bounced) )' \
+			-e '/(error|retry)\[[0-9]+\]: [0-9A-Za-z]+: to=<.* status=deferred ' -e '^-- (cut|unread) '
 }
-# The newest files that fit, the oldest of them first: "FROM-BYTE FILE". A packed one is taken for twelve times its size.
-chosen() {
-	files | {
-		list='' left=$most
-		while IFS= read -r f; do
-			n=$(wc -c <"$f") from=1
-			case $f in *.gz | *.xz | *.bz2 | *.zst) packed=yes n=$((n * 12)) ;; *) packed= ;; esac
-			if [ "$n" -gt "$left" ]; then
-				echo "-- cut $most" >&3
-				[ -n "$packed" ] || list="$((n - left + 1)) $f$nl$list"
-				break
-			fi
-			left=$((left - n)) list="$from $f$nl$list"
-		done
-		printf %s "$list"
-	}
-}
-of_files() { chosen | while IFS=' ' read -r from f; do unpack "$f" "$from"; done; }
-# A line is taken for 128 bytes.
-of_journal() { journal "--since=-${days}days" -n "$((most / 128))" | awk -v n="$((most / 128))" -v m="$most" '1; END { if (NR >= n) print "-- cut " m }'; }
-pack() { if command -v gzip >/dev/null; then echo "-- packed"; gzip -1; else cat; fi; }
 
-{ if [ -n "$log" ]; then of_files; else of_journal; fi 3>&1 |
-	grep -aE -e '/smtpd\[[0-9]+\]: (connect from |disconnect from |[0-9A-Za-z]+: client=|[A-Z][a-z]+ TLS connection established from )' \
-		-e '/smtp\[[0-9]+\]: ([A-Z][a-z]+ TLS connection (established|reused) to |[0-9A-Za-z]+: to=<.* status=(sent|deferred|bounced) )' \
-		-e '/(error|retry)\[[0-9]+\]: [0-9A-Za-z]+: to=<.* status=deferred ' -e '^-- (cut|unread) '; } | pack
+if command -v gzip >/dev/null; then
+	echo "-- packed"
+	lines | gzip -1
+else
+	lines
+fi
 exit 0

@@ -29,7 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < f.traffic.n; i++) {
 		const struct traffic *t = &f.traffic.v[i];
 
-		if (t->clear < 0 || t->clear > t->messages || (t->oldest == NULL) != (t->clear == t->messages))
+		if (t->clear < 0 || t->unnamed < 0 || t->clear + t->unnamed > t->messages
+		    || (t->oldest == NULL) != (t->clear + t->unnamed == t->messages))
 			abort();
 		for (p = t->peer; *p; p++)
 			if (!isalnum((unsigned char)*p) && !strchr("._:-()", *p))
