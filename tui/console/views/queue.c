@@ -8,6 +8,8 @@
 #include "mxseal/xalloc.h"
 #include "tui/console/views/queue.h"
 
+#define QUIET_MS 400
+
 static struct queue_data *
 data_of(const struct view *v)
 {
@@ -218,6 +220,9 @@ queue_idle(struct view *v, int64_t until_ms)
 		if (d->merge != NULL || (d->stale && app_has_time(v->app, &d->regrouping)))
 			more = queue_regroup_some(v, until_ms);
 	}
+	/* one of all servers is long to read, and cannot be read in slices: not while somebody moves */
+	if (when_monotonic_ms() - v->app->key_ms < QUIET_MS)
+		return more;
 	return queue_trends_some(v, until_ms) || more;
 }
 
