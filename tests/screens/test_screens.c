@@ -699,15 +699,23 @@ work_arounds(void **state)
 		{ "old.test", "trial", 1, "left mx1 with TLS: Trusted, TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits), to "
 		    "mx.old.test[192.0.2.9]:25 at 2026-09-20T12:00:00Z" },
 		{ "mended.test", "proving", 0, NULL },
+		{ "slow.test", "open", 0, NULL },        /* not pushed yet */
 	};
 	struct world *w = *state;
 	struct app *a = w->app;
+	struct push_record p = { .server = w->mx1, .started_at = NOW - 90000, .ended_at = NOW - 89990, .result = xstrdup("kept") };
+	struct server sv = { .id = 0 };
 	struct err e;
 
-	for (size_t i = 0; i < 3; i++) {
+	must(store_server_get(a->st, w->mx1, &sv, &e), &e);
+	p.generation = sv.generation;
+	must(store_push_save(a->st, &p, &e), &e);
+	push_record_release(&p);
+	server_release(&sv);
+	for (size_t i = 0; i < 4; i++) {
 		struct workaround r = { .domain = xstrdup(those[i].domain), .servers = xstrdup("mx1"), .connector = xasprintf("notls-%s", those[i].domain),
 		    .level = xstrdup("encrypt"), .reason = xstrdup("their relay was replaced"), .owner = xstrdup("anna@adm1"), .since = NOW - 200000,
-		    .review_at = NOW + 2000000, .state = xstrdup(those[i].state), .changed_at = NOW - 100000, .falls = those[i].falls,
+		    .review_at = NOW + 2000000, .state = xstrdup(those[i].state), .changed_at = i < 3 ? NOW - 100000 : NOW - 60, .falls = those[i].falls,
 		    .proof = xstrdup(those[i].proof), .evidence = xstrdup("The other side offers no TLS; side theirs, sure: high\nmx: no STARTTLS") };
 		struct workaround_look l = { .server = w->mx1, .last_at = NOW - 60, .bad = i == 0, .good = i == 0 ? 0 : 3, .good_since = NOW - 7000,
 		    .text = xstrdup(i == 0 ? "The other side offers no TLS." : "TLS works.") };
@@ -722,6 +730,9 @@ work_arounds(void **state)
 	app_key(a, K_DOWN);
 	app_key(a, K_DOWN);
 	shot(a, "workarounds-trial");
+	app_key(a, K_DOWN);
+	shot(a, "workarounds-unpushed");
+	app_key(a, K_UP);
 	app_key(a, K_ENTER);
 	shot(a, "workarounds-whole");
 	close_all(a);

@@ -258,6 +258,7 @@ draw_details(struct view *v, struct area a)
 		lines_addf(&l, STYLE_LABEL, "Of %lld %s %lld would fail.", (long long)r->peers, r->inbound ? "senders" : "destinations", (long long)bad);
 		if (r->unseen > 0)
 			lines_addf(&l, STYLE_UNKNOWN, "%lld with the fewest messages were not looked at.", (long long)r->unseen);
+		lines_wrap(&l, STYLE_UNKNOWN, a.w, 0, r->missing);
 		if (r->inbound && !r->tls_seen && r->messages > 0)
 			lines_wrap(&l, STYLE_UNKNOWN, a.w, 0, "No line of the log tells of TLS: nobody used it, or it was not offered, or it is not logged (log.tls).");
 	}

@@ -89,12 +89,14 @@ details(struct view *v, const struct workaround *w, int width, struct lines *l)
 
 	if (workaround_facts(v->app->j, w, &r, NULL) == -1)
 		return;
-	when_ago(ago, at - w->changed_at);
-	str_addf(&text, "%s%s, for %s", now[r.r.state], r.r.state == RETIRE_PROVING ? w->level ? w->level : "what held before" : "", ago);
-	lines_field(l, r.r.state == RETIRE_OPEN ? STYLE_BAD : r.r.state == RETIRE_TRIAL ? STYLE_UNKNOWN : STYLE_OK, width, "Now", text.s);
-	str_reset(&text);
+	if (!r.r.unpushed) {
+		when_ago(ago, at - w->changed_at);
+		str_addf(&text, "%s%s, for %s", now[r.r.state], r.r.state == RETIRE_PROVING ? w->level ? w->level : "what held before" : "", ago);
+		lines_field(l, r.r.state == RETIRE_OPEN ? STYLE_BAD : r.r.state == RETIRE_TRIAL ? STYLE_UNKNOWN : STYLE_OK, width, "Now", text.s);
+		str_reset(&text);
+	}
 	retire_why(&r.r, at, &text);
-	lines_field(l, STYLE_KEY, width, "Looks", text.s);
+	lines_field(l, r.r.unpushed ? STYLE_UNKNOWN : STYLE_KEY, width, r.r.unpushed ? "Now" : "Looks", text.s);
 	if (w->in_clear != NULL)
 		lines_field(l, STYLE_BAD, width, "In clear", w->in_clear);
 	if (w->proof != NULL)
