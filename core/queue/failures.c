@@ -178,7 +178,7 @@ const struct failure failure_table[] = {
 	{ .name = "local-key-problem", .tls = true, .side = SIDE_OURS,
 	    .title = "Our own certificate or key cannot be used",
 	    .explain = "The mail host could not load its certificate, its key or its trusted authorities: TLS is off.",
-	    .advice = "Check that key and certificate belong together and can be read, then push again.",
+	    .advice = "Check that key and certificate belong together, and that they and the trusted authorities can be read; then push again.",
 	    .probes = "log", .remedies = "repair,hold" },
 
 	/* --- not failures --- */

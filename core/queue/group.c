@@ -479,7 +479,8 @@ queue_merge_end(struct queue_merge *m, struct queue_groups *out)
 	if (m == NULL)
 		return;
 	texts_release(&m->keys);
-	qsort(m->groups.v, m->groups.n, sizeof(*m->groups.v), group_order);
+	if (m->groups.n > 1)
+		qsort(m->groups.v, m->groups.n, sizeof(*m->groups.v), group_order);
 	if (out != NULL)
 		*out = m->groups;
 	else

@@ -168,6 +168,9 @@ merging(void **state)
 	assert_int_equal(group(&g[0], "x.test")->oldest, 100);
 	queue_groups_release(&g[0]);
 	queue_groups_release(&g[1]);
+	queue_groups_merge(&g[0], &g[1]);        /* nothing waits anywhere */
+	assert_int_equal(g[0].n, 0);
+	queue_groups_release(&g[0]);
 }
 
 /* A message with 50,000 recipients: one line of several megabytes. */
