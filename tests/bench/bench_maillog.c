@@ -92,8 +92,8 @@ client(char *out, size_t size)
 static void
 brought(struct task *t, const char *id)
 {
-	static const char *const versions[] = { "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 "
-	    "server-signature RSA-PSS (2048 bits) server-digest SHA256", "TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)",
+	static const char *const versions[] = { ("TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 "
+	    "server-signature RSA-PSS (2048 bits) server-digest SHA256"), "TLSv1.2 with cipher ECDHE-RSA-AES256-GCM-SHA384 (256/256 bits)",
 	    "TLSv1 with cipher ECDHE-RSA-AES256-SHA (256/256 bits)" };
 	char name[80];
 	bool tls = number(100) < 85;
