@@ -120,7 +120,6 @@ int64_t queue_again_ms(int64_t began_ms, int64_t failed_ms);    /* when to try a
 int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, struct err *e);
 
-/* --- queue_act.c --- */
 /* --- queue_freed.c --- */
 /* Words for queue_follow: whose mail a push of what is wanted now may set free; NULL: nobody's. Given away. Noted when the push waits. */
 char *freed_words(struct journey *j, int64_t server);

@@ -9,11 +9,10 @@
 #define WAY_LOOKUPS 3000         /* for one address, all rounds together */
 #define WAY_ENDS 100             /* recipients that one address becomes */
 #define WAY_KEY_MAX 512
-
-/* Missing: asked for, come again. Broken: the table cannot be read; mail waits. */
 #define WAY_FILE_MAX "1048576"           /* bytes of a file or folder that are read ... */
 #define WAY_FILE_CUT(text) (strlen(text) >= 1048576)      /* ... and were there more? */
 
+/* Missing: asked for, come again. Broken: the table cannot be read; mail waits. */
 enum answer { ANSWER_NONE, ANSWER_FOUND, ANSWER_MISSING, ANSWER_BROKEN };
 
 struct way_work {
