@@ -54,9 +54,16 @@ store_queue_cells(struct store *st, int64_t server, const char *grouping, const 
 }
 
 int
-store_queue_cells_prune(struct store *st, int64_t now, struct err *e)
+store_queue_cells_prune(struct store *st, int64_t now, int max, struct err *e)
 {
-	if (db_run(st, ST_QUEUE_CELLS_PRUNE, NULL, e, "ii", (int64_t)QUEUE_CELL, now - 3 * 3600) < 0)
-		return -1;
-	return db_run(st, ST_QUEUE_CELLS_PRUNE, NULL, e, "ii", (int64_t)QUEUE_HOUR, now - (int64_t)29 * 86400);
+	static const struct { int64_t span, keep; } rows[] = { { QUEUE_CELL, 3 * 3600 }, { QUEUE_HOUR, 29 * 86400 } };
+	int gone = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (db_run(st, ST_QUEUE_CELLS_PRUNE, NULL, e, "iii", rows[i].span, now - rows[i].keep, (int64_t)max) < 0)
+			return -1;
+		gone += sqlite3_changes(st->db);
+	}
+	return gone;
 }

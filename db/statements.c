@@ -185,7 +185,8 @@ const char *const statement_table[ST_COUNT] = {
 		"WHERE grouping = ? AND key = ? AND span = ? AND at >= ? GROUP BY at ORDER BY at",
 	[ST_QUEUE_CELLS_OF] = "SELECT at, messages, high, oldest FROM queue_cell WHERE grouping = ? AND key = ? AND span = ? AND server = ? "
 		"AND at >= ? ORDER BY at",
-	[ST_QUEUE_CELLS_PRUNE] = "DELETE FROM queue_cell WHERE span = ? AND at < ?",
+	[ST_QUEUE_CELLS_PRUNE] = "DELETE FROM queue_cell WHERE (grouping, key, span, server, at) IN (SELECT grouping, key, span, server, at "
+		"FROM queue_cell WHERE span = ? AND at < ? LIMIT ?)",
 
 	[ST_WORKAROUND_LIST] = "SELECT " WORKAROUND_COLUMNS " FROM workaround ORDER BY state = 'ended', domain, id DESC",
 	[ST_WORKAROUND_GET] = "SELECT " WORKAROUND_COLUMNS " FROM workaround WHERE id = ?",

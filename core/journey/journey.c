@@ -33,6 +33,7 @@ journey_close(struct journey *j)
 		return;
 	if (j->jobs != NULL)
 		jobq_close(j->jobs);
+	queue_notes_forget(j);
 	for (s = j->slots; s != NULL; s = next) {
 		next = s->next;
 		host_close(s->host);

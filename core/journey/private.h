@@ -15,7 +15,8 @@ struct slot {
 	char *opened;                    /* ... what it was opened with: a changed address means a new connection */
 	struct secret login, sudo;       /* asked for, main thread */
 	struct queue_mirror *queue;      /* what was last seen of its queue, or NULL; used by the running job only */
-	int64_t queue_noted_ms;          /* when what waits there was noted last; main thread */
+	struct note *note;               /* of what waits there, not whole in the store yet; main thread, as ... */
+	int64_t queue_noted_ms;          /* when such a one was taken last */
 	char *queue_in_full;             /* why it cannot be looked at but in full, or NULL; so are */
 	int64_t queue_again_ms;          /* ... and when it is tried again */
 	struct slot *next;
@@ -33,6 +34,9 @@ struct journey {
 	char *known_hosts;               /* our own file of confirmed keys */
 	int64_t carrying;                /* the job that carries the store's log into it, or 0 */
 	struct described_kept *described;          /* described.c */
+	struct note *notes;              /* queue_note.c: to be written, the oldest first */
+	bool noted, notes_later;
+	int64_t pruned_ms;
 };
 
 struct slot *slot_of(struct journey *j, int64_t server);
@@ -125,11 +129,25 @@ int poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char
 char *freed_words(struct journey *j, int64_t server);
 int freed_note(struct journey *j, int64_t server, const char *words, struct err *e);
 
-/* --- backing.c: what waits, over time --- */
+/* --- queue_note.c: what waits, over time --- */
+struct note;
 bool queue_note_due(const struct slot *s);
-/* Notes counts of all groupings (by enum queue_by) and what they mean for Needs attention (main thread). */
-int  queue_note(struct host_job *hj, const struct queue_view *v, const struct queue_groups *const groups[QUEUE_BY_SERVER], struct err *e);
-/* Lines "DESTINATION MESSAGES USUAL DAYS SINCE" of a fact: what backs up there; given away. */
+/* Counts of all groupings (by enum queue_by) and what they mean for Needs attention (worker). Yours until it is queued. */
+struct note *queue_note_new(struct slot *s, const struct queue_view *v, const struct queue_groups *const groups[QUEUE_BY_SERVER]);
+/* Queues it to be written, or writes it now (main thread). Takes it. */
+int  queue_note(struct journey *j, struct note *note, struct err *e);
+void queue_note_free(struct note *note);
+void queue_notes_forget(struct journey *j);
+/* Sets a fact that is not so yet. */
+int  fact_note(struct store *st, const char *name, const char *value, struct err *e);
+
+/* --- backing.c: what backs up --- */
+struct backing_judge { int64_t server, now; struct queue_backing_list already; struct queue_cell_list watched; struct str fact; };
+int  backing_begin(struct store *st, int64_t server, int64_t now, struct backing_judge *j, struct err *e);
+void backing_judge(struct store *st, struct backing_judge *j, const char *destination, int64_t messages, int64_t oldest);
+/* Who backs up by now stands in the store, and who does no more does not. */
+int  backing_end(struct store *st, const struct backing_judge *j, struct err *e);
+void backing_judge_release(struct backing_judge *j);
 
 /* --- diagnosis.c --- */
 /* Looks from the host, with its own resolver (worker). */

@@ -25,17 +25,15 @@ struct polling {
 	size_t limit;
 	bool noted;                      /* it is time to note what was seen */
 	struct queue_view view, *out;
-	struct queue_groups others[QUEUE_BY_SERVER];      /* beside the grouping that was asked for */
+	struct note *note;
 };
 
 static void
 polling_free(void *data)
 {
 	struct polling *p = data;
-	int i;
 
-	for (i = 0; i < QUEUE_BY_SERVER; i++)
-		queue_groups_release(&p->others[i]);
+	queue_note_free(p->note);
 	queue_view_release(&p->view);
 	free(p->destination);
 	free(p);
@@ -189,14 +187,23 @@ poll_queue(struct host_job *hj, struct host *h, enum queue_by by, const char *de
 }
 
 /* All groupings of what was seen, for the trends in the store: of a mirror they cost the host nothing. */
-static void
-note_groupings(struct host_job *hj, struct polling *p)
+static struct note *
+note_groupings(struct host_job *hj, const struct polling *p)
 {
+	struct queue_groups others[QUEUE_BY_SERVER] = { { NULL, 0 } };
+	const struct queue_groups *all[QUEUE_BY_SERVER];
+	struct note *note;
 	int by;
 
-	for (by = QUEUE_BY_DESTINATION; by < QUEUE_BY_SERVER; by++)
+	for (by = 0; by < QUEUE_BY_SERVER; by++) {
+		all[by] = by == (int)p->by ? &p->view.groups : &others[by];
 		if (by != (int)p->by && hj->slot->queue != NULL)
-			queue_mirror_groups(hj->slot->queue, (enum queue_by)by, NULL, &p->others[by]);
+			queue_mirror_groups(hj->slot->queue, (enum queue_by)by, NULL, &others[by]);
+	}
+	note = queue_note_new(hj->slot, &p->view, all);
+	for (by = 0; by < QUEUE_BY_SERVER; by++)
+		queue_groups_release(&others[by]);
+	return note;
 }
 
 static int
@@ -207,9 +214,8 @@ poll_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err *
 	job_say(ctx, "listing the queue");
 	if (poll_queue(hj, h, p->by, p->destination, p->limit, &p->view, e) == -1)
 		return -1;
-	p->noted = p->noted && (p->by == QUEUE_BY_DESTINATION || hj->slot->queue != NULL);
-	if (p->noted)
-		note_groupings(hj, p);
+	if (p->noted && (p->by == QUEUE_BY_DESTINATION || hj->slot->queue != NULL))
+		p->note = note_groupings(hj, p);
 	return 0;
 }
 
@@ -217,12 +223,11 @@ static int
 poll_finish(struct host_job *hj, int rc, struct err *e)
 {
 	struct polling *p = hj->data;
-	const struct queue_groups *noted[QUEUE_BY_SERVER] = { &p->others[0], &p->others[1], &p->others[2] };
 
-	if (rc == 0 && p->by < QUEUE_BY_SERVER)
-		noted[p->by] = &p->view.groups;
-	if (rc == 0 && p->noted)
-		rc = queue_note(hj, &p->view, noted, e);
+	if (rc == 0 && p->note != NULL) {
+		rc = queue_note(hj->journey, p->note, e);
+		p->note = NULL;
+	}
 	if (rc == 0) {
 		*p->out = p->view;
 		memset(&p->view, 0, sizeof(p->view));

@@ -104,7 +104,8 @@ int store_queue_cell_note(struct store *st, int64_t server, const char *grouping
 /* span: QUEUE_CELL or QUEUE_HOUR. server 0: of all of them together. Oldest cell first. */
 int store_queue_cells(struct store *st, int64_t server, const char *grouping, const char *key, int span, int64_t since,
         struct queue_cell_list *out, struct err *e);
-int store_queue_cells_prune(struct store *st, int64_t now, struct err *e);
+/* Drops at most max that are too old of either span. How many, or -1. */
+int store_queue_cells_prune(struct store *st, int64_t now, int max, struct err *e);
 
 /* Who took and who brought mail, from the log: all of a server at once. direction: "in", "out", or NULL: both; those with most messages without
  * TLS first. */

@@ -489,8 +489,12 @@ app_has_time(const struct app *a, const struct share *s)
 bool
 app_idle(struct app *a, int64_t until_ms)
 {
-	bool more = edits_some(a, until_ms);
+	struct err e = { .code = RC_OK };
+	int notes = when_monotonic_ms() < until_ms ? journey_notes_some(a->j, until_ms, &e) : 1;
+	bool more = edits_some(a, until_ms) || notes == 1;
 
+	if (notes == -1 && a->message[0] == '\0')
+		app_fail(a, &e);
 	for (struct view *v = a->top; v != NULL; v = v->below)
 		if (v->ops->idle != NULL && v->ops->idle(v, until_ms))
 			more = true;
@@ -743,6 +747,7 @@ app_open(struct app **out, const char *store_path, bool ascii, struct err *e)
 	jobq_on_progress(a->q, tasks_progress, a);
 	jobq_stand_back(a->q);
 	store_leave_carrying(a->st);
+	journey_notes_later(a->j);
 	journey_start_read_only(a->j);
 	(void)journey_intend(a->j, false);
 	a->store_seen = a->edits_seen = -1;
