@@ -1,15 +1,11 @@
-/* The job queue: worker threads, jobs in order per key, progress, cancel, gates. One mutex guards everything here; work(),
+/* The job queue: worker threads, jobs in order per key, progress, cancel. One mutex guards everything here; work(),
  * done(), drop() and progress functions run without it. Threads are made as needed: a worker that waits at a gate does not
  * count, so that jobs queueing for one slow machine cannot starve the others. What can fail: making the first thread. */
-#include "mxseal/job.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,87 +13,21 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "private.h"
 #include "mxseal/log.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define THREADS_MAX 256     /* workers and those that wait at gates */
-#define PROGRESS_MAX 64     /* events of one job that wait to be delivered; beyond that they are coalesced */
-#define STANDS_BACK 5       /* of nice(2) */
-#define GATES_MAX 4         /* that one job may be inside of */
-
-enum state { WAITING, RUNNING, FINISHED };
-
-/* A place in the line before a gate; lives on the stack of the job that waits. */
-struct turn { struct turn *next; };
-
-struct gate {
-	struct gate *next;
-	char *name;
-	int inside;
-	struct turn *line;
-};
-
-struct job_ctx {
-	struct job_ctx *next;            /* in the queue's list, oldest first */
-	struct jobq *q;
-	int64_t id;
-	struct job job;
-	char *title;
-	enum state state;
-	atomic_bool cancelled;
-	int cancel_fd;                   /* made when asked for; -1 */
-	void (*on_cancel)(void *);
-	void *on_cancel_arg;
-	bool calling;                    /* on_cancel is running in another thread */
-	struct gate *gates[GATES_MAX];
-	size_t said;                     /* progress events that wait */
-	int rc;
-	struct err err;
-	struct job_ctx *next_finished;
-};
-
-struct said { struct said *next; struct job_ctx *ctx; struct job_progress p; };
-
-/* Something that a worker wants done on the main thread; lives on the stack of the job that waits. */
-struct call {
-	struct call *next;
-	int (*fn)(void *arg, struct err *e);
-	void *arg;
-	struct err *e;
-	int rc;
-	bool begun, ended;
-};
-
-struct jobq {
-	pthread_mutex_t lock;
-	pthread_cond_t work;             /* something to run, or closing */
-	pthread_cond_t turn;             /* a gate, a cancel, the end of an on_cancel call or of a call on the main thread */
-	unsigned workers, idle, blocked; /* blocked: waiting at a gate */
-	pthread_t threads[THREADS_MAX];
-	size_t n_threads;
-	bool closing, stands_back;
-	int64_t last_id;
-	size_t count;                    /* submitted and not yet delivered */
-	struct job_ctx *jobs, **jobs_end;
-	struct job_ctx *finished, **finished_end;
-	struct said *said, **said_end;
-	struct call *calls;
-	struct gate *gates;
-	job_progress_fn *progress;
-	void *progress_arg;
-	int wake[2];
-	bool woken;                      /* a byte is in the pipe */
-};
-
-/* --- small things; all with the lock held --- */
-
+/* What was added to a list before is seen by the delivery that this wakes, or by the one before it. By a worker never with the lock
+ * held: the main thread would take its processor at once, and then wait for the lock. */
 static void
 wake_main(struct jobq *q)
 {
-	if (!q->woken && write(q->wake[1], "", 1) == 1)
-		q->woken = true;
+	if (!atomic_exchange(&q->woken, true) && write(q->wake[1], "", 1) != 1)
+		atomic_store(&q->woken, false);
 }
+
+/* --- small things; all with the lock held --- */
 
 static struct job_ctx *
 find(const struct jobq *q, int64_t id)
@@ -154,7 +84,6 @@ finish(struct job_ctx *c, int rc)
 	c->next_finished = NULL;
 	*q->finished_end = c;
 	q->finished_end = &c->next_finished;
-	wake_main(q);
 }
 
 static void
@@ -170,7 +99,6 @@ ctx_free(struct job_ctx *c)
 
 /* --- workers --- */
 
-static void gate_leave(struct jobq *q, struct job_ctx *c, size_t i);
 static void *worker(void *arg);
 
 /* Runs one job; the lock is given back meanwhile. */
@@ -183,12 +111,11 @@ run_job(struct jobq *q, struct job_ctx *c)
 	rc = c->job.work(c, c->job.arg, &c->err);
 	job_on_cancel(c, NULL, NULL);
 	pthread_mutex_lock(&q->lock);
-	for (size_t i = 0; i < GATES_MAX; i++)
-		if (c->gates[i] != NULL)
-			gate_leave(q, c, i);
+	gates_leave(c);
 	finish(c, rc);
-	/* a job of the same key may go on */
-	pthread_cond_broadcast(&q->work);
+	pthread_mutex_unlock(&q->lock);
+	wake_main(q);
+	pthread_mutex_lock(&q->lock);
 }
 
 /* A thread that never sees a signal: they are the main thread's. Faults stay deliverable, they belong to who makes them. */
@@ -211,18 +138,48 @@ thread_add(struct jobq *q)
 	return 0;
 }
 
-/* One more thread while there are fewer able ones than asked for, nobody is idle and there is something to do. Called when a
- * job is submitted and again by each worker that takes one, so that two jobs given to one idle worker do not wait for it. */
-static void
-threads_grow(struct jobq *q)
+/* Called when a job is submitted, and by each worker that takes one: so two jobs given to one idle worker do not wait for it, and a
+ * job whose key has become free does not wait either. */
+void
+jobq_wake_worker(struct jobq *q)
 {
+	struct turn *t = q->idle;
 	int rc;
 
-	if (q->closing || q->idle > 0 || q->n_threads - q->blocked >= q->workers || q->n_threads == THREADS_MAX || pick(q) == NULL)
+	if (q->closing || pick(q) == NULL)
 		return;
-	rc = thread_add(q);
-	if (rc != 0)
+	if (t != NULL) {
+		q->idle = t->next;
+		t->woken = true;
+		pthread_cond_signal(&t->may);
+	} else if (q->n_threads - q->blocked < q->workers && q->n_threads < THREADS_MAX && (rc = thread_add(q)) != 0) {
 		log_line("no further worker thread: %s", strerror(rc));
+	}
+}
+
+static void
+wait_for_work(struct jobq *q)
+{
+	struct turn mine = { q->idle, PTHREAD_COND_INITIALIZER, false };
+
+	q->idle = &mine;
+	while (!mine.woken)
+		pthread_cond_wait(&mine.may, &q->lock);
+	pthread_cond_destroy(&mine.may);
+}
+
+static void
+wake_all(struct jobq *q)
+{
+	struct turn *t;
+
+	while ((t = q->idle) != NULL) {
+		q->idle = t->next;
+		t->woken = true;
+		pthread_cond_signal(&t->may);
+	}
+	for (struct call *c = q->calls; c != NULL; c = c->next)
+		pthread_cond_signal(&c->may);
 }
 
 /* Priority is a thread's own on Linux. That it cannot be lowered is no harm. */
@@ -241,18 +198,15 @@ worker(void *arg)
 
 	pthread_mutex_lock(&q->lock);
 	for (;;) {
-		while (!q->closing && (c = pick(q)) == NULL) {
-			q->idle++;
-			pthread_cond_wait(&q->work, &q->lock);
-			q->idle--;
-		}
+		while (!q->closing && (c = pick(q)) == NULL)
+			wait_for_work(q);
 		if (q->closing)
 			break;
 		if (q->stands_back && !back)
 			stand_back();
 		back = q->stands_back;
 		c->state = RUNNING;
-		threads_grow(q);
+		jobq_wake_worker(q);
 		run_job(q, c);
 	}
 	pthread_mutex_unlock(&q->lock);
@@ -278,8 +232,7 @@ jobq_open(struct jobq **out, unsigned workers, struct err *e)
 		return -1;
 	}
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->work, NULL);
-	pthread_cond_init(&q->turn, NULL);
+	pthread_cond_init(&q->called, NULL);
 	/* the first thread now: later ones may fail and the queue still works */
 	pthread_mutex_lock(&q->lock);
 	rc = thread_add(q);
@@ -331,8 +284,7 @@ jobq_submit(struct jobq *q, const struct job *j)
 	*q->jobs_end = c;
 	q->jobs_end = &c->next;
 	q->count++;
-	threads_grow(q);
-	pthread_cond_signal(&q->work);
+	jobq_wake_worker(q);
 	pthread_mutex_unlock(&q->lock);
 	return id;
 }
@@ -349,11 +301,13 @@ cancel(struct jobq *q, struct job_ctx *c)
 	if (c->state == WAITING) {
 		err_set(&c->err, RC_CANCELLED, "%s was cancelled before it began", c->title);
 		finish(c, -1);
+		wake_main(q);
 		return;
 	}
 	if (c->cancel_fd >= 0)
 		eventfd_write(c->cancel_fd, 1);
-	pthread_cond_broadcast(&q->turn);
+	if (c->waits != NULL)
+		pthread_cond_signal(&c->waits->may);
 	if (fn == NULL)
 		return;
 	c->on_cancel = NULL;
@@ -362,7 +316,7 @@ cancel(struct jobq *q, struct job_ctx *c)
 	fn(arg);
 	pthread_mutex_lock(&q->lock);
 	c->calling = false;
-	pthread_cond_broadcast(&q->turn);
+	pthread_cond_broadcast(&q->called);
 }
 
 void
@@ -455,7 +409,7 @@ calls_run(struct jobq *q)
 		c->rc = c->fn(c->arg, c->e);
 		pthread_mutex_lock(&q->lock);
 		c->ended = true;
-		pthread_cond_broadcast(&q->turn);
+		pthread_cond_signal(&c->may);
 	}
 	pthread_mutex_unlock(&q->lock);
 }
@@ -474,10 +428,10 @@ jobq_deliver_some(struct jobq *q, int ms)
 	char bytes[64];
 	size_t due = 0;
 
-	pthread_mutex_lock(&q->lock);
 	while (read(q->wake[0], bytes, sizeof(bytes)) > 0)
 		;
-	q->woken = false;
+	atomic_store(&q->woken, false);
+	pthread_mutex_lock(&q->lock);
 	for (const struct said *s = q->said; s != NULL; s = s->next)
 		due++;
 	for (const struct job_ctx *c = q->finished; c != NULL; c = c->next_finished)
@@ -509,7 +463,6 @@ jobq_close(struct jobq *q)
 {
 	struct job_ctx *c;
 	struct said *s;
-	struct gate *g;
 
 	if (q == NULL)
 		return;
@@ -518,8 +471,7 @@ jobq_close(struct jobq *q)
 	/* only this thread takes jobs off the list, so it may be walked although cancel() gives the lock back */
 	for (c = q->jobs; c != NULL; c = c->next)
 		cancel(q, c);
-	pthread_cond_broadcast(&q->work);
-	pthread_cond_broadcast(&q->turn);
+	wake_all(q);
 	pthread_mutex_unlock(&q->lock);
 	for (size_t i = 0; i < q->n_threads; i++)
 		pthread_join(q->threads[i], NULL);
@@ -531,13 +483,8 @@ jobq_close(struct jobq *q)
 		q->jobs = c->next;
 		ctx_free(c);
 	}
-	while ((g = q->gates) != NULL) {
-		q->gates = g->next;
-		free(g->name);
-		free(g);
-	}
-	pthread_cond_destroy(&q->turn);
-	pthread_cond_destroy(&q->work);
+	gates_free(q);
+	pthread_cond_destroy(&q->called);
 	pthread_mutex_destroy(&q->lock);
 	close(q->wake[0]);
 	close(q->wake[1]);
@@ -577,7 +524,7 @@ job_on_cancel(struct job_ctx *ctx, void (*fn)(void *), void *arg)
 		return;
 	pthread_mutex_lock(&ctx->q->lock);
 	while (ctx->calling)
-		pthread_cond_wait(&ctx->q->turn, &ctx->q->lock);
+		pthread_cond_wait(&ctx->q->called, &ctx->q->lock);
 	now = fn != NULL && atomic_load(&ctx->cancelled);
 	ctx->on_cancel = now ? NULL : fn;
 	ctx->on_cancel_arg = arg;
@@ -621,8 +568,8 @@ said_add(struct job_ctx *ctx, struct said *s)
 		old->p = s->p;
 		free(s);
 	}
-	wake_main(q);
 	pthread_mutex_unlock(&q->lock);
+	wake_main(q);
 }
 
 static struct said *said_new(struct job_ctx *ctx, int step, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
@@ -674,7 +621,7 @@ job_step(struct job_ctx *ctx, int step, const char *name, const char *state, dou
 int
 job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
 {
-	struct call mine = { .fn = fn, .arg = arg, .e = e }, **at;
+	struct call mine = { .fn = fn, .arg = arg, .e = e, .may = PTHREAD_COND_INITIALIZER }, **at;
 	struct jobq *q;
 
 	if (ctx == NULL)
@@ -684,9 +631,12 @@ job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg,
 	for (at = &q->calls; *at != NULL; at = &(*at)->next)
 		;
 	*at = &mine;
+	pthread_mutex_unlock(&q->lock);
 	wake_main(q);
+	pthread_mutex_lock(&q->lock);
 	while (!mine.ended && (mine.begun || !q->closing))
-		pthread_cond_wait(&q->turn, &q->lock);
+		pthread_cond_wait(&mine.may, &q->lock);
+	pthread_cond_destroy(&mine.may);
 	if (!mine.begun) {
 		for (at = &q->calls; *at != &mine; at = &(*at)->next)
 			;
@@ -695,100 +645,4 @@ job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg,
 	}
 	pthread_mutex_unlock(&q->lock);
 	return mine.rc;
-}
-
-/* --- gates --- */
-
-static struct gate *
-gate_find(struct jobq *q, const char *name)
-{
-	struct gate *g;
-
-	for (g = q->gates; g != NULL; g = g->next)
-		if (strcmp(g->name, name) == 0)
-			return g;
-	g = xcalloc(1, sizeof(*g));
-	g->name = xstrdup(name);
-	g->next = q->gates;
-	q->gates = g;
-	return g;
-}
-
-/* A place in the job for one more gate; asking for too many is our own fault. */
-static size_t
-gate_slot(const struct job_ctx *c, const struct gate *g)
-{
-	size_t i;
-
-	for (i = 0; i < GATES_MAX && c->gates[i] != g; i++)
-		;
-	return i;
-}
-
-static void
-gate_leave(struct jobq *q, struct job_ctx *c, size_t i)
-{
-	c->gates[i]->inside--;
-	c->gates[i] = NULL;
-	pthread_cond_broadcast(&q->turn);
-}
-
-/* Waits in line until it is our turn and there is room. */
-static int
-gate_wait(struct jobq *q, struct job_ctx *ctx, struct gate *g, int max)
-{
-	struct turn mine = { NULL }, **at = &g->line;
-
-	while (*at != NULL)
-		at = &(*at)->next;
-	*at = &mine;
-	q->blocked++;
-	threads_grow(q);
-	while (!atomic_load(&ctx->cancelled) && (g->line != &mine || g->inside >= max))
-		pthread_cond_wait(&q->turn, &q->lock);
-	q->blocked--;
-	for (at = &g->line; *at != &mine; at = &(*at)->next)
-		;
-	*at = mine.next;
-	/* the next in line may look now */
-	pthread_cond_broadcast(&q->turn);
-	return atomic_load(&ctx->cancelled) ? -1 : 0;
-}
-
-int
-job_gate_enter(struct job_ctx *ctx, const char *name, int max, struct err *e)
-{
-	struct gate *g;
-	size_t slot;
-	int bad = 0;
-
-	if (ctx == NULL)
-		return 0;
-	pthread_mutex_lock(&ctx->q->lock);
-	g = gate_find(ctx->q, name);
-	slot = gate_slot(ctx, NULL);
-	if (slot == GATES_MAX || gate_slot(ctx, g) != GATES_MAX)
-		bad = err_set(e, RC_BUG, "%s wants through a gate it is inside of, or through too many", ctx->title);
-	else if (gate_wait(ctx->q, ctx, g, max < 1 ? 1 : max) < 0)
-		bad = err_set(e, RC_CANCELLED, "%s was cancelled while it waited for its turn", ctx->title);
-	else {
-		g->inside++;
-		ctx->gates[slot] = g;
-	}
-	pthread_mutex_unlock(&ctx->q->lock);
-	return bad;
-}
-
-void
-job_gate_leave(struct job_ctx *ctx, const char *name)
-{
-	size_t slot;
-
-	if (ctx == NULL)
-		return;
-	pthread_mutex_lock(&ctx->q->lock);
-	slot = gate_slot(ctx, gate_find(ctx->q, name));
-	if (slot < GATES_MAX)
-		gate_leave(ctx->q, ctx, slot);
-	pthread_mutex_unlock(&ctx->q->lock);
 }
