@@ -281,6 +281,8 @@ store_open_raw(struct store **out, const char *path, struct err *e)
 	struct store *st = xcalloc(1, sizeof(*st));
 
 	*out = NULL;
+	/* sums of all memory have one lock for all threads, and nobody asks for them; refused once SQLite is in use, when it is so already */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (path != NULL && strcmp(path, ":memory:") == 0)
 		st->path = xstrdup(path);
 	else if (place(path, &st->path, e) < 0)

@@ -7,8 +7,10 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define BLOCK (256u * 1024)
-#define SEEN 65536u              /* places of the cache of texts as they came in; a power of two */
+#define BLOCK_MIN 4096u          /* the first; each is twice the one before, since a console keeps such tables of some hundred hosts */
+#define BLOCK_MAX (256u * 1024)
+#define SEEN_MIN 256u            /* places of the cache of texts as they came in, powers of two */
+#define SEEN_MAX 65536u
 #define EXAMPLE_MAX 600
 
 void
@@ -46,9 +48,13 @@ texts_keep(struct texts *t, const char *s, size_t len)
 {
 	char *p;
 
-	if (t->n_blocks == 0 || t->used + len + 1 > BLOCK) {
+	if (t->used + len + 1 > t->block) {
+		t->block = t->n_blocks == 0 ? BLOCK_MIN : t->n_blocks < 7 ? BLOCK_MIN << t->n_blocks : BLOCK_MAX;
+		if (len + 1 > t->block)
+			t->block = len + 1;
 		ARRAY_GROW(t->blocks, t->n_blocks);
-		t->blocks[t->n_blocks++] = xrealloc(NULL, len + 1 > BLOCK ? len + 1 : BLOCK, 1);
+		t->blocks[t->n_blocks++] = xrealloc(NULL, t->block, 1);
+		t->held += t->block;
 		t->used = 0;
 	}
 	p = t->blocks[t->n_blocks - 1] + t->used;
@@ -122,7 +128,8 @@ sums_init(struct sums *s, enum queue_by by)
 	texts_init(&s->reasons, REASONS_MAX, seed ^ 0x5bd1e995u);
 	s->n_pair_slots = 1024;
 	s->pairs = xcalloc(s->n_pair_slots, sizeof(*s->pairs));
-	s->seen = xcalloc(SEEN, sizeof(*s->seen));
+	s->n_seen = SEEN_MIN;
+	s->seen = xcalloc(s->n_seen, sizeof(*s->seen));
 	str_init(&s->fold, 4096);
 	s->other = NONE;
 }
@@ -152,12 +159,27 @@ reason_add(struct sums *s, const char *folded, size_t n, const char *text, size_
 	return i;
 }
 
+static void
+seen_grow(struct sums *s)
+{
+	struct seen *old = s->seen;
+	uint32_t i, n = s->n_seen;
+
+	s->n_seen *= 4;
+	s->seen = xcalloc(s->n_seen, sizeof(*s->seen));
+	for (i = 0; i < n; i++)
+		if (old[i].hash != 0)
+			s->seen[(uint32_t)(old[i].hash >> 20) & (s->n_seen - 1)] = old[i];
+	s->missed = 0;
+	free(old);
+}
+
 uint32_t
 sums_reason(struct sums *s, const char *text, size_t len)
 {
 	static const char other[] = "(other reasons)";
 	uint64_t hash = texts_hash(&s->reasons, text, len);
-	uint32_t place = (uint32_t)(hash >> 20) & (SEEN - 1), i;
+	uint32_t place = (uint32_t)(hash >> 20) & (s->n_seen - 1), i;
 
 	if (s->seen[place].hash == hash)
 		return s->seen[place].index;
@@ -171,8 +193,11 @@ sums_reason(struct sums *s, const char *text, size_t len)
 		}
 		i = s->other;
 	}
-	s->seen[place].hash = hash;
-	s->seen[place].index = i;
+	if (++s->missed > s->n_seen / 2 && s->n_seen < SEEN_MAX) {
+		seen_grow(s);
+		place = (uint32_t)(hash >> 20) & (s->n_seen - 1);
+	}
+	s->seen[place] = (struct seen){ hash, i };
 	return i;
 }
 

@@ -15,7 +15,7 @@ struct texts {
 	struct text { const char *s; uint64_t hash; uint32_t len; } *v;
 	uint32_t n, max, *slots, n_slots;
 	char **blocks;
-	size_t n_blocks, used;
+	size_t n_blocks, block, used, held;      /* bytes: of the last block, used of it, of all blocks */
 	uint64_t seed;
 };
 void texts_init(struct texts *t, uint32_t max, uint64_t seed);
@@ -41,7 +41,8 @@ struct sums {
 	struct reason *reason;        /* beside reasons.v */
 	struct pair *pairs;
 	uint32_t n_pairs, n_pair_slots;
-	struct { uint64_t hash; uint32_t index; } *seen;   /* texts as they came in, newest per place: saves folding */
+	struct seen { uint64_t hash; uint32_t index; } *seen;      /* texts as they came in, newest per place: saves folding */
+	uint32_t n_seen, missed;
 	struct str fold;
 	uint32_t other;               /* the reason "(other reasons)", NONE until needed */
 };

@@ -238,7 +238,7 @@ queue_mirror_bad_lines(const struct queue_mirror *m)
 static size_t
 texts_bytes(const struct texts *t)
 {
-	return t->n_blocks * (256u * 1024) + t->n * sizeof(*t->v) + t->n_slots * sizeof(*t->slots);
+	return t->held + t->n * sizeof(*t->v) + t->n_slots * sizeof(*t->slots);
 }
 
 size_t
@@ -247,7 +247,7 @@ queue_mirror_bytes(const struct queue_mirror *m)
 	const struct sums *s = &m->reader->sums;
 
 	return sizeof(*m) + m->max * sizeof(*m->v) + m->n_slots * sizeof(*m->slots) + m->max_runs * sizeof(*m->runs)
-	    + texts_bytes(&s->keys) + texts_bytes(&s->reasons) + s->keys.n * sizeof(*s->tally);
+	    + texts_bytes(&s->keys) + texts_bytes(&s->reasons) + s->keys.n * sizeof(*s->tally) + s->n_seen * sizeof(*s->seen);
 }
 
 /* --- groups --- */
