@@ -104,6 +104,10 @@ int store_queue_cell_note(struct store *st, int64_t server, const char *grouping
 /* span: QUEUE_CELL or QUEUE_HOUR. server 0: of all of them together. Oldest cell first. */
 int store_queue_cells(struct store *st, int64_t server, const char *grouping, const char *key, int span, int64_t since,
         struct queue_cell_list *out, struct err *e);
+/* The same of all servers together, at most max rows of the store at a time, which are added to out: 1: there is more; 0: that was the
+ * last; -1. server and at, 0 to begin with, are where it goes on. A failure leaves what came before in out. */
+struct queue_cells_walk { const char *grouping, *key; int span; int64_t since, server, at; };
+int store_queue_cells_some(struct store *st, struct queue_cells_walk *w, int max, struct queue_cell_list *out, struct err *e);
 /* Drops at most max that are too old of either span. How many, or -1. */
 int store_queue_cells_prune(struct store *st, int64_t now, int max, struct err *e);
 

@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
+#include "db/db.h"
 #include "mxseal/store.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
@@ -482,6 +484,46 @@ queue_cells_come_back(void **state)
 	FAILS(store_queue_cell_note(st, other + 1, "server", "", hour, 1, 1, &e), RC_CONFLICT);
 }
 
+/* A trend of all servers is read through its own cells only, also in pieces, however much else waits. */
+static void
+queue_cells_of_one_key_cost_their_own(void **state)
+{
+	struct store *st = *state;
+	int64_t hour = when_now() / QUEUE_HOUR * QUEUE_HOUR, servers[20];
+	struct queue_cells_walk w = { .grouping = "destination", .key = "d7.test", .span = QUEUE_CELL, .since = hour };
+	struct queue_cell_list l = { NULL, 0 };
+	size_t i, pieces = 0;
+	int more, k;
+
+	for (i = 0; i < 20; i++) {
+		char name[16], key[16];
+
+		snprintf(name, sizeof(name), "mx%zu", i);
+		servers[i] = a_server(st, name);
+		for (k = 0; k < 40; k++) {
+			snprintf(key, sizeof(key), "d%d.test", k);
+			OK(store_queue_cell_note(st, servers[i], "destination", key, hour + 3600, 5, hour + (int64_t)i, NULL));
+			OK(store_queue_cell_note(st, servers[i], "destination", key, hour, 3, hour + 100 + (int64_t)i, NULL));
+		}
+	}
+	while ((more = store_queue_cells_some(st, &w, 7, &l, NULL)) == 1)
+		pieces++;
+	assert_int_equal(more, 0);
+	assert_int_equal(pieces, 5);
+	assert_int_equal(l.n, 2);
+	assert_int_equal(l.v[0].at, hour);
+	assert_int_equal(l.v[0].messages, 60);
+	assert_int_equal(l.v[0].oldest, hour + 100);
+	assert_int_equal(l.v[1].messages, 100);
+	assert_int_equal(l.v[1].oldest, hour);
+	free(l.v);
+	(void)sqlite3_stmt_status(st->stmts[ST_QUEUE_CELLS], SQLITE_STMTSTATUS_VM_STEP, 1);
+	OK(store_queue_cells(st, 0, "destination", "d8.test", QUEUE_CELL, hour, &l, NULL));
+	assert_int_equal(l.n, 2);
+	assert_true(sqlite3_stmt_status(st->stmts[ST_QUEUE_CELLS], SQLITE_STMTSTATUS_VM_STEP, 1) < 40 * 30);
+	free(l.v);
+}
+
 static void
 drafts_and_facts(void **state)
 {
@@ -730,6 +772,7 @@ main(void)
 		TEST(connector_comes_back),
 		TEST(push_comes_back),
 		TEST(queue_cells_come_back),
+		TEST(queue_cells_of_one_key_cost_their_own),
 		TEST(drafts_and_facts),
 		TEST(a_lost_race_says_so),
 		TEST(a_lost_race_keeps_found_values),

@@ -220,7 +220,7 @@ queue_idle(struct view *v, int64_t until_ms)
 		if (d->merge != NULL || (d->stale && app_has_time(v->app, &d->regrouping)))
 			more = queue_regroup_some(v, until_ms);
 	}
-	/* one of all servers is long to read, and cannot be read in slices: not while somebody moves */
+	/* they are no news: not while somebody moves */
 	if (when_monotonic_ms() - v->app->key_ms < QUIET_MS)
 		return more;
 	return queue_trends_some(v, until_ms) || more;

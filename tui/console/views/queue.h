@@ -21,6 +21,8 @@ struct queue_set { int64_t server; struct queue_ids ids; struct queue_acted acte
 /* A marked group: the messages that it had at that moment. at 0: they are being counted. */
 struct queue_mark { char *key; int64_t at; size_t n; struct queue_set *sets; size_t n_sets; };
 struct queue_trend { char *key; int64_t at; char cells[QUEUE_TREND + 1]; };
+/* Cells that are being read: of which server (0: of all) and key. */
+struct queue_reading { char *key; int64_t of; struct queue_cells_walk walk; struct queue_cell_list cells; };
 struct queue_data {
 	struct queue_slot *v;     /* one per server */
 	size_t n;
@@ -36,6 +38,7 @@ struct queue_data {
 	size_t n_trends;
 	bool watched[QUEUE_TREND];                /* cells of the trends in which anybody looked */
 	int64_t watched_server, watched_first, watched_at;
+	struct queue_reading reading;
 	int64_t messages;
 	struct share regrouping;
 	struct queue_merge *merge;                /* the next groups, being put together, or NULL ... */

@@ -10,65 +10,96 @@
 
 #define FRESH 60                 /* seconds that a trend is shown before it is read again */
 #define TRENDS 256               /* that are kept */
+#define ROWS 100                 /* of the store that are read between two looks at the clock */
 
 static const char *const groupings[] = { "destination", "reason", "sender", "server" };
+
+static void
+reading_forget(struct queue_reading *r)
+{
+	free(r->key);
+	free(r->cells.v);
+	*r = (struct queue_reading){ NULL };
+}
 
 void
 queue_trends_forget(struct queue_data *d)
 {
 	while (d->n_trends > 0)
 		free(d->trends[--d->n_trends].key);
+	reading_forget(&d->reading);
 }
 
-/* In which cells anybody looked there (server 0: anywhere); kept, since it is the same for all rows. */
-static const bool *
-watched(struct view *v, int64_t server, int64_t first)
+/* The cells of key, a few rows at a time; true: there is more. Begun anew when another key is asked for. server 0: of all. */
+static bool
+read_some(struct view *v, int64_t server, const char *grouping, const char *key, int64_t first, int64_t until_ms)
 {
 	struct queue_data *d = v->data;
-	struct queue_cell_list l = { NULL, 0 };
+	struct queue_reading *r = &d->reading;
+	int more;
+
+	if (r->key == NULL || strcmp(r->key, key) != 0 || r->walk.grouping != grouping || r->of != server || r->walk.since != first) {
+		reading_forget(r);
+		r->key = xstrdup(key);
+		r->of = server;
+		r->walk = (struct queue_cells_walk){ .grouping = grouping, .key = r->key, .span = QUEUE_CELL, .since = first };
+	}
+	if (server != 0) {
+		free(r->cells.v);
+		(void)store_queue_cells(v->app->st, server, grouping, key, QUEUE_CELL, first, &r->cells, NULL);
+		return false;
+	}
+	while ((more = store_queue_cells_some(v->app->st, &r->walk, ROWS, &r->cells, NULL)) == 1)
+		if (when_monotonic_ms() >= until_ms)
+			return true;
+	return false;
+}
+
+/* In which cells anybody looked there; kept, since it is the same for all rows. True: there is more to read. */
+static bool
+watched_some(struct view *v, int64_t server, int64_t first, int64_t until_ms)
+{
+	struct queue_data *d = v->data;
 
 	if (d->watched_server == server && d->watched_first == first && when_now() - d->watched_at < FRESH)
-		return d->watched;
+		return false;
+	if (read_some(v, server, groupings[QUEUE_BY_SERVER], "", first, until_ms))
+		return true;
 	memset(d->watched, 0, sizeof(d->watched));
-	if (store_queue_cells(v->app->st, server, "server", "", QUEUE_CELL, first, &l, NULL) == 0)
-		for (size_t i = 0; i < l.n; i++)
-			if (l.v[i].at < first + QUEUE_TREND * QUEUE_CELL)
-				d->watched[(l.v[i].at - first) / QUEUE_CELL] = true;
-	free(l.v);
+	for (size_t i = 0; i < d->reading.cells.n; i++)
+		if (d->reading.cells.v[i].at < first + QUEUE_TREND * QUEUE_CELL)
+			d->watched[(d->reading.cells.v[i].at - first) / QUEUE_CELL] = true;
 	d->watched_server = server;
 	d->watched_first = first;
 	d->watched_at = when_now();
-	return d->watched;
+	reading_forget(&d->reading);
+	return false;
 }
 
-/* The last hour in twelve cells, relative to its own highest point; a blank where nobody looked. */
-static void
-trend_read(struct view *v, const char *key, char out[QUEUE_TREND + 1])
+/* The last hour in twelve cells, relative to its own highest point; a blank where nobody looked. True: there is more to read. */
+static bool
+trend_some(struct view *v, const char *key, int64_t until_ms, char out[QUEUE_TREND + 1])
 {
-	const struct queue_data *d = v->data;
-	int64_t server = d->n == 1 ? d->v[0].server : 0, now = when_now(), high = 1, own[QUEUE_TREND] = { 0 };
+	struct queue_data *d = v->data;
+	int64_t server = d->by == QUEUE_BY_SERVER ? queue_server_of(v, key) : d->n == 1 ? d->v[0].server : 0;
+	int64_t now = when_now(), high = 1, own[QUEUE_TREND] = { 0 };
 	int64_t first = now - now % QUEUE_CELL - (QUEUE_TREND - 1) * QUEUE_CELL;
-	struct queue_cell_list cells = { NULL, 0 };
-	const bool *looked;
-	size_t i;
+	const struct queue_cell_list *cells = &d->reading.cells;
 
-	memset(out, ' ', QUEUE_TREND);
-	out[QUEUE_TREND] = '\0';
-	if (d->by == QUEUE_BY_SERVER)
-		server = queue_server_of(v, key);
-	if (store_queue_cells(v->app->st, server, groupings[d->by], d->by == QUEUE_BY_SERVER ? "" : key, QUEUE_CELL, first, &cells, NULL) == -1)
-		return;
-	for (i = 0; i < cells.n; i++) {
-		if (cells.v[i].at < first + QUEUE_TREND * QUEUE_CELL)
-			own[(cells.v[i].at - first) / QUEUE_CELL] = cells.v[i].messages;
-		if (cells.v[i].messages > high)
-			high = cells.v[i].messages;
+	if (watched_some(v, server, first, until_ms)
+	    || read_some(v, server, groupings[d->by], d->by == QUEUE_BY_SERVER ? "" : key, first, until_ms))
+		return true;
+	for (size_t i = 0; i < cells->n; i++) {
+		if (cells->v[i].at < first + QUEUE_TREND * QUEUE_CELL)
+			own[(cells->v[i].at - first) / QUEUE_CELL] = cells->v[i].messages;
+		if (cells->v[i].messages > high)
+			high = cells->v[i].messages;
 	}
-	free(cells.v);
-	looked = watched(v, server, first);
-	for (i = 0; i < QUEUE_TREND; i++)
-		if (looked[i])
-			out[i] = own[i] == 0 ? '.' : ":|#"[own[i] * 3 > high * 2 ? 2 : own[i] * 3 > high ? 1 : 0];
+	for (size_t i = 0; i < QUEUE_TREND; i++)
+		out[i] = !d->watched[i] ? ' ' : own[i] == 0 ? '.' : ":|#"[own[i] * 3 > high * 2 ? 2 : own[i] * 3 > high ? 1 : 0];
+	out[QUEUE_TREND] = '\0';
+	reading_forget(&d->reading);
+	return false;
 }
 
 static struct queue_trend *
@@ -92,6 +123,7 @@ bool
 queue_trends_some(struct view *v, int64_t until_ms)
 {
 	struct queue_data *d = v->data;
+	char cells[QUEUE_TREND + 1];
 
 	for (size_t i = d->list.top; i < d->list.n && i < d->list.top + (size_t)d->rows; i++) {
 		const char *key = d->groups.v[d->match[i]].key;
@@ -99,7 +131,7 @@ queue_trends_some(struct view *v, int64_t until_ms)
 
 		if (t != NULL && when_now() - t->at < FRESH)
 			continue;
-		if (when_monotonic_ms() >= until_ms)
+		if (when_monotonic_ms() >= until_ms || trend_some(v, key, until_ms, cells))
 			return true;
 		if (t == NULL && d->n_trends == TRENDS)
 			queue_trends_forget(d);
@@ -108,7 +140,7 @@ queue_trends_some(struct view *v, int64_t until_ms)
 			t->key = xstrdup(key);
 		}
 		t->at = when_now();
-		trend_read(v, key, t->cells);
+		memcpy(t->cells, cells, sizeof(cells));
 		v->app->dirty = true;
 	}
 	return false;
