@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include "mxseal/log.h"
 #include "mxseal/when.h"
@@ -34,7 +35,6 @@ struct turn { struct turn *next; };
 struct gate {
 	struct gate *next;
 	char *name;
-	int inside;
 	struct turn *line;
 };
 
@@ -51,6 +51,7 @@ struct job_ctx {
 	void *on_cancel_arg;
 	bool calling;                    /* on_cancel is running in another thread */
 	struct gate *gates[GATES_MAX];
+	int64_t gate_until_ms[GATES_MAX];          /* so long it counts as inside; 0: until it leaves */
 	size_t said;                     /* progress events that wait */
 	int rc;
 	struct err err;
@@ -725,12 +726,40 @@ gate_slot(const struct job_ctx *c, const struct gate *g)
 	return i;
 }
 
+/* How many are inside whose place counts. */
+static int
+gate_inside(const struct jobq *q, const struct gate *g)
+{
+	int64_t now_ms = when_monotonic_ms();
+	int n = 0;
+
+	for (const struct job_ctx *c = q->jobs; c != NULL; c = c->next)
+		for (size_t i = 0; i < GATES_MAX; i++)
+			n += c->gates[i] == g && (c->gate_until_ms[i] == 0 || now_ms < c->gate_until_ms[i]);
+	return n;
+}
+
 static void
 gate_leave(struct jobq *q, struct job_ctx *c, size_t i)
 {
-	c->gates[i]->inside--;
 	c->gates[i] = NULL;
+	c->gate_until_ms[i] = 0;
 	pthread_cond_broadcast(&q->turn);
+}
+
+/* Until something changed at a gate; who is the next to go in looks now and then by himself: time makes room as well. */
+static void
+gate_look(struct jobq *q, bool first)
+{
+	struct timespec t;
+
+	if (!first) {
+		pthread_cond_wait(&q->turn, &q->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec++;
+	pthread_cond_timedwait(&q->turn, &q->lock, &t);
 }
 
 /* Waits in line until it is our turn and there is room. */
@@ -744,8 +773,8 @@ gate_wait(struct jobq *q, struct job_ctx *ctx, struct gate *g, int max)
 	*at = &mine;
 	q->blocked++;
 	threads_grow(q);
-	while (!atomic_load(&ctx->cancelled) && (g->line != &mine || g->inside >= max))
-		pthread_cond_wait(&q->turn, &q->lock);
+	while (!atomic_load(&ctx->cancelled) && (g->line != &mine || gate_inside(q, g) >= max))
+		gate_look(q, g->line == &mine);
 	q->blocked--;
 	for (at = &g->line; *at != &mine; at = &(*at)->next)
 		;
@@ -771,12 +800,24 @@ job_gate_enter(struct job_ctx *ctx, const char *name, int max, struct err *e)
 		bad = err_set(e, RC_BUG, "%s wants through a gate it is inside of, or through too many", ctx->title);
 	else if (gate_wait(ctx->q, ctx, g, max < 1 ? 1 : max) < 0)
 		bad = err_set(e, RC_CANCELLED, "%s was cancelled while it waited for its turn", ctx->title);
-	else {
-		g->inside++;
+	else
 		ctx->gates[slot] = g;
-	}
 	pthread_mutex_unlock(&ctx->q->lock);
 	return bad;
+}
+
+void
+job_gate_expire(struct job_ctx *ctx, const char *name, int ms)
+{
+	size_t slot;
+
+	if (ctx == NULL)
+		return;
+	pthread_mutex_lock(&ctx->q->lock);
+	slot = gate_slot(ctx, gate_find(ctx->q, name));
+	if (slot < GATES_MAX)
+		ctx->gate_until_ms[slot] = when_monotonic_ms() + ms;
+	pthread_mutex_unlock(&ctx->q->lock);
 }
 
 void
