@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,86 @@ the_cheap_look_comes_back(void **state)
 	queue_view_release(&v);
 }
 
+/* What `mxseal --json queue` says, to be given back by json_decref; its group of this key stands in group. */
+static json_t *
+queue_json(const struct world *w, const char *words, const char *key, json_t **group)
+{
+	char *command = xasprintf("%s --store %s/store.db --json queue mx1 %s", TEST_PROGRAM, w->dir, words);
+	FILE *f = popen(command, "r");
+	json_t *all, *one;
+	json_error_t why;
+	size_t i;
+
+	assert_non_null(f);
+	all = json_loadf(f, 0, &why);
+	assert_int_equal(pclose(f), 0);
+	free(command);
+	if (all == NULL)
+		fail_msg("%s", why.text);
+	*group = NULL;
+	json_array_foreach(json_object_get(all, "groups"), i, one) {
+		if (key == NULL || text_eq(json_string_value(json_object_get(one, "key")), key))
+			*group = one;
+	}
+	if (*group == NULL)
+		fail_msg("no group \"%s\" in what it says", key != NULL ? key : "");
+	return all;
+}
+
+/* Twelve wait for d.test, where usually three do; for e.test as many as ever. */
+static void
+json_says_what_backs_up(void **state)
+{
+	static const char *const keys[] = { "backing_up", "backing_up_since", "usual" };
+	struct world *w = *state;
+	struct store *st = journey_store(w->j);
+	struct str listing = STR_INIT;
+	int64_t now = when_now(), at;
+	char since[32];
+	json_t *all, *group;
+	struct err e;
+
+	for (int day = 2; day <= 6; day++) {
+		at = now - day * INT64_C(86400) + 1800;
+		assert_int_equal(store_queue_cell_note(st, w->mx1, "server", "", at, 5, at - 60, &e), 0);
+		assert_int_equal(store_queue_cell_note(st, w->mx1, "destination", "d.test", at, 3, at - 60, &e), 0);
+	}
+	for (int i = 0; i < 14; i++) {
+		char *file = xasprintf("%s/spool/deferred/4ABCDEF0%02d", w->dir, i);
+
+		assert_int_equal(str_write_file(file, "", 0, 0700, &e), 0);
+		free(file);
+		str_addf(&listing, "printf '%%s\\n' '{\"queue_name\": \"deferred\", \"queue_id\": \"4ABCDEF0%02d\", \"arrival_time\": %lld, "
+		    "\"message_size\": 300, \"sender\": \"a\\u0040b.test\", \"recipients\": [{\"address\": \"c\\u0040%s.test\", "
+		    "\"delay_reason\": \"x\"}]}'\n", i, (long long)now - 3600, i < 12 ? "d" : "e");
+	}
+	program(w, "postqueue", listing.s);
+	str_release(&listing);
+
+	all = queue_json(w, "", "d.test", &group);
+	assert_true(json_is_true(json_object_get(group, "backing_up")));
+	assert_int_equal(json_integer_value(json_object_get(group, "usual")), 3);
+	snprintf(since, sizeof(since), "%s", json_string_value(json_object_get(group, "backing_up_since")));
+	assert_int_equal(strlen(since), strlen("2026-01-02T03:04:05Z"));
+	json_decref(all);
+
+	/* a second look says the same, of the other one nothing is to be said */
+	all = queue_json(w, "", "d.test", &group);
+	assert_string_equal(json_string_value(json_object_get(group, "backing_up_since")), since);
+	json_decref(all);
+	all = queue_json(w, "", "e.test", &group);
+	assert_true(json_is_false(json_object_get(group, "backing_up")));
+	assert_true(json_is_null(json_object_get(group, "backing_up_since")));
+	assert_true(json_is_null(json_object_get(group, "usual")));
+	json_decref(all);
+
+	/* groups that are no destinations, and a listing from elsewhere, have no past */
+	all = queue_json(w, "--group reason", NULL, &group);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_true(json_is_null(json_object_get(group, keys[i])));
+	json_decref(all);
+}
+
 static void
 how_long_it_waits(void **state)
 {
@@ -145,6 +226,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_cheap_look_comes_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(json_says_what_backs_up, set_up, tear_down),
 		cmocka_unit_test(how_long_it_waits),
 	};
 
