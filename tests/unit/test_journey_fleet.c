@@ -12,12 +12,12 @@
 #include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
+#include "support/one_server.h"
 
 #define HOSTS 6
 
 struct world {
-	char *dir;
+	void *store;              /* a struct one_server */
 	struct journey *j;
 	struct fleet *f;
 	struct fleet_run *runs[HOSTS + 1];
@@ -45,13 +45,9 @@ static int
 set_up(void **state)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	struct err e;
-	char *store;
 
-	w->dir = fixture_dir();
-	store = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, store, &e), 0);
-	free(store);
+	(void)one_server_set_up(&w->store);
+	w->j = ((struct one_server *)w->store)->j;
 	*state = w;
 	return 0;
 }
@@ -62,9 +58,7 @@ tear_down(void **state)
 	struct world *w = *state;
 
 	fleet_free(w->f);
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
+	(void)one_server_tear_down(&w->store);
 	free(w);
 	return 0;
 }

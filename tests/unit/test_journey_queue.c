@@ -13,13 +13,11 @@
 #include "core/journey/private.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
-
-struct world { char *dir; struct journey *j; int64_t mx1; };
+#include "support/one_server.h"
 
 /* A program in the folder bin of ours; @ stands for our folder. */
 static void
-program(const struct world *w, const char *name, const char *text)
+program(const struct one_server *w, const char *name, const char *text)
 {
 	char *path = xasprintf("%s/bin/%s", w->dir, name);
 	FILE *f = fopen(path, "w");
@@ -38,12 +36,13 @@ set_up(void **state)
 {
 	static const char *const folders[] = { "bin", "spool", "spool/deferred", "spool/hold", "spool/active", "spool/incoming",
 	    "spool/maildrop" };
-	struct world *w = xcalloc(1, sizeof(*w));
-	struct server s = { .queue_messages = -1, .read_at = 1790000000 };
+	struct one_server *w;
+	struct server s = { .id = 0 };
 	struct err e;
 	char *path;
 
-	w->dir = fixture_dir();
+	(void)one_server_set_up(state);
+	w = *state;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		path = xasprintf("%s/%s", w->dir, folders[i]);
 		assert_int_equal(mkdir(path, 0700), 0);
@@ -54,28 +53,10 @@ set_up(void **state)
 	free(path);
 	program(w, "postconf", "printf '%s\\n' @/spool 0 '' '' @\n");
 	program(w, "postcat", "exit 0\n");
-	path = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, path, &e), 0);
-	free(path);
-	s.name = xstrdup("mx1");
-	s.target = xstrdup("local:");
-	s.mailsys = xstrdup("postfix");
-	assert_int_equal(store_server_save(journey_store(w->j), &s, &e), 0);
-	w->mx1 = s.id;
+	assert_int_equal(store_server_get(w->st, w->mx1, &s, &e), 0);
+	xset(&s.target, "local:");
+	assert_int_equal(store_server_save(w->st, &s, &e), 0);
 	server_release(&s);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
-	free(w);
 	return 0;
 }
 
@@ -87,7 +68,7 @@ done(void *arg, int rc, const struct err *e)
 }
 
 static int
-looked(struct world *w, struct queue_view *v)
+looked(struct one_server *w, struct queue_view *v)
 {
 	struct err e;
 	int rc = 1;
@@ -102,7 +83,7 @@ looked(struct world *w, struct queue_view *v)
 static void
 the_cheap_look_comes_back(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct queue_view v = { .taken_at = 0 };
 	struct slot *s;
 	int64_t now;
@@ -134,7 +115,7 @@ the_cheap_look_comes_back(void **state)
 
 /* What `mxseal --json queue` says, to be given back by json_decref; its group of this key stands in group. */
 static json_t *
-queue_json(const struct world *w, const char *words, const char *key, json_t **group)
+queue_json(const struct one_server *w, const char *words, const char *key, json_t **group)
 {
 	char *command = xasprintf("%s --store %s/store.db --json queue mx1 %s", TEST_PROGRAM, w->dir, words);
 	FILE *f = popen(command, "r");
@@ -163,8 +144,7 @@ static void
 json_says_what_backs_up(void **state)
 {
 	static const char *const keys[] = { "backing_up", "backing_up_since", "usual" };
-	struct world *w = *state;
-	struct store *st = journey_store(w->j);
+	struct one_server *w = *state;
 	struct str listing = STR_INIT;
 	int64_t now = when_now(), at;
 	char since[32];
@@ -173,8 +153,8 @@ json_says_what_backs_up(void **state)
 
 	for (int day = 2; day <= 6; day++) {
 		at = now - day * INT64_C(86400) + 1800;
-		assert_int_equal(store_queue_cell_note(st, w->mx1, "server", "", at, 5, at - 60, &e), 0);
-		assert_int_equal(store_queue_cell_note(st, w->mx1, "destination", "d.test", at, 3, at - 60, &e), 0);
+		assert_int_equal(store_queue_cell_note(w->st, w->mx1, "server", "", at, 5, at - 60, &e), 0);
+		assert_int_equal(store_queue_cell_note(w->st, w->mx1, "destination", "d.test", at, 3, at - 60, &e), 0);
 	}
 	for (int i = 0; i < 14; i++) {
 		char *file = xasprintf("%s/spool/deferred/4ABCDEF0%02d", w->dir, i);
@@ -225,8 +205,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_cheap_look_comes_back, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(json_says_what_backs_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_cheap_look_comes_back, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(json_says_what_backs_up, set_up, one_server_tear_down),
 		cmocka_unit_test(how_long_it_waits),
 	};
 
