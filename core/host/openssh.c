@@ -516,7 +516,12 @@ openssh_open(struct host *h, struct hostkey *key, bool look_only, struct err *e)
 		snprintf(gate, sizeof(gate), "login %s:%d", first->host, first->port);
 	if (job_gate_enter(h->ctx, gate, HOST_LOGINS_MAX, e) < 0)
 		return -1;
+	/* ssh does not say when a jump host has let it through: the host behind that hangs shall keep no other from it */
+	if (h->n_jumps > 0)
+		job_gate_expire(h->ctx, gate, h->timeout_ms / 3);
 	rc = look_at_key(h, key, e);
+	if (h->n_jumps > 0)                                /* anew, for the second connection */
+		job_gate_expire(h->ctx, gate, h->timeout_ms / 3);
 	if (rc == 0 && !look_only)
 		rc = start_master(h, o, e);
 	job_gate_leave(h->ctx, gate);

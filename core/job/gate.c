@@ -1,7 +1,9 @@
 /* Gates: so many jobs at a time may do something to one slow machine. A job that waits in line does not count as a worker. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "private.h"
+#include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
 static struct gate *
@@ -42,8 +44,8 @@ gate_leave(struct job_ctx *c, size_t i)
 {
 	struct gate *g = c->gates[i];
 
-	g->inside--;
 	c->gates[i] = NULL;
+	c->gate_until_ms[i] = 0;
 	first_may(g);
 }
 
@@ -67,6 +69,34 @@ gates_free(struct jobq *q)
 	}
 }
 
+/* How many are inside whose place counts. */
+static int
+gate_inside(const struct jobq *q, const struct gate *g)
+{
+	int64_t now_ms = when_monotonic_ms();
+	int n = 0;
+
+	for (const struct job_ctx *c = q->jobs; c != NULL; c = c->next)
+		for (size_t i = 0; i < GATES_MAX; i++)
+			n += c->gates[i] == g && (c->gate_until_ms[i] == 0 || now_ms < c->gate_until_ms[i]);
+	return n;
+}
+
+/* Until something changed at the gate; who is the next to go in looks now and then by himself: time makes room as well. */
+static void
+gate_look(struct jobq *q, struct turn *mine, bool first)
+{
+	struct timespec t;
+
+	if (!first) {
+		pthread_cond_wait(&mine->may, &q->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec++;
+	pthread_cond_timedwait(&mine->may, &q->lock, &t);
+}
+
 /* Waits in line until it is our turn and there is room. */
 static int
 gate_wait(struct jobq *q, struct job_ctx *ctx, struct gate *g, int max)
@@ -79,8 +109,8 @@ gate_wait(struct jobq *q, struct job_ctx *ctx, struct gate *g, int max)
 	ctx->waits = &mine;
 	q->blocked++;
 	jobq_wake_worker(q);
-	while (!atomic_load(&ctx->cancelled) && (g->line != &mine || g->inside >= max))
-		pthread_cond_wait(&mine.may, &q->lock);
+	while (!atomic_load(&ctx->cancelled) && (g->line != &mine || gate_inside(q, g) >= max))
+		gate_look(q, &mine, g->line == &mine);
 	q->blocked--;
 	ctx->waits = NULL;
 	for (at = &g->line; *at != &mine; at = &(*at)->next)
@@ -107,12 +137,24 @@ job_gate_enter(struct job_ctx *ctx, const char *name, int max, struct err *e)
 		bad = err_set(e, RC_BUG, "%s wants through a gate it is inside of, or through too many", ctx->title);
 	else if (gate_wait(ctx->q, ctx, g, max < 1 ? 1 : max) < 0)
 		bad = err_set(e, RC_CANCELLED, "%s was cancelled while it waited for its turn", ctx->title);
-	else {
-		g->inside++;
+	else
 		ctx->gates[slot] = g;
-	}
 	pthread_mutex_unlock(&ctx->q->lock);
 	return bad;
+}
+
+void
+job_gate_expire(struct job_ctx *ctx, const char *name, int ms)
+{
+	size_t slot;
+
+	if (ctx == NULL)
+		return;
+	pthread_mutex_lock(&ctx->q->lock);
+	slot = gate_slot(ctx, gate_find(ctx->q, name));
+	if (slot < GATES_MAX)
+		ctx->gate_until_ms[slot] = when_monotonic_ms() + ms;
+	pthread_mutex_unlock(&ctx->q->lock);
 }
 
 void

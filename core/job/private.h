@@ -24,7 +24,6 @@ struct turn {
 struct gate {
 	struct gate *next;
 	char *name;
-	int inside;
 	struct turn *line;               /* in order */
 };
 
@@ -41,6 +40,7 @@ struct job_ctx {
 	void *on_cancel_arg;
 	bool calling;                    /* on_cancel is running in another thread */
 	struct gate *gates[GATES_MAX];
+	int64_t gate_until_ms[GATES_MAX];          /* so long it counts as inside; 0: until it leaves */
 	struct turn *waits;              /* at a gate, or NULL */
 	size_t said;                     /* progress events that wait */
 	int rc;

@@ -23,6 +23,7 @@ struct fleet {
 	bool stopped, proved;
 	bool pumping, abandoned;
 	bool intends;               /* what was begun on behalf of somebody who may change hosts goes on so */
+	int64_t now_ms;             /* as last told */
 };
 
 typedef void end_fn(struct fleet_host *h, int rc, const struct err *e);
@@ -338,11 +339,14 @@ push_end(struct fleet_host *h, int rc, const struct err *e)
 static bool
 may_begin(const struct fleet *f)
 {
-	size_t n = busy(f);
+	struct places p = { 0, 0 };
 
-	if (!f->pushes)
-		return n < f->o.at_once;
-	return !f->stopped && n < (f->proved ? f->o.at_once : 1);
+	if (f->pushes)
+		return !f->stopped && busy(f) < (f->proved ? f->o.at_once : 1);
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i]->state == FLEET_RUNS)
+			places_take(&p, f->now_ms - f->v[i]->began_ms);
+	return places_free(&p, f->o.at_once);
 }
 
 /* Begins what may begin. A verb that is over at once ends up here again: that is seen by the loop. */
@@ -353,8 +357,11 @@ pump(struct fleet *f)
 		return;
 	f->pumping = true;
 	for (size_t i = 0; i < f->n; i++)
-		if (f->v[i]->state == FLEET_WAITS && may_begin(f)) {
+		if (f->v[i]->state == FLEET_WAITS) {
+			if (!may_begin(f))
+				break;
 			f->v[i]->state = FLEET_RUNS;
+			f->v[i]->began_ms = f->now_ms;
 			if (f->pushes)
 				run(f->v[i], "push", push_run, push_end);
 			else
@@ -369,6 +376,7 @@ fleet_each(struct fleet *f, const char *verb, fleet_verb_fn *start)
 	f->pushes = false;
 	f->verb = verb;
 	f->start = start;
+	f->now_ms = when_monotonic_ms();
 	for (size_t i = 0; i < f->n; i++)
 		f->v[i]->state = FLEET_WAITS;
 	pump(f);
@@ -521,8 +529,8 @@ state_end(struct fleet_host *h, int rc, const struct err *e)
 }
 
 /* Looks now and then how mail fares on a host that waits; when its time is over, asks what it did. */
-void
-fleet_tick(struct fleet *f, int64_t now_ms)
+static void
+look_at_waiting(struct fleet *f, int64_t now_ms)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct fleet_host *h = f->v[i];
@@ -537,6 +545,17 @@ fleet_tick(struct fleet *f, int64_t now_ms)
 			h->state = FLEET_ENDING;
 		run(h, "status", state_run, state_end);
 	}
+}
+
+void
+fleet_tick(struct fleet *f, int64_t now_ms)
+{
+	if (f->abandoned)
+		return;
+	f->now_ms = now_ms;
+	look_at_waiting(f, now_ms);
+	if (!f->pushes && f->start != NULL)
+		pump(f);                                   /* some may count as slow by now */
 }
 
 bool

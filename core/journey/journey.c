@@ -8,7 +8,7 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
-#define WORKERS 64         /* threads are made when they are needed */
+#define WORKERS 128        /* threads are made when they are needed; those of mxseal/places.h and some more */
 
 int
 journey_open(struct journey **out, const char *path, struct err *e)

@@ -9,7 +9,8 @@
  *   begun, what runs is finished. So does a host that a person undoes.
  * - A host that cannot be reached, or hangs until its own deadline before it was switched, says nothing about the change: it
  *   counts for itself only, and the others go on.
- * - What is not done stays for a retry, in the store: also when this program is killed. */
+ * - What is not done stays for a retry, in the store: also when this program is killed.
+ * Verbs that only read begin at_once at a time as mxseal/places.h has it: who is silent holds up nobody that answers. */
 #ifndef MXSEAL_FLEET_H
 #define MXSEAL_FLEET_H
 
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "mxseal/journey.h"
+#include "mxseal/places.h"
 
 #define FLEET_AT_ONCE 4
 #define FLEET_AT_ONCE_MAX 64
@@ -38,6 +40,7 @@ struct fleet_host {
 	struct push_report report;
 	struct push_status status;
 	int64_t undo_at;                 /* FLEET_DECIDE */
+	int64_t began_ms;                /* FLEET_RUNS, by the clock of fleet_tick */
 	int64_t looked_ms; bool looking, by_clock;
 	const char *result;              /* of a push, see fleet_push; NULL: not yet */
 	bool by_hand;                    /* somebody undid it */
@@ -74,7 +77,7 @@ struct fleet_host *fleet_nth(const struct fleet *f, size_t i);
 struct fleet_host *fleet_of_server(const struct fleet *f, int64_t server); /* NULL: not one of them */
 struct fleet_options *fleet_options(struct fleet *f);
 
-/* One verb on each; all are tried, whatever happens to the others. */
+/* One verb on each that changes nothing there; all are tried, whatever happens to the others. */
 typedef int64_t fleet_verb_fn(struct fleet_host *h, journey_done_fn *done, void *arg, struct err *e);
 void fleet_each(struct fleet *f, const char *verb, fleet_verb_fn *start);
 /* A plan for each, into h->plan. */
@@ -86,7 +89,7 @@ void fleet_push(struct fleet *f);
 void fleet_watch(struct fleet *f, struct fleet_host *h, int64_t undo_at);
 void fleet_keep(struct fleet_host *h);
 void fleet_undo(struct fleet_host *h);
-/* Now and then: asks a host whose time is over what it did. */
+/* Every PLACES_TICK_MS: asks a host whose time is over what it did; begins more while others are silent. */
 void fleet_tick(struct fleet *f, int64_t now_ms);
 bool fleet_over(const struct fleet *f);                                   /* nothing runs, decides or will begin */
 bool fleet_stopped(const struct fleet *f);                                /* hosts are left that will not begin */

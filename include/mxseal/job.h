@@ -65,6 +65,8 @@ void job_step(struct job_ctx *ctx, int step, const char *name, const char *state
 int  job_on_main(struct job_ctx *ctx, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
 /* At most max jobs inside the gate of this name at a time (logins at one sshd); waits for a place. -1 when cancelled. */
 int  job_gate_enter(struct job_ctx *ctx, const char *name, int max, struct err *e);
+/* Inside, but after so many ms the place counts as free. */
+void job_gate_expire(struct job_ctx *ctx, const char *name, int ms);
 void job_gate_leave(struct job_ctx *ctx, const char *name);
 
 #endif

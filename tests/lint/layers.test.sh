@@ -29,6 +29,7 @@ connector core/setting
 err core/base
 failure core/queue
 fleet core/journey
+places core/journey
 remedies core/journey
 retire core/queue
 log core/base

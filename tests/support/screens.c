@@ -273,3 +273,10 @@ close_all(struct app *a)
 		task_done(a->tasks, -1, &cancelled);
 	a->message[0] = '\0';
 }
+
+void
+type(struct app *a, const char *text)
+{
+	for (; *text != '\0'; text++)
+		app_key(a, *text == '\t' ? K_TAB : *text == '\n' ? K_ENTER : *text);
+}

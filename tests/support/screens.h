@@ -18,6 +18,7 @@ void shot_at(struct app *a, const char *name, int rows, int cols);
 int64_t add_host(struct app *a, const char *name, const char *trouble);
 int64_t add_vserver(struct app *a, int64_t server, const char *name, int port, const char *pem);
 struct task *task_with(struct app *a, const char *verb);    /* one that runs; the test gives what it would bring */
+void type(struct app *a, const char *text);          /* as keys; \t is Tab, \n Enter */
 void close_all(struct app *a);                       /* all views but the first, and all that runs */
 
 #endif

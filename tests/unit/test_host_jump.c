@@ -1,5 +1,6 @@
 /* Jump hosts: the way through them is ours, every host key on it is judged, whatever fails is told with the name of the hop, and
  * forty hosts behind one of them never overrun its sshd. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,10 +14,12 @@
 #include "mxseal/host.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
+#include "support/cutter.h"
 #include "support/fixture.h"
 #include "support/sshd.h"
 
 #define FLEET 40
+#define SILENT_MS 9000            /* for which a silent host is waited */
 
 /* libssh2 1.10 loses its list of methods when it is asked for a second time, and two numbers of an ECDSA key from a file. */
 const char *__asan_default_options(void);
@@ -36,6 +39,7 @@ __lsan_default_suppressions(void)
 
 static struct sshd jump, second, target;
 static char *dir, *config;
+static int silent_port;              /* takes connections and says nothing */
 
 static void
 start(struct sshd *s, const char *name, const char *extra)
@@ -60,11 +64,12 @@ write_config(const char *key, const char *more)
 	    "Host deep\n  ProxyJump bastion,inner\n"
 	    "Host ring\n  ProxyJump ring\n"
 	    "Host wrong\n  ProxyJump nobody\n"
-	    "Host mx mx? mx?? behind\n  ProxyJump bastion\n"
+	    "Host mx mx? mx?? behind hung?\n  ProxyJump bastion\n"
 	    "Host behind\n  HostName 127.0.0.1\n  Port 1\n"
+	    "Host hung?\n  HostName 127.0.0.1\n  Port %d\n"
 	    "Host *\n  IdentityAgent none\n  IdentityFile %s/%s\n  IdentitiesOnly yes\n"
 	    "  UserKnownHostsFile %s/known\n  GlobalKnownHostsFile /dev/null\n",
-	    more != NULL ? more : "", jump.port, second.port, target.port, dir, key, dir);
+	    more != NULL ? more : "", jump.port, second.port, target.port, silent_port, dir, key, dir);
 
 	assert_int_equal(str_write_file(config, text, strlen(text), 0600, NULL), 0);
 	free(text);
@@ -364,6 +369,54 @@ forty_hosts_behind_one(void **state)
 	fleet("user_ed25519", FLEET, 32);
 }
 
+/* --- hosts behind it that hang --- */
+
+/* Four that say nothing stand in front; who answers is in long before they are given up, by libssh2 or (hard) by ssh. */
+static void
+behind_silent_ones(const char *extra)
+{
+	struct one all[5];
+	size_t failed = 0, done = 0, i;
+	struct sshd stock = jump;
+	int64_t t = 0, last = 0;
+	struct jobq *q;
+	struct err e;
+
+	start(&jump, extra != NULL ? "hard_before_silent" : "before_silent", extra);
+	write_config("user_ed25519", NULL);
+	write_known(true, true, true);
+	assert_int_equal(jobq_open(&q, 8, &e), 0);
+	for (i = 0; i < 5; i++) {
+		struct job j = { .title = all[i].name, .key = (int64_t)i + 1, .work = open_and_read, .done = note_end, .arg = &all[i] };
+
+		all[i] = (struct one){ .failed = &failed, .done = &done };
+		snprintf(all[i].name, sizeof(all[i].name), i < 4 ? "hung%zu" : "mx", i);
+		all[i].l = login_for(all[i].name);
+		all[i].l.timeout_ms = SILENT_MS;
+		while (i == 4 && lines_with(&jump, "Accepted publickey") < 4)        /* they have gone through it */
+			poll(NULL, 0, 20);
+		t = when_monotonic_ms();
+		last = jobq_submit(q, &j);
+	}
+	jobq_wait(q, last);
+	t = when_monotonic_ms() - t;
+	print_message("behind one jump host four hang, the fifth is read after %.1f s\n", (double)t / 1000);
+	assert_int_equal(done, 1);
+	assert_in_range(t, 1, SILENT_MS - 1000);
+	assert_int_equal(failed, 0);
+	jobq_close(q);
+	sshd_stop(&jump);
+	jump = stock;
+}
+
+static void
+silent_hosts_keep_nobody_out(void **state)
+{
+	(void)state;
+	behind_silent_ones(NULL);
+	behind_silent_ones("Ciphers aes256-gcm@openssh.com");
+}
+
 int
 main(void)
 {
@@ -374,6 +427,7 @@ main(void)
 		cmocka_unit_test(a_hardened_jump_host_goes_by_ssh),
 		cmocka_unit_test(a_passphrase_is_no_password),
 		cmocka_unit_test(forty_hosts_behind_one),
+		cmocka_unit_test(silent_hosts_keep_nobody_out),
 	};
 	int rc;
 
@@ -384,6 +438,7 @@ main(void)
 	dir = fixture_dir();
 	config = xasprintf("%s/config", dir);
 	sshd_make_keys(dir);
+	(void)cut_listen(&silent_port);
 	start(&jump, "jump", "MaxStartups 10:30:100");
 	start(&second, "second", NULL);
 	start(&target, "target", NULL);

@@ -589,6 +589,39 @@ waiting_at_gates_starves_nobody(void **state)
 	teardown(&other, 1);
 }
 
+static int
+block_a_while(struct job_ctx *ctx, void *arg, struct err *e)
+{
+	if (job_gate_enter(ctx, "mx1:22", 1, e) < 0)
+		return -1;
+	job_gate_expire(ctx, "mx1:22", 20);
+	return block(ctx, arg, e);
+}
+
+/* One that stays inside for too long keeps nobody out. */
+static void
+a_place_in_a_gate_expires(void **state)
+{
+	struct probe inside, p;
+	struct jobq *q = open_queue(2);
+	int64_t first;
+
+	(void)state;
+	setup(&inside, 1);
+	setup(&p, 1);
+	first = submit(q, 1, block_a_while, &inside);
+	until_started(q, &inside);
+	jobq_wait(q, submit(q, 2, wait_at_gate, &p));
+	assert_int_equal(p.rc_done, 0);
+	assert_false(inside.was_done);
+	go(&inside);
+	jobq_wait(q, first);
+	assert_int_equal(inside.rc_done, 0);
+	jobq_close(q);
+	teardown(&inside, 1);
+	teardown(&p, 1);
+}
+
 /* --- the rest --- */
 
 static int
@@ -770,6 +803,7 @@ main(void)
 		cmocka_unit_test(a_gate_holds_the_number),
 		cmocka_unit_test(a_gate_lets_in_up_to_its_number),
 		cmocka_unit_test(waiting_at_gates_starves_nobody),
+		cmocka_unit_test(a_place_in_a_gate_expires),
 		cmocka_unit_test(workers_take_no_signals),
 		cmocka_unit_test(a_done_function_may_go_on),
 		cmocka_unit_test(close_drops_everything_once),

@@ -11,51 +11,7 @@
 
 #include "core/journey/private.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
-
-struct world { char *dir; struct journey *j; };
-
-static int
-set_up(void **state)
-{
-	struct world *w = xcalloc(1, sizeof(*w));
-	struct server sv = { .id = 0 };
-	struct vserver vs = { .id = 0 };
-	struct err e;
-	char *store;
-
-	w->dir = fixture_dir();
-	store = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, store, &e), 0);
-	free(store);
-	sv.name = xstrdup("mx1");
-	sv.target = xstrdup("mx1");
-	sv.system = xstrdup("auto");
-	sv.host_name = xstrdup("mx1.lab.test");
-	sv.read_at = 1;
-	assert_int_equal(store_server_save(w->j->store, &sv, &e), 0);
-	vs.server = sv.id;
-	vs.name = xstrdup("smtp");
-	vs.is_default = true;
-	vs.present = true;
-	assert_int_equal(store_vserver_save(w->j->store, &vs, &e), 0);
-	server_release(&sv);
-	vserver_release(&vs);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
-	free(w);
-	return 0;
-}
+#include "support/one_server.h"
 
 static void
 fill(struct connector *c, const char *name, const char *domains, const char *smart_hosts, const char *tls)
@@ -67,7 +23,7 @@ fill(struct connector *c, const char *name, const char *domains, const char *sma
 static void
 a_password_is_sealed(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct connector c;
 	struct wanted_host wanted = { .vs = NULL };
 	struct secret password = { NULL, 0 }, passphrase = { NULL, 0 }, other = { NULL, 0 };
@@ -151,7 +107,7 @@ what_cannot_be_kept(void **state)
 		{ "bank.test", NULL, "strong", "mx1/smtp", "is not a level" },
 		{ "bank.test", NULL, "", "mx1/smtp", "needs an outbound security" },
 	};
-	struct world *w = *state;
+	struct one_server *w = *state;
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -169,7 +125,7 @@ what_cannot_be_kept(void **state)
 static void
 troubles_are_told(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct connector a, b, c;
 	struct str text = STR_INIT;
 	struct err e;
@@ -264,7 +220,7 @@ level(struct journey *j, const char *value)
 static void
 who_is_set_free(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct connector c;
 	struct str said = STR_INIT, name = STR_INIT;
 	struct queue_follow f = { .server = 1 };
@@ -336,11 +292,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_password_is_sealed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_password_is_sealed, one_server_set_up, one_server_tear_down),
 		cmocka_unit_test(every_field_counts_as_an_edit),
-		cmocka_unit_test_setup_teardown(what_cannot_be_kept, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(troubles_are_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(who_is_set_free, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_kept, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(troubles_are_told, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(who_is_set_free, one_server_set_up, one_server_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,51 +10,10 @@
 
 #include "mxseal/journey.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
-
-struct world { char *dir; struct journey *j; struct store *st; int64_t mx1, smtp; };
-
-static int
-set_up(void **state)
-{
-	struct world *w = xcalloc(1, sizeof(*w));
-	struct server s = { .queue_messages = -1, .read_at = 1 };
-	struct vserver v = { .port = 25, .is_default = true, .present = true };
-	char *path;
-	struct err e;
-
-	w->dir = fixture_dir();
-	path = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, path, &e), 0);
-	free(path);
-	w->st = journey_store(w->j);
-	s.name = xstrdup("mx1");
-	s.target = xstrdup("root@192.0.2.1");
-	assert_int_equal(store_server_save(w->st, &s, &e), 0);
-	w->mx1 = v.server = s.id;
-	v.name = xstrdup("smtp");
-	assert_int_equal(store_vserver_save(w->st, &v, &e), 0);
-	w->smtp = v.id;
-	server_release(&s);
-	vserver_release(&v);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
-	free(w);
-	return 0;
-}
+#include "support/one_server.h"
 
 static void
-set(struct world *w, const char *name, const char *value)
+set(struct one_server *w, const char *name, const char *value)
 {
 	struct err e = { .code = RC_OK };
 
@@ -64,7 +23,7 @@ set(struct world *w, const char *name, const char *value)
 
 /* "outbound.tls=may ..." of the virtual server. */
 static void
-wants(struct world *w, const char *expected)
+wants(struct one_server *w, const char *expected)
 {
 	struct wanted_list l = { NULL, 0 };
 	struct str all = STR_INIT;
@@ -78,7 +37,7 @@ wants(struct world *w, const char *expected)
 }
 
 static size_t
-edits(struct world *w)
+edits(struct one_server *w)
 {
 	struct wanted_edit_list l = { NULL, 0 };
 	size_t n;
@@ -90,7 +49,7 @@ edits(struct world *w)
 }
 
 static void
-undo(struct world *w, int64_t id, bool again, const char *said)
+undo(struct one_server *w, int64_t id, bool again, const char *said)
 {
 	struct str text = STR_INIT;
 	struct err e = { .code = RC_OK };
@@ -102,7 +61,7 @@ undo(struct world *w, int64_t id, bool again, const char *said)
 }
 
 static int64_t
-connector(struct world *w, const char *name, const char *domains)
+connector(struct one_server *w, const char *name, const char *domains)
 {
 	struct connector c = { .id = 0 };
 	struct err e = { .code = RC_OK };
@@ -124,7 +83,7 @@ connector(struct world *w, const char *name, const char *domains)
 static void
 settings_back_and_forth(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 
 	set(w, "outbound.tls", "may");
 	set(w, "outbound.tls", "may");                 /* changes nothing: no edit */
@@ -148,7 +107,7 @@ settings_back_and_forth(void **state)
 static void
 nothing_left(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct err e = { .code = RC_OK };
 
 	assert_int_equal(edit_undo(w->j, 0, false, NULL, &e), -1);
@@ -169,7 +128,7 @@ nothing_left(void **state)
 static void
 connectors_whole(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct connector c = { .id = 0 };
 	int64_t id = connector(w, "bank", "bank.test,1 *.bank.test,5");
 	struct err e = { .code = RC_OK };
@@ -188,7 +147,7 @@ connectors_whole(void **state)
 static void
 changed_since(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct err e = { .code = RC_OK };
 
 	set(w, "outbound.tls", "may");
@@ -204,7 +163,7 @@ changed_since(void **state)
 static void
 several_as_one(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct vserver v = { .port = 0 };
 	struct vserver_list l = { NULL, 0 };
 	struct connector_list k = { NULL, 0 };
@@ -251,7 +210,7 @@ several_as_one(void **state)
 static void
 failed_ones_are_none(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	const char *names[] = { "outbound.tls", "no.such" }, *values[] = { "may", "x" };
 	struct err e = { .code = RC_OK };
 
@@ -266,7 +225,7 @@ failed_ones_are_none(void **state)
 static void
 readings_are_none(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct vserver v = { .id = 0 };
 	struct err e = { .code = RC_OK };
 
@@ -281,7 +240,7 @@ readings_are_none(void **state)
 static void
 whole_before_parts(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct err e = { .code = RC_OK };
 
 	set(w, "outbound.tls", "encrypt");
@@ -294,7 +253,7 @@ whole_before_parts(void **state)
 static void
 not_pushed_yet(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct wanted_edit_list l = { NULL, 0 };
 	struct vserver v = { .id = 0 };
 	struct err e = { .code = RC_OK };
@@ -319,7 +278,7 @@ not_pushed_yet(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, one_server_set_up, one_server_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(settings_back_and_forth), TEST(nothing_left), TEST(connectors_whole), TEST(changed_since), TEST(several_as_one),
 		TEST(failed_ones_are_none), TEST(readings_are_none), TEST(whole_before_parts), TEST(not_pushed_yet),

@@ -12,12 +12,12 @@
 #include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
+#include "support/one_server.h"
 
 #define HOSTS 6
 
 struct world {
-	char *dir;
+	void *store;              /* a struct one_server */
 	struct journey *j;
 	struct fleet *f;
 	struct fleet_run *runs[HOSTS + 1];
@@ -45,13 +45,9 @@ static int
 set_up(void **state)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	struct err e;
-	char *store;
 
-	w->dir = fixture_dir();
-	store = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, store, &e), 0);
-	free(store);
+	(void)one_server_set_up(&w->store);
+	w->j = ((struct one_server *)w->store)->j;
 	*state = w;
 	return 0;
 }
@@ -62,9 +58,7 @@ tear_down(void **state)
 	struct world *w = *state;
 
 	fleet_free(w->f);
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
+	(void)one_server_tear_down(&w->store);
 	free(w);
 	return 0;
 }
@@ -346,6 +340,109 @@ left_alone(void **state)
 	assert_string_equal(w->order, "1 2 3");
 }
 
+/* --- a hundred hosts of which ten hang, by a clock of our own --- */
+
+#define CROWD 100
+#define AT_ONCE 8
+#define ANSWER_MS 300
+#define HANG_MS 15000
+
+struct crowd { struct fleet_run *runs[CROWD]; int64_t began[CROWD], now; size_t n; };
+
+static bool
+hangs(size_t i)
+{
+	return i % 10 == 3;
+}
+
+static void
+crowd_run(void *arg, struct fleet_run *r)
+{
+	struct crowd *c = arg;
+	size_t i = (size_t)fleet_run_host(r)->server - 1;
+
+	c->runs[i] = r;
+	c->began[i] = c->now;
+	c->n++;
+}
+
+/* Ends those that are over by now; how many of those that hang are under way stands in silent. */
+static void
+crowd_end(struct crowd *c, size_t *silent)
+{
+	struct err e = { .code = RC_OK };
+	struct fleet_run *r;
+
+	*silent = 0;
+	for (size_t i = 0; i < CROWD; i++) {
+		if ((r = c->runs[i]) == NULL || c->now - c->began[i] < (hangs(i) ? HANG_MS : ANSWER_MS)) {
+			*silent += c->runs[i] != NULL && hangs(i);
+			continue;
+		}
+		c->runs[i] = NULL;
+		c->n--;
+		if (hangs(i))
+			err_set(&e, RC_TIMEOUT, "says nothing");
+		fleet_run_end(r, hangs(i) ? -1 : 0, &e);
+		fleet_run_free(r);
+	}
+}
+
+static void
+who_is_silent_holds_nobody_up(void **state)
+{
+	struct world *w = *state;
+	static struct crowd c;
+	struct fleet_options o = { .at_once = AT_ONCE };
+	struct fleet_user u = { .run = crowd_run, .arg = &c };
+	int64_t began = when_monotonic_ms(), all_answered = 0;
+	size_t silent;
+
+	c = (struct crowd){ .now = began };
+	w->f = fleet_new(w->j, &o, &u);
+	for (int i = 1; i <= CROWD; i++)
+		fleet_add(w->f, i, "mx");
+	fleet_each(w->f, "read", never_called);
+	while (!fleet_over(w->f) && c.now < began + 10 * HANG_MS) {
+		size_t answered = 0, fresh = 0;
+
+		c.now += 50;
+		crowd_end(&c, &silent);
+		if ((c.now - began) % PLACES_TICK_MS == 0)
+			fleet_tick(w->f, c.now);
+		for (size_t i = 0; i < CROWD; i++) {
+			answered += !hangs(i) && fleet_nth(w->f, i)->state == FLEET_DONE;
+			fresh += c.runs[i] != NULL && c.now - c.began[i] < 500;
+		}
+		assert_true(fresh <= AT_ONCE && c.n <= AT_ONCE + silent);
+		if (answered == CROWD * 9 / 10 && all_answered == 0)
+			all_answered = c.now - began;
+	}
+	print_message("of %d hosts 10 hang: those that answer are done after %.1f s, all after %.1f s\n", CROWD, (double)all_answered / 1e3,
+	    (double)(c.now - began) / 1e3);
+	assert_in_range(all_answered, 1, HANG_MS / 2);
+	assert_true(fleet_over(w->f) && c.now - began < 2 * HANG_MS);
+}
+
+/* What changes hosts goes its own way: the first one alone, then so many, whoever is silent. */
+static void
+a_push_begins_no_more_for_that(void **state)
+{
+	struct world *w = *state;
+	int64_t now = when_monotonic_ms();
+
+	begin(w, 2, false);
+	fleet_push(w->f);
+	fleet_tick(w->f, now + 60000);
+	assert_string_equal(w->order, "1");
+	over(w, 1, RC_OK, PUSH_KEPT);
+	fleet_tick(w->f, now + 120000);
+	assert_string_equal(w->order, "1 2 3");
+	assert_int_equal(w->most, 2);
+	for (int i = 2; i <= HOSTS; i++)
+		over(w, i, RC_OK, PUSH_KEPT);
+}
+
 int
 main(void)
 {
@@ -357,6 +454,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_person_decides, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reads_go_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(left_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_silent_holds_nobody_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_push_begins_no_more_for_that, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,51 +12,7 @@
 #include "mxseal/fleet.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
-
-struct world { char *dir; struct journey *j; int64_t mx1, smtp; };
-
-static int
-set_up(void **state)
-{
-	struct world *w = xcalloc(1, sizeof(*w));
-	struct server s = { .queue_messages = -1, .read_at = 1790000000 };
-	struct vserver v = { .port = 25, .is_default = true, .present = true };
-	struct err e;
-	char *store;
-
-	w->dir = fixture_dir();
-	store = xasprintf("%s/store.db", w->dir);
-	assert_int_equal(journey_open(&w->j, store, &e), 0);
-	free(store);
-	s.name = xstrdup("mx1");
-	s.target = xstrdup("root@192.0.2.1");
-	s.mailsys = xstrdup("postfix");
-	s.version = xstrdup("3.7.11");
-	assert_int_equal(store_server_save(journey_store(w->j), &s, &e), 0);
-	w->mx1 = v.server = s.id;
-	v.name = xstrdup("smtp");
-	v.listen = xstrdup("0.0.0.0:25 [::]:25");
-	v.run = xstrdup("started");
-	assert_int_equal(store_vserver_save(journey_store(w->j), &v, &e), 0);
-	w->smtp = v.id;
-	server_release(&s);
-	vserver_release(&v);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-
-	journey_close(w->j);
-	fixture_remove(w->dir);
-	free(w->dir);
-	free(w);
-	return 0;
-}
+#include "support/one_server.h"
 
 static void
 addresses(void **state)
@@ -85,7 +41,7 @@ addresses(void **state)
 }
 
 static enum err_code
-add(struct world *w, const char *name, const char *listen, const char *kind, int64_t *id)
+add(struct one_server *w, const char *name, const char *listen, const char *kind, int64_t *id)
 {
 	struct str said = STR_INIT;
 	struct err e = { .code = RC_OK };
@@ -99,7 +55,7 @@ add(struct world *w, const char *name, const char *listen, const char *kind, int
 static void
 what_may_be_added(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct str note = STR_INIT;
 
 	assert_int_equal(add(w, "side", "192.0.2.5:2525", "smtp", NULL), RC_OK);
@@ -122,7 +78,7 @@ what_may_be_added(void **state)
 static void
 before_3_6(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct server sv = { .id = 0 };
 	struct err e;
 
@@ -135,7 +91,7 @@ before_3_6(void **state)
 }
 
 static void
-pending_is(struct world *w, const char *text)
+pending_is(struct one_server *w, const char *text)
 {
 	struct str s = STR_INIT;
 	size_t n = pending_edits(w->j, w->mx1, &s), lines = 0;
@@ -148,7 +104,7 @@ pending_is(struct world *w, const char *text)
 }
 
 static enum err_code
-run(struct world *w, int64_t id, const char *how)
+run(struct one_server *w, int64_t id, const char *how)
 {
 	struct str said = STR_INIT;
 	struct err e = { .code = RC_OK };
@@ -160,7 +116,7 @@ run(struct world *w, int64_t id, const char *how)
 
 /* As a reading would leave it. */
 static void
-found(struct world *w, int64_t id, const char *how)
+found(struct one_server *w, int64_t id, const char *how)
 {
 	struct vserver vs;
 	struct err e;
@@ -175,7 +131,7 @@ found(struct world *w, int64_t id, const char *how)
 static void
 what_is_pending(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	int64_t side, notls;
 	struct str question = STR_INIT;
 
@@ -217,7 +173,7 @@ what_is_pending(void **state)
 static void
 not_pushed_and_forgotten(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct vserver vs;
 	int64_t side;
 
@@ -231,7 +187,7 @@ not_pushed_and_forgotten(void **state)
 static void
 the_certificate_of_the_host(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct vserver vs;
 	struct err e;
 	int64_t side, notls;
@@ -255,7 +211,7 @@ the_certificate_of_the_host(void **state)
 static void
 clients(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct wanted_host want = { .vs = NULL };
 	struct connector c = { .created_at = 1 };
 	struct err e;
@@ -288,7 +244,7 @@ clients(void **state)
 static void
 connectors_of_an_undone_push(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct push_record r = { .server = w->mx1, .generation = 1, .started_at = 1 };
 	struct wanted_host want = { .vs = NULL };
 	struct connector c = { .created_at = 1 };
@@ -330,7 +286,7 @@ connectors_of_an_undone_push(void **state)
 static void
 where_a_request_waits(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct attention_list l = { NULL, 0 };
 	struct request r = { .vserver = w->smtp, .created_at = 1 };
 	struct err e;
@@ -354,7 +310,7 @@ where_a_request_waits(void **state)
 
 /* A reading that does not see a listener for once: what was said of it here is not forgotten. */
 static void
-seen(struct world *w, const char *name)
+seen(struct one_server *w, const char *name)
 {
 	struct looked l = { .mailsys = mailsys_find("postfix") };
 	struct err e;
@@ -374,7 +330,7 @@ seen(struct world *w, const char *name)
 }
 
 static void
-is_there(struct world *w, int64_t id, bool there)
+is_there(struct one_server *w, int64_t id, bool there)
 {
 	struct vserver vs;
 
@@ -385,7 +341,7 @@ is_there(struct world *w, int64_t id, bool there)
 static void
 missing_for_once(void **state)
 {
-	struct world *w = *state;
+	struct one_server *w = *state;
 	struct vserver side = { .server = w->mx1, .port = 2525, .present = true };
 	struct request r = { .created_at = 1 };
 	struct err e;
@@ -430,15 +386,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses),
-		cmocka_unit_test_setup_teardown(what_may_be_added, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(before_3_6, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_pending, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(not_pushed_and_forgotten, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(clients, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(connectors_of_an_undone_push, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(missing_for_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(where_a_request_waits, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_certificate_of_the_host, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_may_be_added, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(before_3_6, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(what_is_pending, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(not_pushed_and_forgotten, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(clients, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(connectors_of_an_undone_push, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(missing_for_once, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(where_a_request_waits, one_server_set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(the_certificate_of_the_host, one_server_set_up, one_server_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 struct watch;
 struct watched {
 	struct watch *w;
-	int64_t server, due_ms;
+	int64_t server, due_ms, began_ms;
 	const char *name;
 	bool busy;
 	char *trouble;                   /* told already */
@@ -162,25 +162,40 @@ looked(void *arg, int rc, const struct err *e)
 	v->w->found = v->w->found || rc != 0;
 }
 
-/* Begins what is due; returns when the next is. */
+/* The one that is due first, of those that nobody looks at. NULL: all are looked at. */
+static struct watched *
+due_first(const struct watch *w)
+{
+	struct watched *first = NULL;
+	size_t i;
+
+	for (i = 0; i < w->l.n; i++)
+		if (!w->v[i].busy && (first == NULL || w->v[i].due_ms < first->due_ms))
+			first = &w->v[i];
+	return first;
+}
+
+/* Begins what is due, as long as there are places; returns when the next is. */
 static int64_t
 hosts_due(struct watch *w, int64_t now_ms)
 {
-	int64_t next = INT64_MAX;
+	struct places p = { 0, 0 };
+	struct watched *v;
 	size_t i;
 
-	for (i = 0; i < w->l.n; i++) {
-		struct watched *v = &w->v[i];
-
-		if (!v->busy && v->due_ms <= now_ms) {
-			v->due_ms = w->once ? INT64_MAX : now_ms + w->every_ms;
-			v->busy = true;
-			cli_errand(w->c, v->server, look_start, v, looked);
-		}
-		if (!v->busy && v->due_ms < next)
-			next = v->due_ms;
+	for (i = 0; i < w->l.n; i++)
+		if (w->v[i].busy)
+			places_take(&p, now_ms - w->v[i].began_ms);
+	while ((v = due_first(w)) != NULL && v->due_ms <= now_ms) {
+		if (!places_free(&p, CLI_READS_AT_ONCE))
+			return now_ms + PLACES_TICK_MS;
+		v->due_ms = w->once ? INT64_MAX : now_ms + w->every_ms;
+		v->began_ms = now_ms;
+		v->busy = true;
+		places_take(&p, 0);
+		cli_errand(w->c, v->server, look_start, v, looked);
 	}
-	return next;
+	return v != NULL ? v->due_ms : INT64_MAX;
 }
 
 static bool

@@ -10,7 +10,6 @@
 #include "tui/command/command.h"
 
 #define TRIES 4
-#define TICK_MS 500
 
 size_t
 cli_at_once(const struct args *a, size_t usual, struct err *e)
@@ -112,7 +111,7 @@ cli_fleet_wait(struct cli *c, struct fleet *f)
 	while (!fleet_over(f)) {
 		struct pollfd p = { .fd = jobq_fd(q), .events = POLLIN };
 
-		(void)poll(&p, 1, TICK_MS);
+		(void)poll(&p, 1, PLACES_TICK_MS);
 		jobq_deliver(q);
 		fleet_tick(f, when_monotonic_ms());
 	}

@@ -516,6 +516,7 @@ app_tick(struct app *a, int64_t now_ms)
 	(void)edits_some(a, now_ms + SLICE_MS);
 	journey_tend_store(a->j);
 	push_run_tick(a, now_ms);
+	fleet_tasks_tick(a, now_ms);
 	follow_tick(a, now_ms);
 	for (struct view *v = a->top, *below; v != NULL; v = below) {
 		below = v->below;

@@ -120,6 +120,7 @@ void tasks_close(struct app *a);
 /* --- many hosts (fleet.c) --- */
 struct fleet_tasks { struct app *app; int64_t view; };
 void fleet_tasks_run(void *fleet_tasks, struct fleet_run *r);    /* fleet_user.run */
+void fleet_tasks_tick(struct app *a, int64_t now_ms);
 
 /* --- what is edited and not pushed, and undoing it (edits.c) --- */
 bool edits_some(struct app *a, int64_t until_ms);        /* the line about them, in slices; true: there is more */

@@ -20,6 +20,21 @@ drop(void *r)
 	fleet_run_free(r);
 }
 
+/* Time passes for every fleet of which something runs. */
+void
+fleet_tasks_tick(struct app *a, int64_t now_ms)
+{
+	struct fleet *last = NULL;
+
+	for (struct task *t = a->tasks; t != NULL; t = t->next) {
+		struct fleet *f = t->start == start ? fleet_run_host(t->data)->fleet : NULL;
+
+		if (f != NULL && f != last)
+			fleet_tick(f, now_ms);
+		last = f != NULL ? f : last;
+	}
+}
+
 void
 fleet_tasks_run(void *arg, struct fleet_run *r)
 {

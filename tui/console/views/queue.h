@@ -14,8 +14,8 @@ struct queue_slot {
 	int64_t next_ms;          /* when the next look is due */
 	struct queue_view view;
 };
-/* What is under way: looks that began just now, those that take long, and those of hosts that failed the last time. */
-struct queue_load { size_t fresh, slow, troubled; };
+/* What is under way; troubled: looks at hosts that failed the last time. */
+struct queue_load { struct places places; size_t troubled; };
 /* Messages of one server; what became of them. */
 struct queue_set { int64_t server; struct queue_ids ids; struct queue_acted acted; };
 /* A marked group: the messages that it had at that moment. at 0: they are being counted. */

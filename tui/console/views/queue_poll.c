@@ -1,15 +1,12 @@
-/* Who is looked at when: each host every ten seconds, who fails less often. Some hundred hosts share a few places, and a host that
- * hangs must not hold one for as long as it is waited for: after a second its look counts as slow and stands in a place of its own
- * kind, of which there are many, since waiting costs nothing. So hosts that answer go on at their pace however many do not. */
+/* Who is looked at when: each host every ten seconds, who fails less often. Some hundred hosts share a few places, of which who
+ * hangs holds none (mxseal/places.h). */
 #include <stdlib.h>
 #include <string.h>
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "tui/console/views/queue.h"
 
-#define FRESH_AT_ONCE 8
-#define SLOW_MS 1000
-#define SLOW_AT_ONCE 40          /* the journey has workers for these and for all else */
+#define AT_ONCE 8
 #define TROUBLED_AT_ONCE 4       /* of all, those that failed the last time */
 #define BACK_OFF_MS 60000
 
@@ -18,7 +15,7 @@ queue_poll_next(struct queue_slot *v, size_t n, const struct queue_load *l, int6
 {
 	struct queue_slot *next = NULL;
 
-	if (l->fresh >= FRESH_AT_ONCE || l->fresh + l->slow >= SLOW_AT_ONCE)
+	if (!places_free(&l->places, AT_ONCE))
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		struct queue_slot *s = &v[i];
@@ -89,13 +86,13 @@ poll_end(struct task *t, struct view *v, int rc, const struct err *e)
 static struct queue_load
 load(const struct view *v, int64_t now_ms)
 {
-	struct queue_load l = { 0, 0, 0 };
+	struct queue_load l = { { 0, 0 }, 0 };
 
 	for (struct task *t = v->app->tasks; t != NULL; t = t->next) {
 		if (t->start != poll_start || t->asks)
 			continue;
 		struct queue_slot *s = slot_of(v->data, t->server);
-		*(now_ms - t->since_ms < SLOW_MS ? &l.fresh : &l.slow) += 1;
+		places_take(&l.places, now_ms - t->since_ms);
 		l.troubled += s != NULL && s->failures > 0;
 	}
 	return l;
@@ -112,7 +109,7 @@ queue_poll_more(struct view *v)
 	while ((s = queue_poll_next(d->v, d->n, &l, now_ms)) != NULL) {
 		struct task t = { .verb = "queue", .server = s->server, .view = v->serial, .id = d->by, .start = poll_start,
 		    .end = poll_end, .data = xcalloc(1, sizeof(struct queue_view)), .drop = view_drop };
-		l.fresh++;
+		places_take(&l.places, 0);
 		l.troubled += s->failures > 0;
 		s->runs = true;
 		task_run(v->app, &t);
