@@ -630,12 +630,19 @@ what_goes_with_a_server(void **state)
 	}
 	fact_of(st, "run", vs, true);
 	fact_of(st, "run", other, true);
+	OK(store_fact_set(st, "rehearsed:1:postfix/smtpd:require", "x", &e));
+	OK(store_fact_set(st, "rehearsed:2:postfix/smtpd:require", "x", &e));
 
 	OK(store_server_delete(st, mx1, &e));
 	for (size_t i = 0; facts[i] != NULL; i++) {
 		assert_false(fact_of(st, facts[i], mx1, false));
 		assert_true(fact_of(st, facts[i], mx10, false));
 	}
+	assert_int_equal(mx1, 1);
+	assert_int_equal(mx10, 2);
+	FAILS(store_fact_get(st, "rehearsed:1:postfix/smtpd:require", &draft, &e), RC_NOTFOUND);
+	OK(store_fact_get(st, "rehearsed:2:postfix/smtpd:require", &draft, &e));
+	free(draft);
 	assert_false(fact_of(st, "run", vs, false));
 	assert_true(fact_of(st, "run", other, false));
 	OK(store_vservers(st, 0, &vservers, &e));

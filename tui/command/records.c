@@ -111,6 +111,7 @@ vserver_json(struct cli *c, const struct vserver *vs)
 	json_object_set_new(o, "state", json_text(vserver_state(vs)));
 	json_object_set_new(o, "wanted_state", json_text(vs->run_wanted));
 	json_object_set_new(o, "kind", json_text(vs->kind));
+	json_object_set_new(o, "log_service", json_text(vs->log_service));
 	json_object_set_new(o, "settings", settings_json(c, vs));
 	json_object_set_new(o, "certificate", json_null());
 	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &cert, NULL) == 0) {
