@@ -490,7 +490,6 @@ read_warnings(struct reading *out)
 {
 	const struct section *s = section_find(&out->sections, "warnings");
 	const char *line = s ? s->text.s : "", *end, *text;
-	size_t i;
 
 	for (; *line; line = *end ? end + 1 : end) {
 		end = line + strcspn(line, "\n");
@@ -500,10 +499,6 @@ read_warnings(struct reading *out)
 		clean_text(&out->warnings, text, (size_t)(end - text), false);
 		str_addc(&out->warnings, '\n');
 	}
-	for (i = 0; i < out->vservers.n; i++)
-		if (out->vservers.v[i].cert_trouble)
-			str_addf(&out->warnings, "%s: %s\n", clean(out->vservers.v[i].name), out->vservers.v[i].cert_trouble);
-	str_addn(&out->warnings, out->file_troubles.s, out->file_troubles.len);
 }
 
 static char *

@@ -395,6 +395,8 @@ int64_t destination_probe(struct journey *j, int64_t server, const char *target,
 /* A sentence when other instances of the mail system were found on the host at the last reading (postmulti(1)), which are left alone;
  * else NULL. Given away. */
 char *server_instances(struct journey *j, const struct server *sv);
+/* What its mail system said of its own configuration at the last reading, one sentence a line, clean; NULL: nothing. Given away. */
+char *server_warnings(struct journey *j, int64_t server);
 /* Queue text, log lines of the same process, probes from the host and from here: one verdict. */
 struct destination_view {
 	struct diagnosis diagnosis;

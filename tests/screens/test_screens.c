@@ -54,6 +54,12 @@ main_screen(void **state)
 	w->app->prompt.ready_ms = 0;
 	shot(w->app, "main-question");
 	app_key(w->app, K_ESC);
+	struct err e;
+	must(store_fact_set(w->app->st, "warnings:1", "/etc/postfix/main.cf: unused parameter: smtp_tls_securty_level=may\n"
+	    "/etc/postfix/main.cf, line 7: overriding earlier entry: relayhost=\n", &e), &e);
+	main_select(w->app, "server 1");
+	shot(w->app, "main-server-warns");
+	must(store_fact_set(w->app->st, "warnings:1", NULL, &e), &e);
 }
 
 static void

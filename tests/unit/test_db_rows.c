@@ -597,7 +597,7 @@ static void
 what_goes_with_a_server(void **state)
 {
 	static const char *const facts[] = { "pushed", "drift-left", "touched", "mx-names", "by-sni", "file-troubles", "addresses", "traffic",
-		"queue-tls", "push-state", NULL };
+		"queue-tls", "push-state", "instances", "warnings", NULL };
 	struct store *st = *state;
 	int64_t mx1 = a_server(st, "mx1"), mx10 = a_server(st, "mx10"), vs = a_vserver(st, mx1, "smtp", true);
 	int64_t other = a_vserver(st, mx10, "smtp", true), certificate = a_certificate(st, mx1), verified = 0;
