@@ -257,7 +257,7 @@ look_at_one(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
 		s->report = (struct probe_report){ .target = xstrdup(s->target), .verdict = xstrdup(failed.text),
 			.class_name = xstrdup(failed.code == RC_NOTFOUND ? "nosuch" : "blind") };
 	} else if (s->dane)
-		published_from_host(h, g->server, s->mx, ctx, &s->report);
+		published_from_host(h, g->server, s->roots, s->mx, ctx, &s->report);
 	s->seen = true;
 }
 
