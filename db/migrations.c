@@ -337,6 +337,19 @@ const struct migration migration_table[] = {
 { 8, "points of the queue are cells",
 	"DROP TABLE queue_point;\n"      /* nobody writes or reads them since row 6 */
 },
+{ 9, "what the mail log calls a listener; traffic by it",
+	"ALTER TABLE vserver ADD COLUMN log_service TEXT;\n"
+	/* figures of a log are read again when they are needed: those that were there do not tell listeners apart */
+	"DROP TABLE traffic;\n"
+	"DELETE FROM fact WHERE name GLOB 'traffic:*';\n"
+	"CREATE TABLE traffic (\n"
+	"	server INTEGER NOT NULL REFERENCES server ON DELETE CASCADE,\n"
+	"	direction TEXT NOT NULL CHECK (direction IN ('in', 'out')),\n"
+	"	peer TEXT NOT NULL, service TEXT NOT NULL,\n"
+	"	messages INTEGER NOT NULL, clear INTEGER NOT NULL, waiting INTEGER NOT NULL, oldest TEXT, newest TEXT, last_at INTEGER NOT NULL,\n"
+	"	PRIMARY KEY (server, direction, peer, service)\n"
+	") STRICT, WITHOUT ROWID;\n"
+},
 { 0, NULL, NULL }
 };
 

@@ -16,7 +16,7 @@ set_body(struct store *st, void *arg, struct err *e)
 
 		if (t->messages + t->waiting == 0)       /* its handshakes fail: it brings nothing */
 			continue;
-		if (db_run(st, ST_TRAFFIC_ADD, NULL, e, "ittiiitti", x->server, t->direction, t->peer, t->messages, t->clear,
+		if (db_run(st, ST_TRAFFIC_ADD, NULL, e, "itttiiitti", x->server, t->direction, t->peer, t->service, t->messages, t->clear,
 		    t->waiting, t->oldest, t->newest, t->last_at) < 0)
 			return -1;
 	}
@@ -37,6 +37,7 @@ store_traffic(struct store *st, int64_t server, const char *direction, struct tr
 	static const struct column columns[] = {
 		{ "direction", COL_TEXT, offsetof(struct traffic, direction), NULL, 0 },
 		{ "peer", COL_TEXT, offsetof(struct traffic, peer), NULL, 0 },
+		{ "service", COL_TEXT, offsetof(struct traffic, service), NULL, 0 },
 		{ "messages", COL_INT64, offsetof(struct traffic, messages), NULL, 0 },
 		{ "clear", COL_INT64, offsetof(struct traffic, clear), NULL, 0 },
 		{ "waiting", COL_INT64, offsetof(struct traffic, waiting), NULL, 0 },

@@ -16,7 +16,7 @@ static const struct column vserver_columns[] = {
 	COL(served_pem, COL_TEXT), COL(served_sha256, COL_TEXT), COL(served_trouble, COL_TEXT), COL(served_at, COL_INT64),
 	COL(certificate, COL_REF), COL(certificate_set, COL_BOOL), COL(ours, COL_TEXT), COL(listen_wanted, COL_TEXT),
 	COL(kind, COL_TEXT), COL(run, COL_TEXT), COL(run_wanted, COL_TEXT), COL(second, COL_REF), COL(second_pem, COL_TEXT),
-	COL(second_served, COL_TEXT), END
+	COL(second_served, COL_TEXT), COL(log_service, COL_TEXT), END
 };
 
 static const struct column found_columns[] = {

@@ -14,7 +14,7 @@
 #define VSERVER_COLUMNS "v.id, v.rev, v.server, v.name, v.title, v.listen, v.port, v.is_default, v.implicit_tls, v.present, " \
 	"v.cert_file, v.cert_pem, v.cert_trouble, v.served_pem, v.served_sha256, v.served_trouble, v.served_at, " \
 	"v.certificate, v.certificate_set, v.ours, v.listen_wanted, v.kind, v.run, v.run_wanted, " \
-	"v.second, v.second_pem, v.second_served"
+	"v.second, v.second_pem, v.second_served, v.log_service"
 #define REQUEST_COLUMNS "id, rev, vserver, name, cn, o, ou, c, st, l, san, kind, key_server, key_path, spki_sha256, pem, " \
 	"sha256, out_file, authority, state, created_at, certificate, second"
 #define CERTIFICATE_COLUMNS "id, rev, name, subject, issuer, cn, san, not_before, not_after, serial, sha256, spki_sha256, " \
@@ -63,7 +63,7 @@ const char *const statement_table[ST_COUNT] = {
 	 * none of a server's. */
 	[ST_SERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name IN ('pushed:' || ?1, 'drift-left:' || ?1, 'touched:' || ?1, "
 		"'mx-names:' || ?1, 'by-sni:' || ?1, 'file-troubles:' || ?1, 'addresses:' || ?1, 'traffic:' || ?1, 'queue-tls:' || ?1, "
-		"'push-state:' || ?1, 'connectors-pushed:' || ?1) OR name IN (SELECT 'run:' || id FROM vserver WHERE server = ?1)",
+		"'push-state:' || ?1, 'connectors-pushed:' || ?1, 'instances:' || ?1, 'warnings:' || ?1) OR name GLOB 'rehearsed:' || ?1 || ':*' OR name IN (SELECT 'run:' || id FROM vserver WHERE server = ?1)",
 
 	[ST_VSERVER_LIST] = "SELECT " VSERVER_COLUMNS " FROM vserver v JOIN server s ON s.id = v.server "
 		"WHERE ?1 = 0 OR v.server = ?1 ORDER BY s.name, v.is_default DESC, v.name",
@@ -73,17 +73,17 @@ const char *const statement_table[ST_COUNT] = {
 		"ORDER BY v.present DESC, v.id LIMIT 1",
 	[ST_VSERVER_INSERT] = "INSERT INTO vserver (rev, server, name, title, listen, port, is_default, implicit_tls, present, "
 		"cert_file, cert_pem, cert_trouble, served_pem, served_sha256, served_trouble, served_at, certificate, "
-		"certificate_set, ours, listen_wanted, kind, run, run_wanted, second, second_pem, second_served) VALUES (1, :server, :name, :title, :listen, :port, "
+		"certificate_set, ours, listen_wanted, kind, run, run_wanted, second, second_pem, second_served, log_service) VALUES (1, :server, :name, :title, :listen, :port, "
 		":is_default, :implicit_tls, :present, :cert_file, :cert_pem, :cert_trouble, :served_pem, :served_sha256, "
 		":served_trouble, :served_at, :certificate, :certificate_set, :ours, :listen_wanted, :kind, :run, "
-		":run_wanted, :second, :second_pem, :second_served)",
+		":run_wanted, :second, :second_pem, :second_served, :log_service)",
 	[ST_VSERVER_UPDATE] = "UPDATE vserver SET rev = rev + 1, server = :server, name = :name, title = :title, "
 		"listen = :listen, port = :port, is_default = :is_default, implicit_tls = :implicit_tls, present = :present, "
 		"cert_file = :cert_file, cert_pem = :cert_pem, cert_trouble = :cert_trouble, served_pem = :served_pem, "
 		"served_sha256 = :served_sha256, served_trouble = :served_trouble, served_at = :served_at, "
 		"certificate = :certificate, certificate_set = :certificate_set, ours = :ours, listen_wanted = :listen_wanted, "
 		"kind = :kind, run = :run, run_wanted = :run_wanted, second = :second, second_pem = :second_pem, "
-		"second_served = :second_served WHERE id = :id AND rev = :rev",
+		"second_served = :second_served, log_service = :log_service WHERE id = :id AND rev = :rev",
 	[ST_VSERVER_DELETE] = "DELETE FROM vserver WHERE id = ?",
 	[ST_VSERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name = 'run:' || ?",
 
@@ -207,10 +207,10 @@ const char *const statement_table[ST_COUNT] = {
 		"good = excluded.good, bad = excluded.bad, stuck = excluded.stuck, mark_at = excluded.mark_at, text = excluded.text",
 	[ST_WORKAROUND_LOOK_CLEAR] = "DELETE FROM workaround_look WHERE workaround = ?",
 
-	[ST_TRAFFIC_LIST] = "SELECT direction, peer, messages, clear, waiting, oldest, newest, last_at FROM traffic "
-		"WHERE server = ?1 AND (?2 IS NULL OR direction = ?2) ORDER BY clear DESC, messages DESC, peer",
-	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, messages, clear, waiting, oldest, newest, last_at) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[ST_TRAFFIC_LIST] = "SELECT direction, peer, nullif(service, '') AS service, messages, clear, waiting, oldest, newest, last_at FROM traffic "
+		"WHERE server = ?1 AND (?2 IS NULL OR direction = ?2) ORDER BY clear DESC, messages DESC, peer, service",
+	[ST_TRAFFIC_ADD] = "INSERT INTO traffic (server, direction, peer, service, messages, clear, waiting, oldest, newest, last_at) "
+		"VALUES (?, ?, ?, ifnull(?, ''), ?, ?, ?, ?, ?, ?)",
 	[ST_TRAFFIC_CLEAR] = "DELETE FROM traffic WHERE server = ?",
 
 	[ST_DRAFT_SET] = "INSERT INTO draft (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text",

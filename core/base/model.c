@@ -26,7 +26,8 @@ static const size_t found_value_texts[] = {
 static const size_t vserver_texts[] = {
 	TEXT(vserver, name), TEXT(vserver, title), TEXT(vserver, listen), TEXT(vserver, cert_file), TEXT(vserver, cert_pem),
 	TEXT(vserver, cert_trouble), TEXT(vserver, second_pem), TEXT(vserver, second_served), TEXT(vserver, served_pem), TEXT(vserver, served_sha256), TEXT(vserver, served_trouble),
-	TEXT(vserver, ours), TEXT(vserver, listen_wanted), TEXT(vserver, kind), TEXT(vserver, run), TEXT(vserver, run_wanted), END
+	TEXT(vserver, ours), TEXT(vserver, listen_wanted), TEXT(vserver, kind), TEXT(vserver, run), TEXT(vserver, run_wanted),
+	TEXT(vserver, log_service), END
 };
 
 static const size_t subject_texts[] = {
@@ -86,7 +87,7 @@ static const size_t workaround_texts[] = {
 static const size_t workaround_look_texts[] = { TEXT(workaround_look, text), END };
 
 static const size_t traffic_texts[] = {
-	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, oldest), TEXT(traffic, newest), END
+	TEXT(traffic, direction), TEXT(traffic, peer), TEXT(traffic, service), TEXT(traffic, oldest), TEXT(traffic, newest), END
 };
 
 static const size_t wanted_edit_texts[] = { TEXT(wanted_edit, who), TEXT(wanted_edit, text), END };

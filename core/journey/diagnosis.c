@@ -55,7 +55,7 @@ probe_here_work(struct job_ctx *ctx, void *arg, struct err *e)
 
 	if (probe_destination(&d, NULL, p->target, p->port, p->mx, &o, ctx, &p->report, e) != 0)
 		return -1;
-	(void)probe_published(&d, NULL, p->mx, ctx, &p->report, NULL);
+	(void)probe_published(&d, NULL, NULL, p->mx, ctx, &p->report, NULL);
 	return 0;
 }
 
@@ -126,13 +126,13 @@ probe_from_host(struct host *h, const struct server *sv, const char *target, int
 }
 
 void
-published_from_host(struct host *h, const struct server *sv, bool mx, struct job_ctx *ctx, struct probe_report *r)
+published_from_host(struct host *h, const struct server *sv, const char *roots, bool mx, struct job_ctx *ctx, struct probe_report *r)
 {
 	struct dialer d = { probe_dial_host, h, sv->name };
 	struct sections s = { NULL, 0 };
 
 	if (host_read(h, resolver_cmds, 1, &s, NULL) == 0 && section_text(&s, "resolv.conf") != NULL)
-		(void)probe_published(&d, section_text(&s, "resolv.conf"), mx, ctx, r, NULL);
+		(void)probe_published(&d, section_text(&s, "resolv.conf"), roots, mx, ctx, r, NULL);
 	sections_release(&s);
 }
 
@@ -145,7 +145,7 @@ probe_host_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct
 
 	if (probe_from_host(h, &hj->server, p->target, p->port, p->mx, &o, ctx, &p->report, e) != 0)
 		return -1;
-	published_from_host(h, &hj->server, p->mx, ctx, &p->report);
+	published_from_host(h, &hj->server, NULL, p->mx, ctx, &p->report);
 	return 0;
 }
 
@@ -488,7 +488,7 @@ diagnose_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 	from_host = probe_from_host(h, &hj->server, d->target, d->port, true, &o, ctx, &d->view.from_host, &host_failed) == 0 ||
 	    look_found_no_name(&d->view.from_host, d->target, hj->server.name, &host_failed);
 	if (from_host)
-		published_from_host(h, &hj->server, true, ctx, &d->view.from_host);
+		published_from_host(h, &hj->server, hop != NULL ? hop->roots : NULL, true, ctx, &d->view.from_host);
 	job_say(ctx, "waiting for the looks from elsewhere");
 	others_wait(d, ctx);
 	if (job_on_main(ctx, others_end, d, e) == -1 || (ctx != NULL && job_cancelled(ctx))) {

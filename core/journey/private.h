@@ -156,7 +156,7 @@ int probe_from_host(struct host *h, const struct server *sv, const char *target,
 
 /* TLSA records, asked of the host's own resolver, and the MTA-STS policy as the host gets it; that they cannot be is told by
  * their absence (worker). */
-void published_from_host(struct host *h, const struct server *sv, bool mx, struct job_ctx *ctx, struct probe_report *r);
+void published_from_host(struct host *h, const struct server *sv, const char *roots, bool mx, struct job_ctx *ctx, struct probe_report *r);
 
 /* Is that failure what a look found: a name that DNS does not know? Then it is the report. */
 bool look_found_no_name(struct probe_report *r, const char *destination, const char *from, const struct err *e);

@@ -6,6 +6,7 @@
 
 #include "private.h"
 #include "mxseal/clean.h"
+#include "mxseal/connector.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
@@ -37,7 +38,11 @@ queue_follow_over(const struct queue_follow *f)
 const char *
 queue_follow_only(const struct queue_follow *f)
 {
-	return strpbrk(f->destinations, "* ") == NULL ? f->destinations : NULL;
+	const char *p = f->destinations;
+
+	while (*p > ' ' && *p != '*')            /* one word, in ASCII letters */
+		p++;
+	return *p == '\0' ? f->destinations : NULL;
 }
 
 void
@@ -76,7 +81,13 @@ queue_follow_say(const struct queue_follow *f, struct str *out)
 
 /* --- the same in a worker --- */
 
-struct following { struct queue_follow *f, own; char **words; char counted[24]; /* the message that was counted last */ };
+struct followed { struct address_space space; bool without; };    /* without: "!bank.test", it is none of "*" */
+struct following {
+	struct queue_follow *f, own;
+	struct followed *spaces;
+	size_t n_spaces;
+	char counted[24];                /* the message that was counted last */
+};
 
 static void
 following_free(void *data)
@@ -84,8 +95,33 @@ following_free(void *data)
 	struct following *w = data;
 
 	queue_follow_release(&w->own);
-	words_free(w->words);
+	while (w->n_spaces > 0)
+		address_space_release(&w->spaces[--w->n_spaces].space);
+	free(w->spaces);
 	free(w);
+}
+
+/* A destination may also be what is no address space, as "[192.0.2.1]": that is itself. */
+static void
+take_spaces(struct following *w, const char *destinations)
+{
+	char **words = words_split(destinations, " ", NULL);
+	size_t i;
+
+	for (i = 0; words[i] != NULL; i++)
+		;
+	w->spaces = xcalloc(i + 1, sizeof(*w->spaces));
+	for (i = 0; words[i] != NULL; i++) {
+		struct followed *s = &w->spaces[w->n_spaces++];
+		const char *word = words[i] + (words[i][0] == '!');
+
+		s->without = words[i][0] == '!';
+		if (address_space_parse(word, &s->space, NULL) == -1) {
+			address_space_release(&s->space);
+			s->space = (struct address_space){ .domain = xstrdup(word) };
+		}
+	}
+	words_free(words);
 }
 
 static int
@@ -110,30 +146,21 @@ most_first(const void *a, const void *b)
 	return (x->n < y->n) - (x->n > y->n);
 }
 
-/* Is it in this address space? "*" is asked otherwise. */
-static bool
-in_space(const char *space, const char *domain)
-{
-	size_t n = strlen(domain), below;
-
-	if (!text_starts(space, "*."))
-		return text_ieq(space, domain);
-	below = strlen(space + 1);
-	return n > below && text_ieq(domain + n - below, space + 1);
-}
-
 /* held_up: by TLS. */
 static bool
-is_followed(char *const *words, const char *domain, bool held_up)
+is_followed(const struct following *w, const char *domain, bool held_up)
 {
 	bool all = false, other = false;
+	size_t i;
 
-	for (; *words != NULL; words++) {
-		if (strcmp(*words, "*") == 0)
+	for (i = 0; i < w->n_spaces; i++) {
+		const struct followed *s = &w->spaces[i];
+
+		if (s->space.all)
 			all = true;
-		else if ((*words)[0] == '!')
-			other = other || in_space(*words + 1, domain);
-		else if (in_space(*words, domain))
+		else if (s->without)
+			other = other || address_space_has(&s->space, domain);
+		else if (address_space_has(&s->space, domain))
 			return true;
 	}
 	return all && !other && held_up;
@@ -174,7 +201,7 @@ take_one(void *arg, const struct queue_id *id, const char *destination, const ch
 	struct following *w = arg;
 	struct queue_ids *ids = &w->own.ids;
 
-	if (id->state == QUEUE_HOLD || !is_followed(w->words, destination, f != NULL && f->tls))
+	if (id->state == QUEUE_HOLD || !is_followed(w, destination, f != NULL && f->tls))
 		return;
 	if (ids->n == 0 || strcmp(ids->v[ids->n - 1].id, id->id) != 0) {
 		ARRAY_GROW(ids->v, ids->n);
@@ -189,7 +216,7 @@ look_at_one(void *arg, const struct queue_id *id, const char *destination, const
 	struct following *w = arg;
 	struct queue_ids *ids = &w->own.ids;
 
-	if (ids->n > 0 && bsearch(id, ids->v, ids->n, sizeof(*ids->v), by_id) != NULL && is_followed(w->words, destination, true))
+	if (ids->n > 0 && bsearch(id, ids->v, ids->n, sizeof(*ids->v), by_id) != NULL && is_followed(w, destination, true))
 		count_reason(w, id, why, f);
 }
 
@@ -359,7 +386,7 @@ follow_start(struct journey *j, struct queue_follow *f, int (*work)(struct host_
 		return -1;
 	w = xcalloc(1, sizeof(*w));
 	w->f = f;
-	w->words = words_split(f->destinations, " ", NULL);
+	take_spaces(w, f->destinations);
 	w->own.destinations = xstrdup(f->destinations);
 	w->own.ids = (struct queue_ids){ xcalloc(f->ids.n + 1, sizeof(*f->ids.v)), f->ids.n };
 	if (f->ids.n > 0)

@@ -374,12 +374,30 @@ server_instances(struct journey *j, const struct server *sv)
 	return sentence;
 }
 
+static char *
+warnings_fact(int64_t server)
+{
+	return xasprintf("warnings:%lld", (long long)server);
+}
+
+char *
+server_warnings(struct journey *j, int64_t server)
+{
+	char *fact = warnings_fact(server), *text = NULL;
+
+	if (store_fact_get(j->store, fact, &text, NULL) == -1 || *text_trim(text) == '\0')
+		xset(&text, NULL);
+	free(fact);
+	return text;
+}
+
 /* What is known of the server beside its record. */
 static int
 facts_store(struct journey *j, const struct server *sv, const struct looked *l, struct err *e)
 {
 	char *state = xasprintf("push-state:%lld", (long long)sv->id), *addresses = xasprintf("addresses:%lld", (long long)sv->id);
 	char *files = file_troubles_fact(sv->id), *sni = by_sni_fact(sv->id), *instances = instances_fact(sv->id);
+	char *warnings = warnings_fact(sv->id);
 	const char *others = section_text(&l->reading.sections, "instances"), *said = section_text(&l->reading.sections, "addresses");
 	int rc = store_fact_set(j->store, state, l->push_state, e);
 
@@ -388,6 +406,8 @@ facts_store(struct journey *j, const struct server *sv, const struct looked *l, 
 	if (rc == 0)
 		rc = store_fact_set(j->store, files, l->reading.file_troubles.s, e);
 	if (rc == 0)
+		rc = store_fact_set(j->store, warnings, l->reading.warnings.len > 0 ? l->reading.warnings.s : NULL, e);
+	if (rc == 0)
 		rc = store_fact_set(j->store, sni, l->reading.by_sni ? "yes" : NULL, e);
 	if (rc == 0)
 		rc = store_fact_set(j->store, instances, others != NULL && strspn(others, " \n") < strlen(others) && strlen(others) < 4096 ? others :
@@ -395,6 +415,7 @@ facts_store(struct journey *j, const struct server *sv, const struct looked *l, 
 	if (rc == 0)
 		rc = touched_store(j, sv, l, e);
 	free(instances);
+	free(warnings);
 	free(state);
 	free(addresses);
 	free(files);

@@ -42,6 +42,9 @@ rehearsal_release(struct rehearsal *r)
 	}
 	free(r->v);
 	free(r->level);
+	free(r->listener);
+	free(r->service);
+	free(r->counted);
 	free(r->missing);
 	memset(r, 0, sizeof(*r));
 }
@@ -92,12 +95,61 @@ days_covered(const struct maillog_figures *f, int days)
 	return covered < 1 ? 1 : days > 0 && covered > days ? days : covered;
 }
 
+/* What came by other services is told, and that it is not counted. */
+static void
+say_elsewhere(struct rehearsal *r, const struct maillog_figures *f)
+{
+	struct str by = STR_INIT;
+	int64_t messages, all = 0;
+	size_t i, k, named = 0;
+
+	for (i = 0; r->service != NULL && i < f->n_services; i++) {
+		if (strcmp(f->services[i].name, r->service) == 0)
+			continue;
+		for (k = 0, messages = 0; k < f->traffic.n; k++)
+			messages += text_eq(f->traffic.v[k].service, f->services[i].name) ? f->traffic.v[k].messages : 0;
+		all += messages;
+		if (messages > 0 && named++ < NAMED)
+			str_addf(&by, "%s%s", named > 1 ? ", " : "", clean(f->services[i].name));
+	}
+	if (all > 0) {
+		char *sentence = xasprintf("%s%sNot counted: %lld message%s that came by %s%s.", r->counted ? r->counted : "",
+		    r->counted ? "\n" : "", (long long)all, all == 1 ? "" : "s", by.s, named > NAMED ? ", ..." : "");
+
+		free(r->counted);
+		r->counted = sentence;
+	}
+	str_release(&by);
+}
+
+/* Those that it is about, most messages first. */
+static struct traffic_list
+peers_of(struct rehearsing *x, const struct maillog_figures *f)
+{
+	struct traffic_list l = { NULL, 0 };
+	size_t i;
+
+	if (x->inbound)
+		traffic_came_by(&f->traffic, x->r.service, &l);
+	for (i = 0; !x->inbound && i < f->traffic.n; i++)
+		if (strcmp(f->traffic.v[i].direction, "out") == 0) {
+			struct traffic *t = traffic_list_add(&l);
+
+			t->peer = xstrdup(f->traffic.v[i].peer);
+			t->messages = f->traffic.v[i].messages;
+			t->clear = f->traffic.v[i].clear;
+			t->waiting = f->traffic.v[i].waiting;
+		}
+	if (l.n > 1)
+		qsort(l.v, l.n, sizeof(*l.v), by_messages);
+	return l;
+}
+
 static void
 take_peers(struct rehearsing *x, const struct maillog_figures *f)
 {
 	struct rehearsal *r = &x->r;
-	const char *direction = x->inbound ? "in" : "out";
-	struct traffic *sorted = xcalloc(f->traffic.n + 1, sizeof(*sorted));
+	struct traffic_list sorted = peers_of(x, f);
 	int covered = days_covered(f, r->days);
 	size_t i;
 
@@ -105,19 +157,15 @@ take_peers(struct rehearsing *x, const struct maillog_figures *f)
 	r->first_at = f->first_at;
 	r->cut = f->cut;
 	xset(&r->missing, f->missing);
-	r->tls_seen = f->tls_seen;
-	x->rule.in_tls_at = f->in_tls_at;
-	r->v = xcalloc(f->traffic.n + 1, sizeof(*r->v));
-	if (f->traffic.n > 0)
-		memcpy(sorted, f->traffic.v, f->traffic.n * sizeof(*sorted));
-	qsort(sorted, f->traffic.n, sizeof(*sorted), by_messages);
-	for (i = 0; i < f->traffic.n; i++) {
-		const struct traffic *t = &sorted[i];
+	x->rule.in_tls_at = traffic_tls_since(f, r->service);
+	r->tls_seen = x->inbound ? x->rule.in_tls_at != 0 : f->tls_seen;
+	say_elsewhere(r, f);
+	r->v = xcalloc(sorted.n + 1, sizeof(*r->v));
+	for (i = 0; i < sorted.n; i++) {
+		const struct traffic *t = &sorted.v[i];
 		int64_t messages = t->messages + t->waiting;
 		struct rehearsed *p = &r->v[r->n];
 
-		if (strcmp(t->direction, direction) != 0)
-			continue;
 		r->messages += messages;
 		r->peers++;
 		if (strcmp(t->peer, MAILLOG_OTHERS) == 0) {
@@ -135,7 +183,7 @@ take_peers(struct rehearsing *x, const struct maillog_figures *f)
 		}
 		r->n++;
 	}
-	free(sorted);
+	traffic_list_release(&sorted);
 }
 
 /* --- where to --- */
@@ -263,9 +311,9 @@ rehearse_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct e
 }
 
 static char *
-fact_name(int64_t server, const char *level)
+fact_name(int64_t server, const char *service, const char *level)
 {
-	return xasprintf("rehearsed:%lld:%s", (long long)server, level);
+	return xasprintf("rehearsed:%lld:%s%s%s", (long long)server, service ? service : "", service ? ":" : "", level);
 }
 
 void
@@ -285,7 +333,7 @@ rehearsal_sum(const struct rehearsal *r, int outcome, int64_t *peers, int64_t *m
 static void
 keep_sentence(struct journey *j, int64_t server, const struct rehearsal *r)
 {
-	char *fact = fact_name(server, r->level);
+	char *fact = fact_name(server, r->service, r->level);
 	struct str s = STR_INIT;
 	int64_t bad, messages, unsure, ignored, named = 0, per_week = 0;
 	size_t i;
@@ -312,9 +360,9 @@ keep_sentence(struct journey *j, int64_t server, const struct rehearsal *r)
 }
 
 int64_t
-rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out)
+rehearsal_sentence(struct journey *j, int64_t server, const char *service, const char *level, struct str *out)
 {
-	char *fact = fact_name(server, level), *text = NULL, ago[16], *rest;
+	char *fact = fact_name(server, service, level), *text = NULL, ago[16], *rest;
 	int64_t at = 0;
 
 	if (store_fact_get(j->store, fact, &text, NULL) == 0 && text != NULL && (at = strtoll(text, &rest, 10)) > 0 && *rest == ' ' &&
@@ -328,26 +376,26 @@ rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct 
 }
 
 bool
-rehearsal_fresh(struct journey *j, int64_t server, const char *level)
+rehearsal_fresh(struct journey *j, int64_t server, const char *service, const char *level)
 {
-	return rehearsal_sentence(j, server, level, NULL) > when_now() - REHEARSAL_GOOD;
+	return rehearsal_sentence(j, server, service, level, NULL) > when_now() - REHEARSAL_GOOD;
 }
 
 static struct kept_rehearsal *
-kept_of(const struct journey *j, int64_t server, bool inbound, const char *level)
+kept_of(const struct journey *j, int64_t server, const char *service, bool inbound, const char *level)
 {
 	struct kept_rehearsal *k;
 
 	for (k = j->rehearsals; k != NULL; k = k->next)
-		if (k->server == server && k->r.inbound == inbound && strcmp(k->r.level, level) == 0)
+		if (k->server == server && k->r.inbound == inbound && text_eq(k->r.service, service) && strcmp(k->r.level, level) == 0)
 			return k;
 	return NULL;
 }
 
 const struct rehearsal *
-rehearsal_kept(const struct journey *j, int64_t server, bool inbound, const char *level)
+rehearsal_kept(const struct journey *j, int64_t server, const char *service, bool inbound, const char *level)
 {
-	const struct kept_rehearsal *k = kept_of(j, server, inbound, level);
+	const struct kept_rehearsal *k = kept_of(j, server, service, inbound, level);
 
 	return k != NULL ? &k->r : NULL;
 }
@@ -359,6 +407,9 @@ rehearsal_copy(struct rehearsal *to, const struct rehearsal *from)
 
 	*to = *from;
 	to->level = xstrdup(from->level);
+	to->listener = xstrdup(from->listener);
+	to->service = xstrdup(from->service);
+	to->counted = xstrdup(from->counted);
 	to->missing = xstrdup(from->missing);
 	to->v = xcalloc(from->n + 1, sizeof(*to->v));
 	for (i = 0; i < from->n; i++) {
@@ -374,7 +425,7 @@ rehearsal_copy(struct rehearsal *to, const struct rehearsal *from)
 void
 rehearsal_keep(struct journey *j, int64_t server, const struct rehearsal *r)
 {
-	struct kept_rehearsal *k = kept_of(j, server, r->inbound, r->level);
+	struct kept_rehearsal *k = kept_of(j, server, r->service, r->inbound, r->level);
 
 	if (k == NULL) {
 		k = xcalloc(1, sizeof(*k));
@@ -415,6 +466,31 @@ rehearse_finish(struct host_job *hj, int rc, struct err *e)
 	return rc;
 }
 
+/* Whose senders: what the log calls the listener, and which others it calls so. */
+static int
+take_listener(struct journey *j, int64_t server, int64_t vserver, struct rehearsal *r, struct err *e)
+{
+	struct vserver_list l = { NULL, 0 };
+	struct listener_log log;
+	struct str counted = STR_INIT;
+	size_t i;
+	int rc = store_vservers(j->store, server, &l, e);
+
+	for (i = 0; rc == 0 && i < l.n && r->listener == NULL; i++) {
+		if (vserver != 0 ? l.v[i].id != vserver : !l.v[i].is_default)
+			continue;
+		listener_log(j, &l.v[i], &log);
+		listener_log_sentence(&log, &counted);
+		r->listener = xstrdup(l.v[i].name);
+		r->service = xstrdup(log.service);
+		r->counted = counted.len > 0 ? str_take(&counted) : NULL;
+		listener_log_release(&log);
+	}
+	str_release(&counted);
+	vserver_list_release(&l);
+	return rc;
+}
+
 int64_t
 rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, struct rehearsal *out, journey_done_fn *done, void *arg,
     struct err *e)
@@ -441,5 +517,9 @@ rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, stru
 	hj->free_data = rehearsing_free;
 	hj->work = rehearse_work;
 	hj->finish = rehearse_finish;
+	if (ask->inbound && take_listener(j, server, ask->vserver, &x->r, e) == -1) {
+		host_job_discard(hj);
+		return -1;
+	}
 	return host_job_start(hj, "rehearse", e);
 }

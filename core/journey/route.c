@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "mxseal/clean.h"
+#include "mxseal/connector.h"
 #include "mxseal/xalloc.h"
 #include "private.h"
 
@@ -256,7 +257,7 @@ look_at_one(void *arg, size_t i, struct host *h, struct job_ctx *ctx)
 		s->report = (struct probe_report){ .target = xstrdup(s->target), .verdict = xstrdup(failed.text),
 			.class_name = xstrdup(failed.code == RC_NOTFOUND ? "nosuch" : "blind") };
 	} else if (s->dane)
-		published_from_host(h, g->server, s->mx, ctx, &s->report);
+		published_from_host(h, g->server, s->roots, s->mx, ctx, &s->report);
 	s->seen = true;
 }
 
@@ -326,15 +327,13 @@ route_work(struct host_job *hj, struct host *h, struct job_ctx *ctx, struct err 
 static size_t
 space_fits(const char *space, const char *domain)
 {
-	size_t n = strcspn(space, ","), len = strlen(domain);
+	struct address_space s;
+	size_t fits = 0;
 
-	if (n == 1 && *space == '*')
-		return 1;
-	if (n == len && strncasecmp(space, domain, n) == 0)
-		return n + 100;
-	if (n > 2 && text_starts(space, "*.") && len > n - 1 && strncasecmp(domain + len - (n - 1), space + 1, n - 1) == 0)
-		return n;
-	return 0;
+	if (address_space_parse(space, &s, NULL) == 0 && address_space_has(&s, domain))
+		fits = s.all ? 1 : strlen(s.domain) + (s.below ? 2 : 100);
+	address_space_release(&s);
+	return fits;
 }
 
 /* The connector of ours whose address space fits the domain best, among those this server sends for. */

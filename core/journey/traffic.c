@@ -249,16 +249,16 @@ say_sum(const struct sum *s, const struct traffic_taken *t, bool in, const char 
 }
 
 void
-traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out)
+traffic_sentence(struct journey *j, const struct server *sv, const char *service, const char *setting, const char *value, struct str *out)
 {
 	bool in = text_starts(setting, "inbound.");
 	const char *protocol = strcmp(setting, "inbound.protocol-min") == 0 ? value : NULL;
-	struct traffic_list l = { NULL, 0 };
+	struct traffic_list all = { NULL, 0 }, l = { NULL, 0 };
 	struct traffic_taken t;
 	struct sum s = { .names = STR_INIT };
 
-	if (strcmp(setting, "inbound.client-cert") != 0 && rehearsal_fresh(j, sv->id, value)) {
-		rehearsal_sentence(j, sv->id, value, out);       /* that says more: what would fail, not what left without TLS */
+	if (strcmp(setting, "inbound.client-cert") != 0 && rehearsal_fresh(j, sv->id, in ? service : NULL, value)) {
+		rehearsal_sentence(j, sv->id, in ? service : NULL, value, out);       /* that says more: what would fail, not what left without TLS */
 		return;
 	}
 	if (!traffic_taken(j, sv->id, &t)) {
@@ -269,8 +269,9 @@ traffic_sentence(struct journey *j, const struct server *sv, const char *setting
 		str_add(out, "The log does not say which clients have a certificate: most mail hosts have none.");
 		return;
 	}
-	if (store_traffic(j->store, sv->id, in ? "in" : "out", &l, NULL) == 0)
-		add_up(&l, protocol, &s);
+	if (store_traffic(j->store, sv->id, in ? "in" : "out", in ? &all : &l, NULL) == 0 && in)
+		traffic_came_by(&all, service, &l);
+	add_up(&l, protocol, &s);
 	if (s.messages == 0)
 		str_addf(out, "The log of the last %d days has no %s: it does not tell who would be shut out.", t.days,
 		    in ? "message from another host" : "delivery to another host");
@@ -280,5 +281,6 @@ traffic_sentence(struct journey *j, const struct server *sv, const char *setting
 		str_add(out, " No line of it tells of TLS: either nobody used it, or it was not offered, or it was not logged (log.tls); who could "
 		    "do TLS is then not known.");
 	str_release(&s.names);
+	traffic_list_release(&all);
 	traffic_list_release(&l);
 }

@@ -76,7 +76,7 @@ here_work(struct job_ctx *ctx, void *arg, struct err *e)
 
 	if (probe_destination(&d, NULL, l->all->target, l->all->port, true, &l->all->o, ctx, &l->report, e) != 0)
 		return -1;
-	(void)probe_published(&d, NULL, true, ctx, &l->report, NULL);
+	(void)probe_published(&d, NULL, NULL, true, ctx, &l->report, NULL);
 	return 0;
 }
 

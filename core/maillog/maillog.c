@@ -121,30 +121,39 @@ tls_line(const char *text, const char *what)
 
 /* --- smtpd(8): who brings --- */
 
-static void
-tls_came_in(struct maillog *m, int64_t at)
+/* "postfix/submission/smtpd" of "postfix/submission/smtpd[123]" */
+static unsigned
+service_in(struct maillog *m, const struct log_line *l)
 {
+	return service_of(&m->tables, l->program, (size_t)(l->daemon - l->program) + l->n_daemon);
+}
+
+static void
+tls_came_in(struct maillog *m, const struct log_line *l, int64_t at)
+{
+	struct service *s = &m->tables.services[service_in(m, l)];
+
 	m->tls_seen = true;
-	if (m->in_tls_at == 0 || at < m->in_tls_at)
-		m->in_tls_at = at;
+	if (s->tls_at == 0 || at < s->tls_at)
+		s->tls_at = at;
 }
 
 /* "disconnect from host[address] ehlo=2 starttls=1 mail=1 ...": what was good of what was asked for, whatever else is logged. */
 static void
-smtpd_end(struct maillog *m, struct session *s, const char *text, int64_t at)
+smtpd_end(struct maillog *m, struct session *s, const struct log_line *l, int64_t at)
 {
-	const char *p = strstr(text, " starttls=");
+	const char *p = strstr(l->text, " starttls=");
 	char name[NAME_MAX_LEN + 1];
 	struct peer *peer;
 
 	if (p != NULL && atoi(p + strlen(" starttls=")) > 0) {
-		tls_came_in(m, at);
+		tls_came_in(m, l, at);
 		if (s->tls < 0 && s->peer != NULL) {
 			s->peer->clear -= s->clear;
 			s->peer->unnamed += s->clear;
 		}
-	} else if (p != NULL && client_name(text + strlen("disconnect from "), name)) {
-		peer = peer_of(&m->tables, true, name, strlen(name));
+	} else if (p != NULL && client_name(l->text + strlen("disconnect from "), name)) {
+		peer = peer_of(&m->tables, true, service_in(m, l), name, strlen(name));
 		peer->failed++;
 		count_time(m, peer, at);
 	}
@@ -152,9 +161,10 @@ smtpd_end(struct maillog *m, struct session *s, const char *text, int64_t at)
 }
 
 static void
-smtpd_mail(struct maillog *m, struct session *s, bool wrapped, const char *name, int64_t at)
+smtpd_mail(struct maillog *m, struct session *s, const struct log_line *l, const char *name, int64_t at)
 {
-	struct peer *peer = peer_of(&m->tables, true, name, strlen(name));
+	struct peer *peer = peer_of(&m->tables, true, service_in(m, l), name, strlen(name));
+	bool wrapped = memmem(l->program, l->n, "/smtps/", 7) != NULL || memmem(l->program, l->n, "/submissions/", 13) != NULL;
 
 	count(m, peer, s->tls, at);
 	if (s->tls < 0 && wrapped) {             /* TLS from the first byte, whether that is logged or not */
@@ -179,13 +189,12 @@ smtpd_line(struct maillog *m, const struct log_line *l, uint64_t key, int64_t at
 		s->tls = -1;
 		s->peer = NULL;
 	} else if (text_starts(text, "disconnect from "))
-		smtpd_end(m, session_of(&m->tables, key), text, at);
+		smtpd_end(m, session_of(&m->tables, key), l, at);
 	else if ((p = tls_line(text, "established from "))) {
 		session_of(&m->tables, key)->tls = version_in(p);
-		tls_came_in(m, at);
+		tls_came_in(m, l, at);
 	} else if ((p = log_queue_id(text, &n)) && text_starts(p, "client=") && client_name(p + strlen("client="), name))
-		smtpd_mail(m, session_of(&m->tables, key), memmem(l->program, l->n, "/smtps/", 7) != NULL
-		    || memmem(l->program, l->n, "/submissions/", 13) != NULL, name, at);
+		smtpd_mail(m, session_of(&m->tables, key), l, name, at);
 }
 
 /* --- smtp(8): who takes --- */
@@ -252,7 +261,7 @@ smtp_delivery(struct maillog *m, uint64_t key, const struct delivery_line *d, in
 		s->id = d->id;                   /* whatever became of it */
 	if (d->status == SENT ? (*pair & PAIR_DONE) != 0 : !fresh)
 		return;
-	peer = peer_of(&m->tables, false, d->domain, d->n_domain);
+	peer = peer_of(&m->tables, false, 0, d->domain, d->n_domain);
 	if (d->status != SENT) {
 		peer->waiting++;
 		count_time(m, peer, at);
@@ -341,7 +350,9 @@ by_clear(const void *a, const void *b)
 		return x->clear < y->clear ? 1 : -1;
 	if (x->messages != y->messages)
 		return x->messages < y->messages ? 1 : -1;
-	return strcmp(x->direction, y->direction) != 0 ? strcmp(x->direction, y->direction) : strcmp(x->peer, y->peer);
+	if (strcmp(x->direction, y->direction) != 0)
+		return strcmp(x->direction, y->direction);
+	return strcmp(x->peer, y->peer) != 0 || x->service == NULL ? strcmp(x->peer, y->peer) : strcmp(x->service, y->service);
 }
 
 /* What of the log is not in the figures, or not as finely. */
@@ -387,16 +398,19 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 	out->cut = m->cut > 0 || m->unread > 0;
 	out->missing = what_is_missing(m);
 	out->tls_seen = m->tls_seen;
-	out->in_tls_at = m->in_tls_at;
 	out->bytes = m->bytes;
 	out->sent = m->recipients[SENT];
 	out->deferred = m->recipients[DEFERRED];
 	out->bounced = m->recipients[BOUNCED];
+	out->services = xcalloc(m->tables.n_services + 1, sizeof(*out->services));
+	for (i = 0; i < m->tables.n_services; i++)
+		out->services[out->n_services++] = (struct maillog_service){ xstrdup(m->tables.services[i].name), m->tables.services[i].tls_at };
 	for (i = 0; i < PEERS_BUCKETS; i++)
 		for (p = m->tables.peers[i]; p; p = p->next) {
 			struct traffic *t = traffic_list_add(&out->traffic);
 
 			t->direction = xstrdup(p->in ? "in" : "out");
+			t->service = xstrdup(p->in ? m->tables.services[p->service].name : NULL);
 			t->peer = xstrdup(p->name);
 			t->messages = p->messages;
 			t->clear = p->clear;
@@ -414,10 +428,97 @@ maillog_figures(struct maillog *m, struct maillog_figures *out)
 void
 maillog_figures_release(struct maillog_figures *f)
 {
+	size_t i;
+
+	for (i = 0; i < f->n_services; i++)
+		free(f->services[i].name);
+	free(f->services);
 	traffic_list_release(&f->traffic);
 	free(f->missing);
 	memset(f, 0, sizeof(*f));
 }
+
+/* --- of one service --- */
+
+static int
+rank_of(const char *version)
+{
+	int i;
+
+	for (i = 0; version != NULL && i < VERSIONS; i++)
+		if (strcmp(versions[i], version) == 0)
+			return i;
+	return -1;
+}
+
+static int
+by_peer(const void *a, const void *b)
+{
+	return strcmp(((const struct traffic *)a)->peer, ((const struct traffic *)b)->peer);
+}
+
+/* What came by another service from the same client. */
+static void
+traffic_join(struct traffic *to, const struct traffic *t)
+{
+	to->messages += t->messages;
+	to->clear += t->clear;
+	to->waiting += t->waiting;
+	to->unnamed += t->unnamed;
+	to->failed += t->failed;
+	if (t->oldest != NULL && (to->oldest == NULL || rank_of(t->oldest) < rank_of(to->oldest)))
+		xset(&to->oldest, t->oldest);
+	if (rank_of(t->newest) > rank_of(to->newest))
+		xset(&to->newest, t->newest);
+	if (t->last_at > to->last_at)
+		to->last_at = t->last_at;
+}
+
+void
+traffic_came_by(const struct traffic_list *all, const char *service, struct traffic_list *out)
+{
+	struct traffic *sorted = xcalloc(all->n + 1, sizeof(*sorted));
+	size_t i, n = 0;
+
+	*out = (struct traffic_list){ NULL, 0 };
+	for (i = 0; i < all->n; i++)
+		if (strcmp(all->v[i].direction, "in") == 0 && (service == NULL || text_eq(all->v[i].service, service)))
+			sorted[n++] = all->v[i];
+	qsort(sorted, n, sizeof(*sorted), by_peer);
+	for (i = 0; i < n; i++) {
+		struct traffic *t;
+
+		if (out->n > 0 && strcmp(out->v[out->n - 1].peer, sorted[i].peer) == 0) {
+			traffic_join(&out->v[out->n - 1], &sorted[i]);
+			continue;
+		}
+		t = traffic_list_add(out);
+		*t = sorted[i];
+		t->direction = xstrdup("in");
+		t->peer = xstrdup(sorted[i].peer);
+		t->service = xstrdup(service);
+		t->oldest = xstrdup(sorted[i].oldest);
+		t->newest = xstrdup(sorted[i].newest);
+	}
+	free(sorted);
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), by_clear);
+}
+
+int64_t
+traffic_tls_since(const struct maillog_figures *f, const char *service)
+{
+	int64_t at = 0;
+	size_t i;
+
+	for (i = 0; i < f->n_services; i++)
+		if (f->services[i].tls_at != 0 && (service == NULL || strcmp(f->services[i].name, service) == 0) &&
+		    (at == 0 || f->services[i].tls_at < at))
+			at = f->services[i].tls_at;
+	return at;
+}
+
+/* --- the end of it --- */
 
 void
 maillog_free(struct maillog *m)

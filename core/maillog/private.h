@@ -41,11 +41,13 @@ bool log_stamp(const struct log_clock *c, const char *line, size_t len, int64_t 
 #define SESSIONS_WAYS 8
 #define PEERS_MAX 50000              /* then half of them, those with the fewest messages, become one: MAILLOG_OTHERS */
 #define PEERS_BUCKETS 16384
+#define SERVICES_MAX 64              /* that are told apart; the others are one: MAILLOG_OTHERS */
 #define PAIRS_MAX (1u << 21)         /* places of a table of messages; there are two */
 
 struct peer {
 	struct peer *next;
 	bool in;
+	unsigned service;            /* of a client: place in tables.services */
 	char *name;
 	int64_t messages, clear, unnamed, failed, waiting, last_at;
 	int oldest, newest;          /* rank of a version, -1 none */
@@ -67,7 +69,12 @@ struct session {
 #define PAIR_DONE UINT64_C(1)
 struct fates { uint64_t *young, *elder; size_t n, places; bool lost; };
 
+/* What takes mail in, "postfix/submission/smtpd". */
+struct service { char *name; int64_t tls_at; };
+
 struct tables {
+	struct service services[SERVICES_MAX + 1];
+	unsigned n_services;
 	struct session sessions[SESSIONS_SETS][SESSIONS_WAYS];
 	uint64_t tick;
 	struct peer *peers[PEERS_BUCKETS];
@@ -78,7 +85,10 @@ struct tables {
 uint64_t log_hash(uint64_t h, const char *text, size_t len);     /* never 0; h: 0, or of what stands before */
 struct session *session_of(struct tables *t, uint64_t key);
 void session_end(struct session *s);
-struct peer *peer_of(struct tables *t, bool in, const char *name, size_t len);
+/* The place of a service; the last one is that of all who find no place any more. */
+unsigned service_of(struct tables *t, const char *name, size_t len);
+/* service: 0 of who takes mail. */
+struct peer *peer_of(struct tables *t, bool in, unsigned service, const char *name, size_t len);
 /* The place of a message to a domain; fresh: it was not seen before. Good until the next call. */
 uint64_t *pair_of(struct fates *p, uint64_t key, bool *fresh);
 void tables_release(struct tables *t);
@@ -90,7 +100,7 @@ struct maillog {
 	int64_t since;               /* epoch */
 	int days;
 	struct tables tables;
-	int64_t bytes, first_at, last_at, in_tls_at, recipients[3];
+	int64_t bytes, first_at, last_at, recipients[3];
 	bool tls_seen;
 	int64_t cut;                 /* of a host's log only the newest so many bytes were looked through; 0: all */
 	int64_t unread;              /* so many files could not be unpacked there ... */

@@ -48,22 +48,39 @@ session_end(struct session *s)
 
 /* --- peers --- */
 
+unsigned
+service_of(struct tables *t, const char *name, size_t len)
+{
+	unsigned i;
+
+	for (i = 0; i < t->n_services && (strncmp(t->services[i].name, name, len) != 0 || t->services[i].name[len] != '\0'); i++)
+		;
+	if (i < t->n_services)
+		return i;
+	if (t->n_services > SERVICES_MAX)
+		return SERVICES_MAX;
+	t->services[i].name = i < SERVICES_MAX ? xstrndup(name, len) : xstrdup(MAILLOG_OTHERS);
+	t->n_services++;
+	return i;
+}
+
 static struct peer **
-peer_place(struct tables *t, bool in, const char *name, size_t len)
+peer_place(struct tables *t, bool in, unsigned service, const char *name, size_t len)
 {
 	struct peer **p = &t->peers[(log_hash(0, name, len) >> 8) % PEERS_BUCKETS];
 
-	while (*p != NULL && ((*p)->in != in || strncmp((*p)->name, name, len) != 0 || (*p)->name[len] != '\0'))
+	while (*p != NULL && ((*p)->in != in || (*p)->service != service || strncmp((*p)->name, name, len) != 0 || (*p)->name[len] != '\0'))
 		p = &(*p)->next;
 	return p;
 }
 
 static struct peer *
-peer_add(struct tables *t, struct peer **place, bool in, const char *name, size_t len)
+peer_add(struct tables *t, struct peer **place, bool in, unsigned service, const char *name, size_t len)
 {
 	struct peer *p = xcalloc(1, sizeof(*p));
 
 	p->in = in;
+	p->service = service;
 	p->name = xstrndup(name, len);
 	p->oldest = p->newest = -1;
 	t->n_peers++;
@@ -71,11 +88,11 @@ peer_add(struct tables *t, struct peer **place, bool in, const char *name, size_
 }
 
 static struct peer *
-others(struct tables *t, bool in)
+others(struct tables *t, bool in, unsigned service)
 {
-	struct peer **place = peer_place(t, in, MAILLOG_OTHERS, strlen(MAILLOG_OTHERS));
+	struct peer **place = peer_place(t, in, service, MAILLOG_OTHERS, strlen(MAILLOG_OTHERS));
 
-	return *place != NULL ? *place : peer_add(t, place, in, MAILLOG_OTHERS, strlen(MAILLOG_OTHERS));
+	return *place != NULL ? *place : peer_add(t, place, in, service, MAILLOG_OTHERS, strlen(MAILLOG_OTHERS));
 }
 
 static size_t
@@ -102,11 +119,11 @@ peer_join(struct peer *to, const struct peer *p)
 		to->last_at = p->last_at;
 }
 
-/* Those with at most so many messages become one, for each direction. */
+/* Those with at most so many messages become one, for each direction and service. */
 static void
 fold(struct tables *t, size_t most)
 {
-	struct peer *both[2] = { others(t, false), others(t, true) }, **p, *gone;
+	struct peer **p, *gone;
 	struct session *s = t->sessions[0];
 	size_t i;
 
@@ -119,8 +136,8 @@ fold(struct tables *t, size_t most)
 				p = &gone->next;
 				continue;
 			}
-			peer_join(both[gone->in], gone);
 			*p = gone->next;
+			peer_join(others(t, gone->in, gone->service), gone);
 			free(gone->name);
 			free(gone);
 			t->n_peers--;
@@ -144,19 +161,19 @@ peers_make_room(struct tables *t)
 }
 
 struct peer *
-peer_of(struct tables *t, bool in, const char *name, size_t len)
+peer_of(struct tables *t, bool in, unsigned service, const char *name, size_t len)
 {
-	struct peer **place = peer_place(t, in, name, len);
+	struct peer **place = peer_place(t, in, service, name, len);
 
 	if (*place != NULL)
 		return *place;
 	if (t->n_peers >= PEERS_MAX) {
 		peers_make_room(t);
 		if (t->n_peers >= PEERS_MAX)     /* all of them have many */
-			return others(t, in);
-		place = peer_place(t, in, name, len);
+			return others(t, in, service);
+		place = peer_place(t, in, service, name, len);
 	}
-	return peer_add(t, place, in, name, len);
+	return peer_add(t, place, in, service, name, len);
 }
 
 /* --- messages by domain --- */
@@ -250,6 +267,8 @@ tables_release(struct tables *t)
 			free(p->name);
 			free(p);
 		}
+	for (i = 0; i < t->n_services; i++)
+		free(t->services[i].name);
 	free(t->pairs.young);
 	free(t->pairs.elder);
 }

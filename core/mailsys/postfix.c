@@ -29,7 +29,7 @@ static const struct host_cmd look[] = {
 	{ "main.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/main.cf\"") },
 	{ "master.cf", SH("cat \"$(postconf -h config_directory 2>/dev/null)/master.cf\"") },
 	{ "defaults", SH("postconf -d 2>/dev/null") },
-	{ "expanded", SH("postconf -x myhostname mydomain smtpd_relay_restrictions smtpd_recipient_restrictions 2>/dev/null") },
+	{ "expanded", SH("postconf -x myhostname mydomain syslog_name smtpd_relay_restrictions smtpd_recipient_restrictions 2>/dev/null") },
 	{ "warnings", SH("postconf -n 2>&1 >/dev/null; postconf -M 2>&1 >/dev/null") },
 	{ "hostname", ARGV("hostname") },
 	{ "os", ARGV("cat", "/etc/os-release") },

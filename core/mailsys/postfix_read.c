@@ -278,6 +278,50 @@ read_added(struct vserver *vs, const struct view *v, const struct master_service
 	free(owner);
 }
 
+/* The name before "/smtpd" in the log (syslog_name), NULL: what Postfix makes of it is not known. One formula is common: that of its
+ * own default. */
+static char *
+log_name(const struct view *v, const struct master_service *s)
+{
+	static const char formula[] = "${multi_instance_name?{$multi_instance_name}:{postfix}}";
+	const char *raw = master_cf_option(s, "syslog_name"), *whole = pairs_get(&v->expanded, "syslog_name");
+	char *name = raw == NULL && whole ? xstrdup(whole) : view_value(v, s, "syslog_name"), *instance, *rest;
+
+	if (text_starts(view_raw(v, s, "syslog_name", NULL), formula) && text_starts(name, "${")) {
+		instance = view_value(v, s, "multi_instance_name");
+		rest = strstr(name, ":{postfix}}");
+		if (rest != NULL)
+			rest = xasprintf("%s%s", *instance ? instance : "postfix", rest + strlen(":{postfix}}"));
+		free(instance);
+		free(name);
+		name = rest;
+	}
+	if (name != NULL && (*name == '\0' || strpbrk(name, "$[ \t") || strlen(name) > 200))
+		xset(&name, NULL);
+	return name;
+}
+
+/* What the lines about its mail begin with in the log: "postfix/submission/smtpd". Behind postscreen(8) another service takes the mail. */
+static char *
+log_service(const struct view *v, const struct master_service *s)
+{
+	const char *program = strrchr(s->command, '/');
+	char *behind, *name, *service = NULL;
+
+	program = program ? program + 1 : s->command;
+	if (strcmp(program, "postscreen") == 0) {
+		behind = view_value(v, s, "smtpd_service_name");
+		s = master_cf_find(&v->master, *behind ? behind : "smtpd", "pass");
+		free(behind);
+		program = "smtpd";
+	}
+	if (s != NULL && (name = log_name(v, s)) != NULL) {
+		service = xasprintf("%s/%s", name, program);
+		free(name);
+	}
+	return service;
+}
+
 static void
 read_vserver(struct reading *out, const struct view *v, const struct master_service *s, bool is_default,
         const struct file_list *files)
@@ -296,6 +340,7 @@ read_vserver(struct reading *out, const struct view *v, const struct master_serv
 		vs->port = service_port(s->name, NULL, 0);
 		vs->implicit_tls = view_yes(v, s, "smtpd_tls_wrappermode");
 		vs->run = xstrdup(view_run(v, s));
+		vs->log_service = log_service(v, s);
 		vs->served_trouble = held(&out->sections, listen.s);
 		read_added(vs, v, s);
 	}
@@ -445,7 +490,6 @@ read_warnings(struct reading *out)
 {
 	const struct section *s = section_find(&out->sections, "warnings");
 	const char *line = s ? s->text.s : "", *end, *text;
-	size_t i;
 
 	for (; *line; line = *end ? end + 1 : end) {
 		end = line + strcspn(line, "\n");
@@ -455,10 +499,6 @@ read_warnings(struct reading *out)
 		clean_text(&out->warnings, text, (size_t)(end - text), false);
 		str_addc(&out->warnings, '\n');
 	}
-	for (i = 0; i < out->vservers.n; i++)
-		if (out->vservers.v[i].cert_trouble)
-			str_addf(&out->warnings, "%s: %s\n", clean(out->vservers.v[i].name), out->vservers.v[i].cert_trouble);
-	str_addn(&out->warnings, out->file_troubles.s, out->file_troubles.len);
 }
 
 static char *

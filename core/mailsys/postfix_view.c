@@ -154,6 +154,8 @@ view_raw(const struct view *v, const struct master_service *service, const char 
 {
 	const char *value = service ? master_cf_option(service, name) : NULL, *from = "master.cf";
 
+	if (service && strcmp(name, "service_name") == 0)        /* Postfix sets it itself, from 3.3 on */
+		value = service->name;
 	if (value == NULL) {
 		value = main_cf_get(&v->main, name);
 		from = "main.cf";

@@ -69,8 +69,10 @@ struct sts_policy { char *mode, *mx; int64_t max_age; };          /* mx: pattern
 void sts_policy_release(struct sts_policy *p);
 int  sts_policy_parse(const char *text, size_t len, struct sts_policy *out, struct err *e);      /* RC_PARSE */
 int  sts_policy_fetch(const char *domain, struct job_ctx *ctx, struct sts_policy *out, struct err *e);
-/* The same through d, with addresses that ask gives: one request of HTTP/1.0 inside TLS, the certificate judged by the roots here. */
-int  sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, struct sts_policy *out, struct err *e);
+/* The same through d, with addresses that ask gives: one request of HTTP/1.0 inside TLS, the certificate judged by the roots
+ * here and, where those do not vouch for it, by what the mail host trusts (roots, as cert_verify_by; NULL: not known). */
+int  sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, const char *roots, struct sts_policy *out,
+        struct err *e);
 /* What a web server answered: the policy of it. ended: it is known to be whole. RC_NET: another status than 200, or cut off. RC_PARSE:
  * no HTTP, or no policy. */
 int  sts_answer_parse(const char *text, size_t len, bool ended, struct sts_policy *out, struct err *e);

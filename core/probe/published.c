@@ -113,7 +113,8 @@ sts_id(const struct answers *txt)
 }
 
 static void
-look_at_sts(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, bool here, struct job_ctx *ctx, struct probe_report *r)
+look_at_sts(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, const char *roots, bool here, struct job_ctx *ctx,
+    struct probe_report *r)
 {
 	struct answers *got = xcalloc(1, sizeof(*got));
 	struct sts_policy p = { .mode = NULL };
@@ -130,7 +131,7 @@ look_at_sts(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, 
 		xset(&r->sts, e.code == RC_OK || e.code == RC_NOTFOUND ? "none" : "lookup-error");
 		return;
 	}
-	if ((here ? sts_policy_fetch(domain, ctx, &p, &e) : sts_policy_fetch_via(d, ask, arg, domain, &p, &e)) != 0) {
+	if ((here ? sts_policy_fetch(domain, ctx, &p, &e) : sts_policy_fetch_via(d, ask, arg, domain, roots, &p, &e)) != 0) {
 		xset(&r->sts, e.code == RC_PARSE ? "invalid" : "unreachable");
 		xset(&r->sts_trouble, e.text);
 		return;
@@ -151,7 +152,8 @@ look_at_sts(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, 
 }
 
 int
-probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct job_ctx *ctx, struct probe_report *r, struct err *e)
+probe_published(const struct dialer *d, const char *resolv_conf, const char *roots, bool mx, struct job_ctx *ctx, struct probe_report *r,
+    struct err *e)
 {
 	struct dns_asker *a = dns_asker_new(d, resolv_conf, e);
 	size_t len = r->target != NULL ? strlen(r->target) : 0;
@@ -165,7 +167,7 @@ probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct
 	mx = mx && ascii.len > 0 && !is_address(ascii.s);
 	look_at_dane(dns_ask, a, mx ? ascii.s : "", mx, r);
 	if (mx && !(ctx != NULL && job_cancelled(ctx)))
-		look_at_sts(d, dns_ask, a, ascii.s, resolv_conf == NULL, ctx, r);
+		look_at_sts(d, dns_ask, a, ascii.s, roots, resolv_conf == NULL, ctx, r);
 	str_release(&ascii);
 	dns_asker_free(a);
 	return 0;

@@ -230,7 +230,8 @@ read_answer(struct stream *s, int64_t until, struct str *out, bool *ended, struc
 }
 
 static int
-ask_web_server(const struct dialer *d, const char *name, const char *address, int64_t until, struct sts_policy *out, struct err *e)
+ask_web_server(const struct dialer *d, const char *name, const char *address, const char *roots, int64_t until, struct sts_policy *out,
+    struct err *e)
 {
 	int64_t left = until - when_monotonic_ms();
 	struct tls_options o = { .name = name, .timeout_ms = left > 0 ? (int)left : 0, .protocol_min = TLS1_2_VERSION };
@@ -249,9 +250,12 @@ ask_web_server(const struct dialer *d, const char *name, const char *address, in
 	if (tls_begin(&s, &o, &seen, &class_name, e) != 0)
 		goto out;
 	cert_verify(seen.chain_pem != NULL ? seen.chain_pem : "", name, NULL, when_now(), &v);
+	if (seen.chain_pem != NULL && !v.trusted && roots != NULL)
+		cert_verify_by(seen.chain_pem, name, roots, when_now(), &v);
 	if (seen.chain_pem == NULL || !v.trusted || !v.in_time || !v.name_ok)
-		err_set(e, RC_NET, "the certificate of its web server is not accepted%s: %s", seen.chain_pem != NULL && !v.trusted ?
-		    " by the authorities that are trusted here, whatever the mail host trusts" : "", seen.chain_pem != NULL ? v.text : "there is none");
+		err_set(e, RC_NET, "the certificate of its web server is not accepted%s: %s", seen.chain_pem == NULL || v.trusted ? "" :
+		    roots != NULL ? " by the authorities that are trusted here or by the mail host" :
+		    " by the authorities that are trusted here; whom the mail host trusts is not known", seen.chain_pem != NULL ? v.text : "there is none");
 	else if (stream_write(s, request, strlen(request), FETCH_MS, e) == 0 && read_answer(s, until, &text, &ended, e) == 0)
 		rc = sts_answer_parse(text.len > 0 ? text.s : "", text.len, ended, out, e);
 out:
@@ -263,7 +267,8 @@ out:
 }
 
 int
-sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, struct sts_policy *out, struct err *e)
+sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char *domain, const char *roots, struct sts_policy *out,
+    struct err *e)
 {
 	int64_t until = when_monotonic_ms() + FETCH_MS;
 	char *name = xasprintf("mta-sts.%s", domain), **addresses = NULL;
@@ -274,7 +279,7 @@ sts_policy_fetch_via(const struct dialer *d, ask_fn *ask, void *arg, const char 
 	if (dns_addresses_by(ask, arg, name, &addresses, &n, e) == 0 && n == 0)
 		err_set(e, RC_NET, "%s has no address in DNS", clean(name));
 	for (i = 0; i < n && i < ADDRESSES_TRIED && rc != 0; i++) {
-		rc = ask_web_server(d, name, addresses[i], until, out, e);
+		rc = ask_web_server(d, name, addresses[i], roots, until, out, e);
 		if (rc != 0 && e != NULL && (e->code == RC_CANCELLED || e->code == RC_PARSE))
 			break;
 	}

@@ -51,6 +51,29 @@ address_space_parse(const char *word, struct address_space *out, struct err *e)
 	return rc;
 }
 
+bool
+address_space_has(const struct address_space *s, const char *domain)
+{
+	struct str ascii = STR_INIT;
+	size_t n, below;
+	bool yes;
+
+	if (s->all)
+		return true;
+	for (n = 0; domain[n] != '\0' && (unsigned char)domain[n] < 128; n++)
+		;
+	if (domain[n] != '\0' && name_to_ascii(domain, &ascii, NULL) == 0)
+		domain = ascii.s;
+	n = strlen(domain);
+	below = strlen(s->domain);
+	if (s->below)
+		yes = n > below + 1 && domain[n - below - 1] == '.' && text_ieq(domain + n - below, s->domain);
+	else
+		yes = text_ieq(domain, s->domain);
+	str_release(&ascii);
+	return yes;
+}
+
 /* --- next hops --- */
 
 void

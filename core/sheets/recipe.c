@@ -206,7 +206,7 @@ except_figures(const struct form *f, struct str *out)
 	struct server sv = { .id = 0 };
 
 	if (except_ask(f, &question) && store_server_get(journey_store(f->journey), f->object, &sv, NULL) == 0)
-		traffic_sentence(f->journey, &sv, "outbound.tls", form_get(f, "tls"), out);
+		traffic_sentence(f->journey, &sv, NULL, "outbound.tls", form_get(f, "tls"), out);
 	server_release(&sv);
 	str_release(&question);
 }

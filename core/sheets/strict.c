@@ -14,6 +14,8 @@ vs_stricter(const struct vserver *vs, const char *name, const char *value)
 {
 	const struct found_value *fv = found_of_vs(vs, name), *tls = found_of_vs(vs, "inbound.tls");
 
+	if (!vs->present && text_starts(name, "inbound."))       /* nobody comes to it yet */
+		return false;
 	if (strcmp(name, "inbound.protocol-min") == 0 && (tls == NULL || text_eq(tls->value, "off")))
 		return false;
 	return setting_stricter(setting_find(name), fv ? fv->value : NULL, value);

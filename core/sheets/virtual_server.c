@@ -17,6 +17,7 @@ properties_free(void *data)
 
 	vserver_release(&p->vs);
 	server_release(&p->server);
+	listener_log_release(&p->log);
 	wanted_list_release(&p->wanted);
 	free(p);
 }
@@ -74,6 +75,7 @@ forecast(const struct form *f, const char *page, struct sheet_forecast *out)
 	int i;
 
 	out->server = of(f)->vs.server;
+	out->vserver = of(f)->vs.id;
 	for (i = 0; i < 2; i++) {
 		out->inbound = in_first == (i == 0);
 		if (out->inbound ? inbound_forecast(f, out->level) : outbound_forecast(f, out->level))
@@ -82,34 +84,27 @@ forecast(const struct form *f, const char *page, struct sheet_forecast *out)
 	return false;
 }
 
-static size_t
-listeners_of(const struct form *f)
-{
-	struct vserver_list l = { NULL, 0 };
-	size_t i, n = 0;
-
-	if (store_vservers(journey_store(f->journey), of(f)->vs.server, &l, NULL) == 0)
-		for (i = 0; i < l.n; i++)
-			n += l.v[i].present && !text_empty(l.v[i].listen) && !text_eq(l.v[i].run, "stopped");
-	vserver_list_release(&l);
-	return n;
-}
-
 /* With figures from the host's log. */
 static void
 note_strict(const struct form *f, const char *name, const char *value, struct str *note)
 {
+	bool in = text_starts(name, "inbound.");
+	const char *service = in ? of(f)->log.service : NULL;
+	size_t before;
 	char level[64];
 
 	if (!vs_stricter(&of(f)->vs, name, value))
 		return;
-	if (text_starts(name, "inbound.") && inbound_forecast(f, level) && rehearsal_fresh(f->journey, of(f)->server.id, level))
-		(void)rehearsal_sentence(f->journey, of(f)->server.id, level, note);
+	if (in && inbound_forecast(f, level) && rehearsal_fresh(f->journey, of(f)->server.id, service, level))
+		(void)rehearsal_sentence(f->journey, of(f)->server.id, service, level, note);
 	else
-		traffic_sentence(f->journey, &of(f)->server, name, value, note);
-	if (text_starts(name, "inbound.") && listeners_of(f) > 1)
-		str_addf(note, " The figures are of all %zu listeners of %s together: which of them a client came to is not told apart.", listeners_of(f),
-		    of(f)->server.name);
+		traffic_sentence(f->journey, &of(f)->server, service, name, value, note);
+	str_addc(note, ' ');
+	before = note->len;
+	if (in)
+		listener_log_sentence(&of(f)->log, note);
+	if (note->len == before)
+		note->s[--note->len] = '\0';
 }
 
 static int
@@ -322,6 +317,7 @@ load(struct form *f, struct err *e)
 	    store_server_get(journey_store(f->journey), p->vs.server, &p->server, e) == -1 ||
 	    store_wanted(journey_store(f->journey), f->object, &p->wanted, e) == -1)
 		return -1;
+	listener_log(f->journey, &p->vs, &p->log);
 	(void)form_set(f, "listen", p->vs.listen ? p->vs.listen : "-", NULL);
 	for (fd = f->sheet->fields; fd->name != NULL; fd++) {
 		if (fd->kind != FIELD_SETTING)
@@ -393,12 +389,12 @@ look(struct form *f, const char *page, sheet_done_fn *done, void *arg)
 {
 	struct sheet_forecast first;
 	bool wanted = forecast(f, page, &first);
-	struct rehearse_ask rehearsing = { .inbound = first.inbound, .level = first.level, .days = REHEARSE_DAYS };
+	struct rehearse_ask rehearsing = { .inbound = first.inbound, .vserver = first.vserver, .level = first.level, .days = REHEARSE_DAYS };
 	struct str question = STR_INIT;
 	bool needed = ask(f, &question);
 
 	str_release(&question);
-	if (wanted && !rehearsal_fresh(f->journey, first.server, first.level))
+	if (wanted && !rehearsal_fresh(f->journey, first.server, first.inbound ? of(f)->log.service : NULL, first.level))
 		return rehearse(f->journey, first.server, &rehearsing, NULL, done, arg, NULL);
 	return needed ? figures_look(f, of(f)->vs.server, done, arg) : 0;
 }

@@ -7,6 +7,7 @@
 struct properties {
 	struct vserver vs;
 	struct server server;
+	struct listener_log log;         /* what the figures of its senders are counted by */
 	struct wanted_list wanted;       /* effective */
 	bool has_certificate;            /* one that peers can use is assigned or in use */
 };

@@ -21,6 +21,8 @@ struct address_space {
 /* RC_INVALID with the sentence; what out has can be released in any case. */
 int  address_space_parse(const char *word, struct address_space *out, struct err *e);
 void address_space_release(struct address_space *s);
+/* Does a domain of a recipient lie in it? It may come as U-labels, which are compared as A-labels. */
+bool address_space_has(const struct address_space *s, const char *domain);
 
 /* A next hop as transport(5) of Postfix and our own texts have it: "relay.test" (its MX records are looked up), "[relay.test]"
  * (the host itself), each with ":port"; an address stands in brackets. */

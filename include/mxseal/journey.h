@@ -228,8 +228,20 @@ struct traffic_taken {
 bool traffic_taken(struct journey *j, int64_t server, struct traffic_taken *out);   /* false: never read */
 /* The same from files of this machine, packed by gzip or not; nothing is stored. */
 int  traffic_files(const char *const *logs, size_t n, int days, struct traffic_list *peers, struct traffic_taken *taken, struct err *e);
-/* Who would be shut out by this value, as far as the figures tell; or that there are none and how to get them. */
-void traffic_sentence(struct journey *j, const struct server *sv, const char *setting, const char *value, struct str *out);
+/* Who would be shut out by this value, as far as the figures tell; or that there are none and how to get them. service: inbound,
+ * of the listener that the log calls so; NULL: of all. */
+void traffic_sentence(struct journey *j, const struct server *sv, const char *service, const char *setting, const char *value,
+        struct str *out);
+
+/* --- core/journey/listeners.c: which listener a client came to --- */
+struct listener_log {
+	char *service;                   /* what the mail log calls it; NULL: not known, and all of the server are counted */
+	char *with;                      /* "mx1/smtp, mx1/old": those that the log does not tell from it; NULL: none */
+	bool others;                     /* the server has more listeners */
+};
+void listener_log(struct journey *j, const struct vserver *vs, struct listener_log *out);
+void listener_log_sentence(const struct listener_log *l, struct str *out);     /* what is counted; nothing where that is plain */
+void listener_log_release(struct listener_log *l);
 
 /* --- core/journey/vservers.c: virtual servers are added, taken away, started and stopped: what is wanted; a push does it --- */
 /* "192.0.2.5:2525", "[2001:db8::1]:587", "587" or "*:587" (all addresses), "none" (only sends) in normal form: "0.0.0.0:587"
@@ -387,6 +399,8 @@ int64_t destination_probe(struct journey *j, int64_t server, const char *target,
 /* A sentence when other instances of the mail system were found on the host at the last reading (postmulti(1)), which are left alone;
  * else NULL. Given away. */
 char *server_instances(struct journey *j, const struct server *sv);
+/* What its mail system said of its own configuration at the last reading, one sentence a line, clean; NULL: nothing. Given away. */
+char *server_warnings(struct journey *j, int64_t server);
 /* Queue text, log lines of the same process, probes from the host and from here: one verdict. */
 struct destination_view {
 	struct diagnosis diagnosis;
@@ -427,6 +441,8 @@ struct rehearsed {
 struct rehearsal {
 	bool inbound;
 	char *level;                     /* "encrypt"; inbound "require", "tls1.2", "require,tls1.2" */
+	char *listener, *service;        /* inbound: the virtual server, and what the log calls it; service NULL: all are counted */
+	char *counted;                   /* inbound: of whom that is, and whom it leaves out, sentences, one a line; NULL: plain */
 	int days;
 	int64_t at;                      /* when it was made */
 	int64_t first_at;                /* oldest line that counted, 0 none */
@@ -440,9 +456,9 @@ void rehearsal_release(struct rehearsal *r);
 const char *rehearsed_outcome(const struct rehearsed *p);        /* "passes", "fails", "not sure" */
 /* How many of this outcome, and their messages in all. */
 void rehearsal_sum(const struct rehearsal *r, int outcome, int64_t *peers, int64_t *messages);
-/* logs: files here, packed by gzip or not, in place of the host's own log. main: so many destinations are looked at, those with
- * the most messages; 0: REHEARSE_MAIN. */
-struct rehearse_ask { bool inbound; const char *level; int days; size_t main; const char *const *logs; size_t n_logs; };
+/* vserver: inbound, whose senders; 0: the default one's. logs: files here, packed by gzip or not, in place of the host's own log.
+ * main: so many destinations are looked at, those with the most messages; 0: REHEARSE_MAIN. */
+struct rehearse_ask { bool inbound; int64_t vserver; const char *level; int days; size_t main; const char *const *logs; size_t n_logs; };
 #define REHEARSE_MAIN 500
 #define REHEARSE_DAYS 7
 #define REHEARSAL_GOOD (24 * 3600)   /* seconds; after that it is made again */
@@ -451,15 +467,16 @@ struct rehearse_ask { bool inbound; const char *level; int days; size_t main; co
  * kept in any case (rehearsal_kept). Job id. */
 int64_t rehearse(struct journey *j, int64_t server, const struct rehearse_ask *ask, struct rehearsal *out, journey_done_fn *done,
         void *arg, struct err *e);
-/* The last of this level by the host's own log in this session; NULL: there was none. Lent, until the next one is made. */
+/* The last of this level by the host's own log in this session; NULL: there was none. Lent, until the next one is made. service,
+ * here and below: inbound, that of the listener (listener_log); else NULL. */
 void rehearsal_keep(struct journey *j, int64_t server, const struct rehearsal *r);     /* as that; copied */
-const struct rehearsal *rehearsal_kept(const struct journey *j, int64_t server, bool inbound, const char *level);
+const struct rehearsal *rehearsal_kept(const struct journey *j, int64_t server, const char *service, bool inbound, const char *level);
 /* Keeps a connector for each level that works where the rehearsed one does not, as one edit; said tells. only: as many as r has,
  * those to take, NULL all. RC_NOTFOUND: there is nothing to except. */
 int  rehearsal_take(struct journey *j, int64_t server, const struct rehearsal *r, const bool *only, struct str *said, struct err *e);
 /* When the last rehearsal of this level was, 0: never; out (may be NULL) gets what it came to as a sentence. */
-int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *level, struct str *out);
-bool rehearsal_fresh(struct journey *j, int64_t server, const char *level);      /* one is there that is not too old */
+int64_t rehearsal_sentence(struct journey *j, int64_t server, const char *service, const char *level, struct str *out);
+bool rehearsal_fresh(struct journey *j, int64_t server, const char *service, const char *level);       /* one is there that is not too old */
 
 /* --- core/journey/workaround.c: the article's work-around, for as long as it is needed --- */
 /* Mail for domain leaves the server without TLS: by the virtual server SERVER/notls, which only sends, and a connector of its own

@@ -34,13 +34,19 @@ struct maillog_figures {
 	bool cut;                            /* not all of it was read */
 	char *missing;                       /* what is not in the figures, or not as finely: sentences, one a line; NULL: nothing */
 	bool tls_seen;                       /* some line told of TLS: the log is deep enough */
-	int64_t in_tls_at;                   /* the first of them about a client, 0: none */
+	/* what took mail in, "postfix/submission/smtpd", and the first sign of a client's TLS there, 0: none */
+	struct maillog_service { char *name; int64_t tls_at; } *services;
+	size_t n_services;
 	int64_t bytes;                       /* as they were looked at, unpacked */
 	int64_t sent, deferred, bounced;     /* lines of deliveries to other hosts: one for each recipient of each attempt */
 };
 /* What came out of it; ends the last line. Contents are yours. */
 void maillog_figures(struct maillog *m, struct maillog_figures *out);
 void maillog_figures_release(struct maillog_figures *f);
+/* Who brought mail by one service, NULL: by any of them; one row for each client, most messages without TLS first. Contents are yours. */
+void traffic_came_by(const struct traffic_list *all, const char *service, struct traffic_list *out);
+/* When a client first had TLS there, 0: the log tells of none. */
+int64_t traffic_tls_since(const struct maillog_figures *f, const char *service);
 
 /* --- attempts.c: why deliveries to a destination failed, from the lines of the processes that tried --- */
 /* The queue says "Server certificate not verified" for expired, wrong name and self-signed alike; what it was is said by an

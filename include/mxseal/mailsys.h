@@ -22,7 +22,7 @@ struct reading {
 	struct str our_files;                     /* "path\tsha256" per line: files of the generation in force */
 	int64_t queue_messages;                   /* -1 unknown */
 	char *base;                               /* sha256 over what a plan is made from */
-	struct str warnings;                      /* one per line: unused parameters, broken things found */
+	struct str warnings;                      /* one per line: what it says itself of its configuration, as unused parameters */
 	bool by_sni;                              /* which certificate is served depends on the name that a client asks for */
 	struct str file_troubles;                 /* one per line: keys and certificates that others can read or exchange */
 	struct sections sections;                 /* raw, kept for the planner */

@@ -86,6 +86,7 @@ struct vserver {
 	char *kind;               /* of an added one: "smtp", "submission", "submissions" (implicit TLS), "outbound" (only sends) */
 	char *run;                /* found: "started", "paused" (greets with 421), "stopped" (does not listen) */
 	char *run_wanted;         /* the same; NULL: as it is */
+	char *log_service;        /* found: what the mail log calls what takes its mail in, "postfix/submission/smtpd"; NULL: not known */
 };
 RECORD(vserver);
 
@@ -247,6 +248,7 @@ RECORD(found_rule);
 /* Who took mail from a server ("out": the next hop's domain) or brought mail to it ("in": the client), from its log. */
 struct traffic {
 	char *direction, *peer;
+	char *service;            /* of a client: what took its mail in, as the log calls it (vserver, log_service); one row for each; else NULL */
 	int64_t messages;         /* deliveries */
 	int64_t clear;            /* of these without TLS */
 	int64_t waiting;          /* messages beside them that were tried and not delivered yet, or returned */

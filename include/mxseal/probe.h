@@ -96,9 +96,10 @@ int probe_destination(const struct dialer *d, const char *resolv_conf, const cha
         const struct probe_options *o, struct job_ctx *ctx, struct probe_report *out, struct err *e);
 
 /* Adds what the destination publishes: TLSA records of each host looked at (asked of the host's resolver, or here), and
- * its MTA-STS policy, fetched from where d looks. Nothing published is no error. */
-int probe_published(const struct dialer *d, const char *resolv_conf, bool mx, struct job_ctx *ctx, struct probe_report *r,
-        struct err *e);
+ * its MTA-STS policy, fetched from where d looks; its web server is accepted by whom this machine trusts, or, from a host, by whom that
+ * host's client trusts (roots, NULL: not known). Nothing published is no error. */
+int probe_published(const struct dialer *d, const char *resolv_conf, const char *roots, bool mx, struct job_ctx *ctx,
+        struct probe_report *r, struct err *e);
 /* The mail of the place that looked makes no use of IPv6 addresses (else: of IPv4 ones): they say nothing of the other side. never:
  * whatever the look saw; else only those that it could not connect to. why: a sentence. */
 void probe_unused(struct probe_report *r, bool ipv6, bool never, const char *why);

@@ -61,7 +61,7 @@ enum sheet_object { OBJECT_NONE, OBJECT_SERVER, OBJECT_VSERVER, OBJECT_CONNECTOR
 typedef void sheet_done_fn(void *arg, int rc, const struct err *e);
 
 /* What of a form can be rehearsed: the word of mxseal rehearse. */
-struct sheet_forecast { int64_t server; bool inbound; char level[64]; };
+struct sheet_forecast { int64_t server, vserver; bool inbound; char level[64]; };
 
 struct sheet {
 	const char *name;         /* "certificate" */

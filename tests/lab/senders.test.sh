@@ -11,6 +11,7 @@ senders=$(dirname "$(readlink -f "$0")")/lib/senders.py
 "$lab" ctl sh -c 'dev=$(ip -o -4 addr show | awk -v a="$1.2/" "index(\$4, a) == 1 { print \$2 }")
 	for i in $(seq 201 213); do ip addr add "$1.$i/24" dev "$dev" 2> /dev/null; done; true' - "$net" || fail "no addresses for the senders"
 bring() { "$lab" ctl python3 "$senders" mx1.lab.test "$net" "$@"; }
+bring_by() { "$lab" ctl python3 "$senders" "mx1.lab.test:$1" "$net" "${@:2}"; }    # PORT
 
 chapter "a host that offers TLS of all versions, with a certificate of each kind"
 own_ca_certificate mx1
@@ -54,6 +55,26 @@ for setting in $settings; do
 done
 prove "that is all of them" is "$pairs" $((12 * $(wc -w <<< "$settings")))
 prove "the one that falls back unseen did come in clear text" grep -q "^hopeful .* accepted clear" "$work/real.all"
+
+chapter "of several listeners each has its own senders, as far as the log tells them apart"
+"$lab" exec mx1 sh -c ': > /var/log/mail.log
+	printf "%s\n" "submission inet n - y - - smtpd" "  -o syslog_name=postfix/\$service_name" "2525 inet n - y - - smtpd" >> /etc/postfix/master.cf
+	echo smtpd_tls_securty_level=encrypt >> /etc/postfix/main.cf
+	postfix reload' > /dev/null 2>&1
+prove "what the host says of its own configuration is told by whoever reads it" grep -q '^! .*unused parameter: smtpd_tls_securty_level=encrypt$' <(mx server read mx1)
+prove "and to programs" grep -q 'unused parameter: smtpd_tls_securty_level' <(json '.warnings[]' server show mx1)
+{ bring 1 modern; bring_by 587 1 plain tls13; bring_by 2525 1 helo; } > /dev/null
+lost() { mx --json rehearse "$1" --inbound require | jq -r '[.would_fail[].peer, .would_pass.list[].peer + "+"] | sort | join(" ")'; }
+prove "who came to submission is not among the senders of smtp" is "$(lost mx1)" "$net.202 $net.210+"
+prove "and the reverse" is "$(lost mx1/submission)" "$net.201 $net.209+"
+mx rehearse mx1 --inbound require > "$work/said"
+sed 's/^/  /' "$work/said"
+prove "those that the log does not tell apart are counted together, and that is said" grep -q "^Counted together with mx1/2525: the log does not tell them apart" "$work/said"
+prove "and what is left out" grep -q '^Not counted: 2 messages that came by postfix/submission/smtpd\.' "$work/said"
+prove "before it is set, as well" status_is 2 --no-input vs set mx1/submission inbound.tls=require
+prove "with the figures of that listener" grep -q 'of 2 clients 1 would fail.* Counted by its name in the log, postfix/submission/smtpd\.' "$work/err"
+prove "and of the other" status_is 2 --no-input vs set mx1/2525 inbound.tls=require
+prove "with whom it is counted" grep -q 'of 2 clients 1 would fail.* Counted together with mx1/smtp:' "$work/err"
 
 chapter "a log that does not tell of versions"
 quiet vs set mx1/smtp inbound.tls=offer inbound.protocol-min=tls1.0 log.tls=none --yes

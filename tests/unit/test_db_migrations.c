@@ -26,6 +26,7 @@ static const char *const released[] = {
 	"353e6a69dc859a508cb8f030d606d976ef6f0bb65d35abbc3653d3cd9cc3d355",
 	"e3fe84ff3fa86c2ee3386ae0ed8cf33e9f3ebe9c11caa081aeecbfb8f984eece",
 	"09b3d812975e726723fe41edc9e5310b9b6f12877c68de2a5acc8a36f5364935",
+	"f89fd2bfa0988d0a8286b4f1a7530416f17ee27dea07fe89f649d91586ff6352",
 };
 #define RELEASED ((int)(sizeof(released) / sizeof(released[0])))
 

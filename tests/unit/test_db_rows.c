@@ -640,7 +640,7 @@ static void
 what_goes_with_a_server(void **state)
 {
 	static const char *const facts[] = { "pushed", "drift-left", "touched", "mx-names", "by-sni", "file-troubles", "addresses", "traffic",
-		"queue-tls", "push-state", NULL };
+		"queue-tls", "push-state", "instances", "warnings", NULL };
 	struct store *st = *state;
 	int64_t mx1 = a_server(st, "mx1"), mx10 = a_server(st, "mx10"), vs = a_vserver(st, mx1, "smtp", true);
 	int64_t other = a_vserver(st, mx10, "smtp", true), certificate = a_certificate(st, mx1), verified = 0;
@@ -673,12 +673,19 @@ what_goes_with_a_server(void **state)
 	}
 	fact_of(st, "run", vs, true);
 	fact_of(st, "run", other, true);
+	OK(store_fact_set(st, "rehearsed:1:postfix/smtpd:require", "x", &e));
+	OK(store_fact_set(st, "rehearsed:2:postfix/smtpd:require", "x", &e));
 
 	OK(store_server_delete(st, mx1, &e));
 	for (size_t i = 0; facts[i] != NULL; i++) {
 		assert_false(fact_of(st, facts[i], mx1, false));
 		assert_true(fact_of(st, facts[i], mx10, false));
 	}
+	assert_int_equal(mx1, 1);
+	assert_int_equal(mx10, 2);
+	FAILS(store_fact_get(st, "rehearsed:1:postfix/smtpd:require", &draft, &e), RC_NOTFOUND);
+	OK(store_fact_get(st, "rehearsed:2:postfix/smtpd:require", &draft, &e));
+	free(draft);
 	assert_false(fact_of(st, "run", vs, false));
 	assert_true(fact_of(st, "run", other, false));
 	OK(store_vservers(st, 0, &vservers, &e));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/journey/private.h"
 #include "mxseal/when.h"
@@ -192,6 +193,89 @@ json_says_what_backs_up(void **state)
 	json_decref(all);
 }
 
+#define MESSAGE(id, domain) "{\"queue_name\": \"deferred\", \"queue_id\": \"" id "\", \"arrival_time\": 1795000000, \"message_size\": 300, " \
+	"\"sender\": \"a\\100b.test\", \"recipients\": [{\"address\": \"c\\100" domain "\", \"delay_reason\": \"x\"}]}\\n"
+
+/* Files of the queue; all one, which is made in less time. */
+static void
+in_the_spool(const struct one_server *w, unsigned n)
+{
+	char *first = xasprintf("%s/bin/postcat", w->dir), *path;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		path = xasprintf("%s/spool/deferred/4ABC%06X", w->dir, i);
+		assert_int_equal(link(first, path), 0);
+		free(path);
+	}
+	free(first);
+}
+
+static void
+taken(struct one_server *w, const char *destinations, struct queue_follow *f)
+{
+	struct err e;
+	int rc = 1;
+	int64_t id;
+
+	*f = (struct queue_follow){ .server = w->mx1, .destinations = xstrdup(destinations) };
+	id = queue_follow_take(w->j, f, done, &rc, &e);
+	assert_true(id > 0);
+	jobq_wait(journey_jobs(w->j), id);
+	assert_int_equal(rc, 0);
+}
+
+/* A domain is the same however it is written, in an address space and in the queue. */
+static void
+followed_by_any_spelling(void **state)
+{
+	static const struct { const char *destinations; size_t taken; } rows[] = {
+		{ "b\303\274cher.test", 2 }, { "xn--bcher-kva.test", 2 }, { "*.b\303\274cher.test", 2 }, { "*.xn--bcher-kva.test", 2 },
+		{ "other.test", 1 }, { "*.other.test", 0 }, { "[192.0.2.1]", 1 }, { "*.test B\303\234CHER.test", 5 },
+	};
+	struct one_server *w = *state;
+	struct queue_follow f;
+	size_t i;
+
+	program(w, "postqueue", "printf '" MESSAGE("4ABC000000", "b\303\274cher.test") MESSAGE("4ABC000001", "XN--BCHER-KVA.test")
+	    MESSAGE("4ABC000002", "mail.b\303\274cher.test") MESSAGE("4ABC000003", "mail.xn--bcher-kva.test")
+	    MESSAGE("4ABC000004", "other.test") MESSAGE("4ABC000005", "[192.0.2.1]") "'\n");
+	in_the_spool(w, 6);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		taken(w, rows[i].destinations, &f);
+		if (f.taken != rows[i].taken)
+			fail_msg("%s: %zu are taken, not %zu", rows[i].destinations, f.taken, rows[i].taken);
+		queue_follow_release(&f);
+	}
+}
+
+/* Of very many the oldest are tried at once, and it is said that the others are not. */
+static void
+very_many_are_followed(void **state)
+{
+	struct one_server *w = *state;
+	struct str said = STR_INIT;
+	struct queue_follow f;
+	size_t i;
+
+	program(w, "postqueue", "awk 'BEGIN { for (i = 0; i < 10050; i++) printf \"{\\\"queue_name\\\": \\\"deferred\\\", \\\"queue_id\\\": "
+	    "\\\"4ABC%06X\\\", \\\"arrival_time\\\": %d, \\\"message_size\\\": 300, \\\"sender\\\": \\\"a%cb.test\\\", \\\"recipients\\\": "
+	    "[{\\\"address\\\": \\\"c%cd%d.test\\\", \\\"delay_reason\\\": \\\"%s\\\"}]}\\n\", i, 1795020000 - i, 64, 64, i % 7, "
+	    "i == 3 ? \"connect to x[192.0.2.1]:25: Connection timed out\" : \"TLS is required, but was not offered by host mx.d.test[192.0.2.9]\" }'\n");
+	in_the_spool(w, 10050);
+	taken(w, "*", &f);
+	assert_int_equal(f.taken, QUEUE_FOLLOW_MAX);
+	assert_int_equal(f.ids.n, QUEUE_FOLLOW_MAX);
+	assert_int_equal(f.rest, 49);
+	for (i = 0; i < f.ids.n; i++)
+		assert_true(f.ids.v[i].arrival <= 1795020000 - 50);
+	queue_follow_say(&f, &said);
+	assert_string_equal(said.s, "0 of 10000 messages for all that TLS holds up have left, 10000 still wait; 49 more wait for their own next try, "
+	    "10000 are tried at once");
+	str_release(&said);
+	queue_follow_release(&f);
+}
+
 static void
 how_long_it_waits(void **state)
 {
@@ -207,6 +291,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_cheap_look_comes_back, set_up, one_server_tear_down),
 		cmocka_unit_test_setup_teardown(json_says_what_backs_up, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(followed_by_any_spelling, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(very_many_are_followed, set_up, one_server_tear_down),
 		cmocka_unit_test(how_long_it_waits),
 	};
 

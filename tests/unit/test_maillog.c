@@ -166,6 +166,84 @@ a_real_log(void **state)
 	str_release(&text);
 }
 
+/* Two listeners, as Postfix 3.7.11 logged them: the same clients at both, and one that came to one only. */
+static const char two_listeners[] = "-- now 1795789250 2026 11 27 14 20 50\n"
+	"2026-11-27T14:20:44.392084+00:00 mx1 postfix/smtpd[400]: connect from unknown[198.51.100.201]\n"
+	"2026-11-27T14:20:44.714657+00:00 mx1 postfix/smtpd[400]: AD4E8114508: client=unknown[198.51.100.201]\n"
+	"2026-11-27T14:20:44.737897+00:00 mx1 postfix/smtpd[400]: disconnect from unknown[198.51.100.201] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
+	"2026-11-27T14:20:46.791001+00:00 mx1 postfix/submission/smtpd[407]: connect from unknown[198.51.100.201]\n"
+	"2026-11-27T14:20:46.801367+00:00 mx1 postfix/submission/smtpd[407]: C333E114C28: client=unknown[198.51.100.201]\n"
+	"2026-11-27T14:20:46.813583+00:00 mx1 postfix/submission/smtpd[407]: disconnect from unknown[198.51.100.201] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
+	"2026-11-27T14:20:46.816398+00:00 mx1 postfix/submission/smtpd[407]: connect from unknown[198.51.100.210]\n"
+	"2026-11-27T14:20:46.847765+00:00 mx1 postfix/submission/smtpd[407]: Anonymous TLS connection established from unknown[198.51.100.210]: TLSv1.3 "
+	"with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature RSA-PSS (2048 bits) server-digest SHA256\n"
+	"2026-11-27T14:20:46.890566+00:00 mx1 postfix/submission/smtpd[407]: D553D114C37: client=unknown[198.51.100.210]\n"
+	"2026-11-27T14:20:46.918024+00:00 mx1 postfix/submission/smtpd[407]: disconnect from unknown[198.51.100.210] ehlo=2 starttls=1 mail=1 rcpt=1 data=1 "
+	"quit=1 commands=7\n"
+	"2026-11-27T14:20:48.000000+00:00 mx1 postfix/submission/smtpd[407]: disconnect from unknown[198.51.100.202] ehlo=1 starttls=0/1 commands=1/2\n";
+
+static void
+listeners_are_told_apart(void **state)
+{
+	static const struct { const char *service, *peers; int64_t tls; } rows[] = {
+		{ "postfix/smtpd", "198.51.100.201 1 1", 0 },
+		{ "postfix/submission/smtpd", "198.51.100.201 1 1; 198.51.100.210 1 0; 198.51.100.202 0 0", 1795789246 },
+		{ NULL, "198.51.100.201 2 2; 198.51.100.210 1 0; 198.51.100.202 0 0", 1795789246 },
+		{ "postfix/smtps/smtpd", "", 0 },
+	};
+	struct maillog *m = maillog_new(NOW, 7);
+	struct maillog_figures f;
+	struct traffic_list l;
+	size_t i, k;
+
+	(void)state;
+	maillog_feed(m, two_listeners, strlen(two_listeners));
+	maillog_figures(m, &f);
+	assert_int_equal(f.n_services, 2);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct str out = STR_INIT;
+
+		str_add(&out, "");
+		traffic_came_by(&f.traffic, rows[i].service, &l);
+		for (k = 0; k < l.n; k++)
+			str_addf(&out, "%s%s %lld %lld", k ? "; " : "", l.v[k].peer, (long long)l.v[k].messages, (long long)l.v[k].clear);
+		assert_string_equal(out.s, rows[i].peers);
+		assert_int_equal(traffic_tls_since(&f, rows[i].service), rows[i].tls);
+		traffic_list_release(&l);
+		str_release(&out);
+	}
+	maillog_figures_release(&f);
+	maillog_free(m);
+}
+
+/* More services than are told apart: the others are one, and nothing is lost. */
+static void
+many_services(void **state)
+{
+	struct maillog *m = maillog_new(NOW, 7);
+	struct maillog_figures f;
+	struct traffic_list l;
+	char line[200];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++) {
+		snprintf(line, sizeof(line), "Nov 26 21:00:02 mx1 postfix/s%d/smtpd[101]: 4E1A83F0B2: client=mx.a.test[192.0.2.1]\n", i);
+		maillog_feed(m, line, strlen(line));
+	}
+	maillog_figures(m, &f);
+	assert_int_equal(f.n_services, 65);
+	traffic_came_by(&f.traffic, NULL, &l);
+	assert_int_equal(l.n, 1);
+	assert_int_equal(l.v[0].messages, 1000);
+	traffic_list_release(&l);
+	traffic_came_by(&f.traffic, MAILLOG_OTHERS, &l);
+	assert_int_equal(l.v[0].messages, 1000 - 64);
+	traffic_list_release(&l);
+	maillog_figures_release(&f);
+	maillog_free(m);
+}
+
 static void
 put_client(struct maillog *m, int pid, const char *name, int times)
 {
@@ -505,6 +583,7 @@ main(void)
 		cmocka_unit_test(lines_are_joined), cmocka_unit_test(a_real_log), cmocka_unit_test(many_peers), cmocka_unit_test(many_messages),
 		cmocka_unit_test(long_lines), cmocka_unit_test(a_session_is_used_once), cmocka_unit_test(what_a_host_sends),
 		cmocka_unit_test(the_script_reads_what_was_rotated), cmocka_unit_test(a_file_here),
+		cmocka_unit_test(listeners_are_told_apart), cmocka_unit_test(many_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,9 +201,6 @@ what_is_broken_is_a_warning(void **state)
 	load("services", &r);
 	assert_string_equal(r.warnings.s, "/etc/postfix/main.cf: unused parameter: smtp_tls_securty_level=may\n");
 	reading_release(&r);
-	load("broken", &r);
-	assert_non_null(strstr(r.warnings.s, "smtp: the key in /etc/ssl/other.key does not fit the certificate\n"));
-	reading_release(&r);
 }
 
 /* --- a host that answers something else --- */
@@ -307,6 +304,43 @@ clients_are_not_guessed(void **state)
 	assert_string_equal(found(vserver(&r, "submission"), "outbound.helo-name")->value, "host.test");
 	assert_string_equal(found(vserver(&r, "side"), "outbound.helo-name")->value, "side.test");
 	reading_release(&r);
+}
+
+/* What the log calls each of them (postconf(5), syslog_name): by itself, by main.cf, by formulas, behind postscreen(8); or not known. */
+static void
+names_in_the_log(void **state)
+{
+	static const char master[] = "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n  -o syslog_name=front\n"
+	    "2525 inet n - y - - smtpd\nsubmission inet n - y - - smtpd\n  -o syslog_name=postfix/$service_name\n"
+	    "smtps inet n - y - - smtpd\n  -o syslog_name=${multi_instance_name?{$multi_instance_name}:{postfix}}/smtps\n"
+	    "26 inet n - y - - smtpd\n  -o syslog_name=$myhostname/$nothing\n"
+	    "27 inet n - y - - smtpd\n  -o syslog_name=${config_directory?{a}:{b}}\n28 inet n - y - - smtpd\n  -o { syslog_name = a b }\n"
+	    "29 inet n - y - 1 postscreen\n  -o smtpd_service_name=gone\n";
+	static const struct { const char *name, *plain, *renamed; } rows[] = {
+		{ "smtp", "front/smtpd", "front/smtpd" }, { "2525", "postfix/smtpd", "mail-in/smtpd" },
+		{ "submission", "postfix/submission/smtpd", "postfix/submission/smtpd" }, { "smtps", "postfix/smtps/smtpd", "postfix/smtps/smtpd" },
+		{ "26", "mx1.lab.test//smtpd", "mx1.lab.test//smtpd" }, { "27", NULL, NULL }, { "28", NULL, NULL }, { "29", NULL, NULL },
+	};
+	struct sections s;
+	struct reading r;
+	struct err e;
+	size_t i, renamed;
+
+	(void)state;
+	for (renamed = 0; renamed < 2; renamed++) {
+		recording_load(GOLDEN "debian.rec", &s);
+		recording_set(&s, "master.cf", 0, master);
+		recording_set(&s, "main.cf", 0, renamed ? "myhostname = mx1.lab.test\nsyslog_name = mail-in\n" : "myhostname = mx1.lab.test\n");
+		if (mailsys_postfix.read(&s, &r, &e) != 0)
+			fail_msg("%s", e.text);
+		for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			const char *want = renamed ? rows[i].renamed : rows[i].plain, *got = vserver(&r, rows[i].name)->log_service;
+
+			if (!text_eq(got, want))
+				fail_msg("%s: %s, not %s", rows[i].name, got ? got : "NULL", want ? want : "NULL");
+		}
+		reading_release(&r);
+	}
 }
 
 static void
@@ -613,7 +647,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_else_can_read), cmocka_unit_test(settings_are_found_in_our_words), cmocka_unit_test(virtual_servers_are_found),
 		cmocka_unit_test(the_host_itself), cmocka_unit_test(what_is_broken_is_a_warning),
-		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(clients_are_not_guessed),
+		cmocka_unit_test(a_broken_answer_is_one_sentence), cmocka_unit_test(how_listeners_run), cmocka_unit_test(names_in_the_log), cmocka_unit_test(clients_are_not_guessed),
 		cmocka_unit_test(keys_behind_names_stay), cmocka_unit_test(what_it_holds_now), cmocka_unit_test(every_section_may_be_garbage),
 		cmocka_unit_test(references_end), cmocka_unit_test(native_lines_of_a_value),
 	};

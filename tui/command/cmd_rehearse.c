@@ -52,6 +52,9 @@ print_json(const char *server, const struct rehearsal *r, const char *taken)
 	json_t *o = json_pack("{s:s,s:s,s:s,s:i,s:o,s:b,s:b}", "server", server, "direction", r->inbound ? "inbound" : "outbound", "level",
 	    r->level, "days", r->days, "since", json_when(r->first_at), "cut", r->cut, "tls_seen", r->tls_seen);
 
+	json_object_set_new(o, "virtual_server", json_text(r->listener));
+	json_object_set_new(o, "log_service", json_text(r->service));
+	json_object_set_new(o, "counted", json_text(r->counted));
 	json_object_set_new(o, "missing", json_text(r->missing));
 	json_object_set_new(o, "seen", figures_json(r->messages, r->peers));
 	json_object_set_new(o, "not_looked_at", figures_json(r->unseen_messages, r->unseen));
@@ -96,6 +99,15 @@ print_peers(const struct rehearsal *r, int outcome, const char *head)
 }
 
 static void
+print_sentences(const char *text)
+{
+	if (text != NULL) {
+		out_text(text);
+		putchar('\n');
+	}
+}
+
+static void
 print_text(const char *server, const struct rehearsal *r, bool all)
 {
 	const char *whom = r->inbound ? "client" : "destination";
@@ -108,18 +120,36 @@ print_text(const char *server, const struct rehearsal *r, bool all)
 		print_peers(r, REHEARSED_PASSES, "WOULD PASS");
 	rehearsal_sum(r, REHEARSED_FAILS, &peers, &messages);
 	when_date(date, r->first_at);
-	printf("%s at %s, by the log since %s: %lld %s%s with %lld message%s; of these %lld would fail, with %lld message%s.\n", server,
-	    r->level, r->first_at ? date : "(nothing)", (long long)r->peers, whom, r->peers == 1 ? "" : "s", (long long)r->messages,
+	printf("%s%s%s at %s, by the log since %s: %lld %s%s with %lld message%s; of these %lld would fail, with %lld message%s.\n", server,
+	    r->listener ? "/" : "", r->listener ? clean(r->listener) : "", r->level, r->first_at ? date : "(nothing)", (long long)r->peers, whom, r->peers == 1 ? "" : "s", (long long)r->messages,
 	    r->messages == 1 ? "" : "s", (long long)peers, (long long)messages, messages == 1 ? "" : "s");
 	if (r->unseen > 0)
 		printf("The %lld with the fewest messages (%lld) were not looked at: the log alone speaks for them.\n", (long long)r->unseen,
 		    (long long)r->unseen_messages);
-	if (r->missing != NULL) {
-		out_text(r->missing);
-		putchar('\n');
-	}
+	print_sentences(r->counted);
+	print_sentences(r->missing);
 	if (!r->tls_seen && r->messages > 0)
 		printf("No line of it tells of TLS: nobody used it, or it was not offered, or it is not logged (log.tls).\n");
+}
+
+/* SERVER, or one of its virtual servers, whose senders are meant: outbound all mail is the default one's. */
+static int
+take_name(struct cli *c, const char *name, struct server *sv, struct rehearse_arg *x, struct err *e)
+{
+	struct vserver vs = { .id = 0 };
+	int rc;
+
+	if (strchr(name, '/') == NULL)
+		rc = cli_server(c, name, sv, e);
+	else if ((rc = cli_vserver(c, name, &vs, e)) == 0 && (rc = store_server_get(journey_store(c->j), vs.server, sv, e)) == 0 &&
+	    !x->ask.inbound && !vs.is_default) {
+		rc = err_set(e, RC_USAGE, "%s sends only for the connectors that name it: nothing is rehearsed for it", clean(name));
+		err_hint(e, "name the server, %s", sv->name);
+	}
+	x->server = sv->id;
+	x->ask.vserver = vs.id;
+	vserver_release(&vs);
+	return rc;
 }
 
 int
@@ -130,11 +160,10 @@ cmd_rehearse(struct cli *c, const struct args *a, struct err *e)
 	struct str taken = STR_INIT;
 	const char **logs = args_values(a, "log", &x.ask.n_logs);
 	int64_t days = REHEARSE_DAYS, most = 0;
-	int rc = cli_server(c, a->words[0], &sv, e);
+	int rc = take_name(c, a->words[0], &sv, &x, e);
 
 	x.ask.logs = logs;
 	x.ask.level = args_get(a, x.ask.inbound ? "inbound" : "outbound");
-	x.server = sv.id;
 	if (rc == 0 && (x.ask.level == NULL || args_has(a, "inbound") == args_has(a, "outbound"))) {
 		rc = err_set(e, RC_USAGE, "what is to be rehearsed?");
 		err_hint(e, "either --outbound LEVEL, or --inbound require or a version of TLS as tls1.2");

@@ -25,8 +25,8 @@ read_start(struct cli *c, void *arg, journey_done_fn *done, void *done_arg, stru
 static void
 print_direction(const char *head, const struct traffic_list *l, const char *direction, bool all)
 {
-	const char *const heads[] = { head, "MESSAGES", "WITHOUT TLS", "OLDEST TLS" };
-	struct table t = { .head = heads, .columns = 4 };
+	const char *const heads[] = { head, "MESSAGES", "WITHOUT TLS", "OLDEST TLS", "BY" };
+	struct table t = { .head = heads, .columns = strcmp(direction, "in") == 0 ? 5 : 4 };
 	long long messages = 0, clear = 0;
 	size_t i, n = 0;
 
@@ -41,6 +41,8 @@ print_direction(const char *head, const struct traffic_list *l, const char *dire
 		table_cell(&t, "%lld", (long long)l->v[i].messages);
 		table_cell(&t, "%lld", (long long)l->v[i].clear);
 		table_cell(&t, "%s", l->v[i].oldest ? l->v[i].oldest : "-");
+		if (t.columns == 5)
+			table_cell(&t, "%s", l->v[i].service ? l->v[i].service : "-");
 	}
 	table_print(&t);
 	printf("%s%zu in all, %lld message%s, %lld of them without TLS\n\n", n > PEERS && !all ? "... (--all) " : "", n, messages,
@@ -60,6 +62,8 @@ direction_json(const struct traffic_list *l, const char *direction)
 			continue;
 		o = json_object();
 		json_object_set_new(o, "peer", json_text(l->v[i].peer));
+		if (l->v[i].service != NULL)
+			json_object_set_new(o, "log_service", json_text(l->v[i].service));
 		json_object_set_new(o, "messages", json_integer(l->v[i].messages));
 		json_object_set_new(o, "without_tls", json_integer(l->v[i].clear));
 		json_object_set_new(o, "oldest", json_text(l->v[i].oldest));

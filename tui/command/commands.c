@@ -202,7 +202,7 @@ const struct cli_command commands[] = {
 	{ "authority crl", "NAME", "the list of revoked certificates", NULL, 1, 1, STORE, crl_options, NULL, cmd_authority_crl },
 	{ "vs list", "[SERVER]", "virtual servers", NULL, 0, 1, STORE, NULL, NULL, cmd_vs_list },
 	{ "vs show", "VS", "settings: wanted, found, and where they come from", NULL, 1, 1, STORE, NULL, NULL, cmd_vs_show },
-	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", "What shuts peers out is asked first, and rehearsed for that (mxseal rehearse\nSERVER), for a minute at most. "
+	{ "vs set", "VS KEY=VALUE...", "change what is wanted; a push carries it there", "What shuts peers out is asked first, and rehearsed for that (mxseal rehearse\nVS), for a minute at most. "
 	  "--yes: nothing is asked, the host is not looked at.",
 	  2, 64, STORE, yes_options, NULL, cmd_vs_set },
 	{ "vs unset", "VS KEY...", "want nothing: leave it as it is on the host", NULL, 2, 64, STORE, NULL, NULL, cmd_vs_unset },
@@ -217,9 +217,9 @@ const struct cli_command commands[] = {
 	{ "vs pause", "VS", "answer everybody with 421; a push does it", NULL, 1, 1, STORE, yes_options, NULL, cmd_vs_pause },
 	{ "traffic", "SERVER", "who brought and took mail without TLS, from the host's log", NULL, 1, 1, STORE, traffic_options, NULL,
 	  cmd_traffic },
-	{ "rehearse", "SERVER", "whose mail would fail if more were required: from the log, and by looking", "Outbound, each destination in the "
+	{ "rehearse", "SERVER|VS", "whose mail would fail if more were required: from the log, and by looking", "Outbound, each destination in the "
 	  "log is looked at from the host, and what would\nbecome of its mail is foretold; for those that fail, the strongest level that\nworks "
-	  "is found. Inbound, clients are judged by what they did. Nothing on the host is changed.", 1, 1, STORE,
+	  "is found. Inbound, clients of the virtual server are judged by what they did there. Nothing on the host is changed.", 1, 1, STORE,
 	  rehearse_options, NULL, cmd_rehearse },
 	{ "connector add", "NAME", "domains with a route and an outbound security of their own", CONNECTOR_MORE, 1, 1, STORE, NULL,
 	  "connector", cmd_connector_add },

@@ -9,6 +9,8 @@
 #include "tui/command/families.h"
 #include "tui/command/records.h"
 
+#define WARNINGS_SHOWN 10     /* of what a mail system says of its own configuration */
+
 void
 table_print_unless(struct table *t, bool json)
 {
@@ -111,6 +113,7 @@ vserver_json(struct cli *c, const struct vserver *vs)
 	json_object_set_new(o, "state", json_text(vserver_state(vs)));
 	json_object_set_new(o, "wanted_state", json_text(vs->run_wanted));
 	json_object_set_new(o, "kind", json_text(vs->kind));
+	json_object_set_new(o, "log_service", json_text(vs->log_service));
 	json_object_set_new(o, "settings", settings_json(c, vs));
 	json_object_set_new(o, "certificate", json_null());
 	if (vs->cert_pem != NULL && cert_describe(vs->cert_pem, &cert, NULL) == 0) {
@@ -203,12 +206,41 @@ vserver_print(struct cli *c, const struct vserver *vs)
 
 /* --- servers --- */
 
+static json_t *
+lines_json(const char *text)
+{
+	json_t *a = json_array();
+	const char *end;
+
+	for (; text != NULL && *text != '\0'; text = *end != '\0' ? end + 1 : end) {
+		end = text + strcspn(text, "\n");
+		json_array_append_new(a, json_stringn(text, (size_t)(end - text)));
+	}
+	return a;
+}
+
+static void
+warnings_print(const char *text)
+{
+	const char *end;
+	int n;
+
+	for (n = 0; text != NULL && *text != '\0' && n < WARNINGS_SHOWN; n++, text = *end != '\0' ? end + 1 : end) {
+		end = text + strcspn(text, "\n");
+		printf("! %.*s\n", (int)(end - text), text);
+	}
+	for (n = 0; text != NULL && *text != '\0'; text = *end != '\0' ? end + 1 : end, n++)
+		end = text + strcspn(text, "\n");
+	if (n > 0)
+		printf("! and %d more (--json)\n", n);
+}
+
 json_t *
 server_json(struct cli *c, const struct server *sv, bool whole)
 {
 	struct vserver_list l = { NULL, 0 };
 	json_t *o = json_object(), *list = json_array();
-	char *others = server_instances(c->j, sv);
+	char *others = server_instances(c->j, sv), *warnings = server_warnings(c->j, sv->id);
 	size_t i;
 
 	json_object_set_new(o, "name", json_text(sv->name));
@@ -220,6 +252,8 @@ server_json(struct cli *c, const struct server *sv, bool whole)
 	json_object_set_new(o, "os", json_text(sv->os));
 	json_object_set_new(o, "instances", json_text(others));
 	free(others);
+	json_object_set_new(o, "warnings", lines_json(warnings));
+	free(warnings);
 	json_object_set_new(o, "transport", json_text(sv->transport));
 	json_object_set_new(o, "transport_why", json_text(sv->transport_why));
 	json_object_set_new(o, "read_at", json_when(sv->read_at));
@@ -260,6 +294,9 @@ server_print(struct cli *c, const struct server *sv)
 	printf("queue %lld, generation %lld\n", (long long)sv->queue_messages, (long long)sv->generation);
 	if ((others = server_instances(c->j, sv)) != NULL)
 		printf("! %s\n", others);
+	free(others);
+	others = server_warnings(c->j, sv->id);
+	warnings_print(others);
 	free(others);
 	if (store_vservers(journey_store(c->j), sv->id, &l, NULL) == 0)
 		for (i = 0; i < l.n; i++) {

@@ -230,7 +230,7 @@ struct route_arg { int64_t server; const char *address; };     /* address NULL: 
 /* The route of a connector's first domain, or of an address that is asked for. connector may be 0. */
 void route_for(struct app *a, int64_t server, int64_t connector);
 struct plan_arg { int64_t server; const char *group; bool retry; };    /* server 0: all that have edits; what is left of a push */
-struct rehearsal_arg { int64_t server; bool inbound; const char *level; };
+struct rehearsal_arg { int64_t server; bool inbound; const char *level; int64_t vserver; };      /* vserver: inbound, whose senders; 0: the default one's */
 struct drift_arg { int64_t server; };
 struct certificate_arg { const char *title, *pem, *command; int64_t id; };   /* command: NULL, or the same as a command line */
 struct hostkey_arg { int64_t task, server; struct hostkey *key; };     /* key: contents are taken */

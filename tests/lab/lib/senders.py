@@ -1,6 +1,6 @@
 """Twelve senders of mail that do TLS in twelve ways, each from an address of its own, and what the host said to each.
 
-    senders.py HOST NET MESSAGES [NAME...]     prints "NAME ADDRESS accepted|refused TLS-version|clear|-" for each sender
+    senders.py HOST[:PORT] NET MESSAGES [NAME...]     prints "NAME ADDRESS accepted|refused TLS-version|clear|-" for each sender
 """
 import smtplib
 import ssl
@@ -40,7 +40,7 @@ def context(oldest, newest, ciphers):
 
 def session(host, source, sender, messages, tls):
     name, oldest, newest, ciphers, _ = sender
-    s = smtplib.SMTP(host, 25, timeout=10, source_address=(source, 0), local_hostname=name + ".example")
+    s = smtplib.SMTP(*host, timeout=10, source_address=(source, 0), local_hostname=name + ".example")
     used = "clear"
     try:
         if name == "helo":
@@ -73,7 +73,8 @@ def send(host, source, sender, messages):
         return "refused", "-"
 
 
-host, net, messages, only = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+host, net, messages, only = sys.argv[1].partition(":"), sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+host = host[0], int(host[2] or 25)
 for n, sender in enumerate(SENDERS):
     source = "%s.%d" % (net, 201 + n)
     if not only or sender[0] in only:

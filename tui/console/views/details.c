@@ -84,6 +84,27 @@ has_vservers(struct app *a, int64_t server)
 	return any;
 }
 
+/* What the mail system says of its own configuration: the first of it. */
+static void
+warnings(struct app *a, const struct server *s, int width, struct lines *l)
+{
+	char *all = server_warnings(a->j, s->id), *text;
+	size_t n = 0, end;
+
+	if (all == NULL)
+		return;
+	for (const char *p = all; (p = strchr(p, '\n')) != NULL; p++)
+		n += p[1] != '\0';
+	end = strcspn(all, "\n");
+	if (n > 0)
+		text = xasprintf("! %.*s (and %zu more: mxseal server show %s)", (int)end, all, n, s->name);
+	else
+		text = xasprintf("! %.*s", (int)end, all);
+	lines_field(l, STYLE_BAD, width, "Warns", text);
+	free(text);
+	free(all);
+}
+
 static void
 of_server(struct app *a, const struct node *n, int width, struct lines *l)
 {
@@ -128,6 +149,7 @@ of_server(struct app *a, const struct node *n, int width, struct lines *l)
 		lines_field(l, STYLE_NORMAL, width, "In force", text);
 	}
 	age(l, width, "Seen", s.read_at, "");
+	warnings(a, &s, width, l);
 	edits(a, s.id, width, l);
 	heading(l, "Next step");
 	if (s.read_at == 0)

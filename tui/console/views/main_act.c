@@ -206,6 +206,8 @@ act_rehearsal(struct view *v)
 	struct node *n = main_selected(v);
 	struct rehearsal_arg arg = { .server = n != NULL ? n->server : 0, .level = "encrypt" };
 
+	if (n != NULL && n->kind == NODE_VSERVER)
+		arg.vserver = n->id;
 	if (n != NULL && n->server != 0)
 		view_push(v->app, &view_rehearsal, &arg);
 }

@@ -11,8 +11,10 @@
 enum sorting { BY_OUTCOME, BY_MESSAGES, BY_NAME, SORTINGS };
 
 struct rehearsal_data {
-	int64_t server;
+	int64_t server, vserver;         /* inbound, whose senders */
 	char *name;                      /* of the server */
+	char *listener;                  /* "mx1/smtp", of vserver */
+	char *service;                   /* what the log calls it; NULL: not known */
 	bool inbound;
 	char *level;
 	char *error;
@@ -29,7 +31,18 @@ static struct rehearsal_data *data_of(const struct view *v) { return v->data; }
 static const struct rehearsal *
 rehearsal_of(const struct view *v)
 {
-	return rehearsal_kept(v->app->j, data_of(v)->server, data_of(v)->inbound, data_of(v)->level);
+	const struct rehearsal_data *d = data_of(v);
+
+	return rehearsal_kept(v->app->j, d->server, d->inbound ? d->service : NULL, d->inbound, d->level);
+}
+
+/* Of whom or what it is. */
+static const char *
+subject_of(const struct view *v)
+{
+	const struct rehearsal_data *d = data_of(v);
+
+	return d->inbound && d->listener != NULL ? d->listener : d->name;
 }
 
 static const struct rehearsed *
@@ -80,13 +93,39 @@ is_shown(const struct view *v, const struct rehearsed *p)
 	return match;
 }
 
+/* What the log calls the listener may be known otherwise since the host was read again. */
+static void
+take_listener(struct view *v)
+{
+	struct rehearsal_data *d = data_of(v);
+	struct vserver_list l = { NULL, 0 };
+	struct listener_log log;
+	size_t i;
+
+	if (store_vservers(v->app->st, d->server, &l, NULL) != 0)
+		return;
+	for (i = 0; i < l.n; i++) {
+		if (d->vserver != 0 ? l.v[i].id != d->vserver : !l.v[i].is_default)
+			continue;
+		listener_log(v->app->j, &l.v[i], &log);
+		xset(&d->service, log.service);
+		free(d->listener);
+		d->listener = xasprintf("%s/%s", d->name, l.v[i].name);
+		listener_log_release(&log);
+	}
+	vserver_list_release(&l);
+}
+
 static void
 arrange(struct view *v)
 {
 	struct rehearsal_data *d = data_of(v);
-	const struct rehearsal *r = rehearsal_of(v);
-	struct sorting_by by = { r, d->sorting };
+	const struct rehearsal *r;
+	struct sorting_by by;
 
+	take_listener(v);
+	r = rehearsal_of(v);
+	by = (struct sorting_by){ r, d->sorting };
 	d->list.n = v->shown = v->total = 0;
 	if (r == NULL)
 		return;
@@ -119,7 +158,7 @@ rehearse_start(struct task *t, struct err *e)
 
 	if (v == NULL)
 		return err_set(e, RC_CANCELLED, "the view was closed");
-	struct rehearse_ask ask = { .inbound = data_of(v)->inbound, .level = data_of(v)->level, .days = REHEARSE_DAYS };
+	struct rehearse_ask ask = { .inbound = data_of(v)->inbound, .vserver = data_of(v)->vserver, .level = data_of(v)->level, .days = REHEARSE_DAYS };
 	return rehearse(t->app->j, t->server, &ask, NULL, task_done, t, e);
 }
 
@@ -148,8 +187,10 @@ run(struct view *v)
 static void
 rehearse_if_old(struct view *v)
 {
-	const struct rehearsal *r = rehearsal_of(v);
+	const struct rehearsal *r;
 
+	take_listener(v);
+	r = rehearsal_of(v);
 	data_of(v)->at = 0;
 	if (r == NULL || r->at < when_now() - REHEARSAL_GOOD)
 		run(v);
@@ -166,6 +207,7 @@ rehearsal_open(struct view *v, const void *p, struct err *e)
 	if (store_server_get(v->app->st, arg->server, &s, e) != 0)
 		return -1;
 	d->server = arg->server;
+	d->vserver = arg->vserver;
 	d->inbound = arg->inbound;
 	d->name = xstrdup(s.name);
 	d->level = xstrdup(arg->level);
@@ -183,6 +225,8 @@ rehearsal_close(struct view *v)
 	if (t != NULL)
 		task_cancel(t);
 	free(d->name);
+	free(d->listener);
+	free(d->service);
 	free(d->level);
 	free(d->error);
 	free(d->order);
@@ -258,6 +302,7 @@ draw_details(struct view *v, struct area a)
 		lines_addf(&l, STYLE_LABEL, "Of %lld %s %lld would fail.", (long long)r->peers, r->inbound ? "senders" : "destinations", (long long)bad);
 		if (r->unseen > 0)
 			lines_addf(&l, STYLE_UNKNOWN, "%lld with the fewest messages were not looked at.", (long long)r->unseen);
+		lines_wrap(&l, STYLE_LABEL, a.w, 0, r->counted);
 		lines_wrap(&l, STYLE_UNKNOWN, a.w, 0, r->missing);
 		if (r->inbound && !r->tls_seen && r->messages > 0)
 			lines_wrap(&l, STYLE_UNKNOWN, a.w, 0, "No line of the log tells of TLS: nobody used it, or it was not offered, or it is not logged (log.tls).");
@@ -273,7 +318,7 @@ rehearsal_draw(struct view *v, struct area a)
 	int below = a.h >= 16 ? 8 : a.h >= 7 ? 3 : 0;
 	struct area top = { a.y, a.x, a.h - below, a.w }, rest = { a.y + a.h - below, a.x, below, a.w };
 	char *title = xasprintf("If %s were %s for %s", data_of(v)->level, data_of(v)->inbound ? "required of senders" : "the level of outbound security",
-	    data_of(v)->name);
+	    subject_of(v));
 
 	draw_list(v, framed ? draw_box(top, title) : top);
 	if (below > 0)
@@ -384,7 +429,7 @@ rehearsal_key(struct view *v, int key)
 static void
 rehearsal_crumb(const struct view *v, struct str *out)
 {
-	str_addf(out, "Rehearsal %s", data_of(v)->name);
+	str_addf(out, "Rehearsal %s", subject_of(v));
 }
 
 static void
@@ -405,7 +450,7 @@ static void
 rehearsal_copy(const struct view *v, bool command, struct str *out)
 {
 	if (command)
-		str_addf(out, "mxseal rehearse %s --%s %s", data_of(v)->name, data_of(v)->inbound ? "inbound" : "outbound", data_of(v)->level);
+		str_addf(out, "mxseal rehearse %s --%s %s", subject_of(v), data_of(v)->inbound ? "inbound" : "outbound", data_of(v)->level);
 	else if (selected(v) != NULL)
 		str_add(out, selected(v)->peer);
 }
@@ -414,7 +459,7 @@ static const struct action rehearsal_actions[] = {
 	{ ' ', "mark", "mark", "Marks what is to be excepted: those that fail, but would take mail at a lower level.", NULL, act_mark, can_mark, 0 },
 	{ 'x', "take the exceptions", "except", "Keeps connectors for the marked ones (*) at the level that works; a push carries them.",
 	  "mxseal rehearse SERVER --outbound LEVEL --take", act_take, any_marked, 0 },
-	{ 'o', "another requirement", "other", "Another level of outbound security, or a requirement of senders.", "mxseal rehearse SERVER --inbound require",
+	{ 'o', "another requirement", "other", "Another level of outbound security, or a requirement of senders.", "mxseal rehearse VS --inbound require",
 	  act_level, is_idle, 0 },
 	{ 's', "sort", "sort", "By what becomes of it, by messages, by name.", NULL, act_sort, NULL, 0 },
 	{ 'r', "again", "again", "Reads the log and looks at the destinations again.", NULL, run, is_idle, 0 },

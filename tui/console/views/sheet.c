@@ -370,7 +370,7 @@ act_forecast(struct view *v)
 		return;
 	if (t != NULL)
 		task_cancel(t);                    /* the view does it */
-	struct rehearsal_arg arg = { of.server, of.inbound, of.level };
+	struct rehearsal_arg arg = { of.server, of.inbound, of.level, of.vserver };
 	view_push(v->app, &view_rehearsal, &arg);
 }
 
@@ -379,7 +379,7 @@ static const struct action sheet_actions[] = {
 	{ 'P', "plan", "plan", "What a push would change now.", "mxseal plan", act_plan, can_plan, 0 },
 	{ K_ENTER, "go on", "next field / button", "Goes to the next field; on the button does what it says.", NULL, act_none,
 	  is_open, ACTION_QUIET },
-	{ 'F', "forecast", "forecast", "Whose mail would fail by it: destinations or senders, and the exceptions to take over.", "mxseal rehearse SERVER",
+	{ 'F', "forecast", "forecast", "Whose mail would fail by it: destinations or senders, and the exceptions to take over.", "mxseal rehearse VS",
 	  act_forecast, can_forecast, 0 },
 	{ ' ', "choose", "choose", "The next choice, or a list when there are many.", NULL, act_none, on_choice, 0 },
 	{ K_TAB, "next field", "field", "The next field; Shift-Tab goes back.", NULL, act_none, is_open, 0 },
