@@ -44,7 +44,7 @@ static const struct option renew_options[] = {
 static const struct option crl_options[] = {
 	{ "out", "FILE", "write it there instead of to standard output", false },
 	{ "days", "N", "the next one is due in so many days (30)", false }, { NULL, NULL, NULL, false } };
-#define AT_ONCE { "at-once", "N", "so many servers at a time (8)", false }
+#define AT_ONCE { "at-once", "N", "so many servers at a time (8); who is silent for a second does not count", false }
 static const struct option many_options[] = { AT_ONCE, { NULL, NULL, NULL, false } };
 #define NO_SHADOW { "no-shadow", NULL, "without the trial run of the new configuration on the host", false }
 static const struct option plan_options[] = { NO_SHADOW, AT_ONCE, { NULL, NULL, NULL, false } };
