@@ -85,6 +85,9 @@ for level in verify secure; do
 		grep -o -- '--tls [a-z]*')" "--tls encrypt"
 done
 
+prove "the web server of a policy may be one that only the mail host's client trusts" grep -q 'MTA-STS policy, as mx1 sees it in mode enforce' \
+	<(SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null mx diagnose mx1 mtasts.test)
+
 chapter "what is ours"
 postfix_with smtp_tls_security_level=verify smtp_tls_CApath=
 send_mail user@good.test

@@ -9,7 +9,7 @@ SCRIPT=${MXSEAL_HOST_SCRIPT:-$HERE/core/host/host_script.sh}
 [ -w /dev/shm ] && TMPDIR=/dev/shm                # memory: what is synced a thousand times should not wait for a disk
 BASE=$(mktemp -d "${TMPDIR:-/tmp}/mxseal-script.XXXXXX")
 passed=0 failed=0
-trap 'rm -rf "$BASE"' EXIT
+trap 'umount -l "$BASE/small" 2>/dev/null; rm -rf "$BASE"' EXIT         # full_disk, when it fails
 
 say() { printf '%s\n' "$*"; }
 fail() {
