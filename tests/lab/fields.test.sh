@@ -326,7 +326,7 @@ chapter "what shuts peers out is asked, with figures from the log"
 prove "it is asked" status_is 2 vs set mx1 inbound.tls=require
 prove "with what comes of it for the clients in the log, rehearsed for that" grep -q 'Rehearsed at require, log of 7 days: of [1-9][0-9]* clients ' "$work/err"
 show traffic mx1
-prove "the log tells of the clients" [ "$(json '[.in[] | select(.peer == "'"$ctl"'")] | length' traffic mx1)" = 1 ]
+prove "the log tells of the clients" [ "$(json '[.in[] | select(.peer == "'"$ctl"'")] | length > 0' traffic mx1)" = true ]
 prove "good.test took mail by TLS 1.3" [ "$(json '.out[] | select(.peer == "good.test") | .oldest' traffic mx1)" = TLSv1.3 ]
 prove "and nothing was edited" [ "$(json '.settings["inbound.tls"].wanted' vs show mx1)" = offer ]
 
