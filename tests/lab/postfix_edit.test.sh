@@ -2,14 +2,14 @@
 # Proves that we read and edit main.cf and master.cf as Postfix does: generated pairs of files are given to the postconf of a real
 # Postfix host, before and after an edit of ours, after the same edit by postconf, and with services added, stopped and paused.
 # Needs the lab (MXSEAL_LAB names its script); without it: skipped.
-#   MXSEAL_PAIRS=N    how many pairs (200)
+#   MXSEAL_PAIRS=N    how many pairs (100; with MXSEAL_LONG 200)
 set -uo pipefail
 if [ -z "${MXSEAL_LAB:-}" ]; then
 	echo "skipped: no lab (MXSEAL_LAB)"
 	exit 77
 fi
 "$MXSEAL_LAB" exec mx1 true || exit 1
-pairs=${MXSEAL_PAIRS:-200}
+pairs=${MXSEAL_PAIRS:-$([ -n "${MXSEAL_LONG:-}" ] && echo 200 || echo 100)}
 work=$(mktemp -d "${TMPDIR:-/tmp}/mxseal-edit-XXXXXX") || exit 1
 there=/tmp/mxseal-edit-$$
 trap 'rm -rf "$work"; "$MXSEAL_LAB" exec mx1 rm -rf "$there"' EXIT
