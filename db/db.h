@@ -85,7 +85,8 @@ struct store {
 	sqlite3_stmt *stmts[ST_COUNT];
 	int depth;                        /* of store_tx */
 	struct edit_log edit;
-	int64_t version, seen_data, seen_changes;
+	struct store_state { int64_t version, data, changes; } all, but_seen;      /* as last told, see store_version */
+	int64_t seen_changes;             /* of the handle's: those of store_tx_seen */
 	int wal_pages;                   /* of the log at the last commit; counted when checkpoints are left to others */
 };
 

@@ -406,13 +406,16 @@ int
 store_tx_seen(struct store *st, store_body_fn *body, void *arg, struct err *e)
 {
 	struct err after;
+	int64_t before;
 	int rc;
 
 	if (st->depth > 0)
 		return store_tx(st, body, arg, e);
 	if (wait_for_disk(st, false, e) < 0)
 		return -1;
+	before = sqlite3_total_changes64(st->db);
 	rc = store_tx(st, body, arg, e);
+	st->seen_changes += sqlite3_total_changes64(st->db) - before;
 	if (wait_for_disk(st, true, &after) < 0 && rc == 0) {
 		rc = -1;
 		if (e != NULL)
@@ -463,17 +466,26 @@ store_carry(const char *path, struct err *e)
 	return err_set(e, RC_DB, "the log of the store %s could not be carried into it: %s", clean(path), sqlite3_errstr(rc));
 }
 
+static int64_t
+version_of(struct store *st, struct store_state *s, int64_t changes)
+{
+	int64_t data = 0;
+
+	if (db_number_get(st, ST_DATA_VERSION, &data, NULL, "") != 1)
+		data = s->data;
+	if (data != s->data || changes != s->changes)
+		*s = (struct store_state){ s->version + 1, data, changes };
+	return s->version;
+}
+
 int64_t
 store_version(struct store *st)
 {
-	int64_t data = 0, changes = sqlite3_total_changes64(st->db);
+	return version_of(st, &st->all, sqlite3_total_changes64(st->db));
+}
 
-	if (db_number_get(st, ST_DATA_VERSION, &data, NULL, "") != 1)
-		data = st->seen_data;
-	if (data != st->seen_data || changes != st->seen_changes) {
-		st->seen_data = data;
-		st->seen_changes = changes;
-		st->version++;
-	}
-	return st->version;
+int64_t
+store_version_but_seen(struct store *st)
+{
+	return version_of(st, &st->but_seen, sqlite3_total_changes64(st->db) - st->seen_changes);
 }

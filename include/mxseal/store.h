@@ -35,6 +35,9 @@ bool store_carry_due(struct store *st);          /* once for each time */
 int  store_carry(const char *path, struct err *e);
 /* Grows whenever anything in the store changed through this handle or another process: views compare it. */
 int64_t store_version(struct store *st);
+/* The same without what this handle noted by store_tx_seen: some hundred hosts say something new all the time, and none of it is
+ * anything that is wanted. */
+int64_t store_version_but_seen(struct store *st);
 
 int store_servers(struct store *st, struct server_list *out, struct err *e);
 int store_server_get(struct store *st, int64_t id, struct server *out, struct err *e);

@@ -130,6 +130,29 @@ nobody_waits_for_what_was_seen(void **state)
 	assert_int_equal(waits_for_disk(w->st), FULL);
 }
 
+/* What was seen changes nothing that is wanted; what another process writes may. */
+static void
+what_was_seen_counts_apart(void **state)
+{
+	struct world *w = *state;
+	struct written seen = { "more", -1, 0 }, theirs = { "theirs", -1, 0 };
+	int64_t all = store_version(w->st), wanted = store_version_but_seen(w->st);
+	struct store *other;
+	struct err e;
+
+	assert_int_equal(store_tx_seen(w->st, write_fact, &seen, &e), 0);
+	assert_true(store_version(w->st) > all);
+	assert_int_equal(store_version_but_seen(w->st), wanted);
+	assert_int_equal(store_fact_set(w->st, "fact", "wanted", &e), 0);
+	assert_true(store_version_but_seen(w->st) > wanted);
+	wanted = store_version_but_seen(w->st);
+	assert_int_equal(store_version_but_seen(w->st), wanted);
+	assert_int_equal(store_open(&other, w->path, &e), 0);
+	assert_int_equal(store_tx_seen(other, write_fact, &theirs, &e), 0);
+	store_close(other);
+	assert_true(store_version_but_seen(w->st) > wanted);
+}
+
 /* --- carrying --- */
 
 static off_t
@@ -228,6 +251,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nobody_waits_for_what_was_seen, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_seen_counts_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_log_is_carried_when_it_is_due, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_does_not_draw_leaves_it_to_sqlite, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(in_the_way_of_nobody, set_up, tear_down),

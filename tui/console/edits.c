@@ -32,7 +32,7 @@ say(struct app *a)
 static bool
 begin(struct app *a)
 {
-	int64_t version = store_version(a->st);
+	int64_t version = store_version_but_seen(a->st);
 
 	if (version == a->edits_seen || !app_has_time(a, &a->editing))
 		return false;

@@ -377,7 +377,7 @@ act_plan(struct view *v)
 static bool
 can_plan(const struct view *v)
 {
-	return v->app->edits[0] != '\0' || v->app->counting != NULL || v->app->edits_seen != store_version(v->app->st);
+	return v->app->edits[0] != '\0' || v->app->counting != NULL || v->app->edits_seen != store_version_but_seen(v->app->st);
 }
 
 static bool
