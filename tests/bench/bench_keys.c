@@ -4,7 +4,8 @@
  * a pseudo-terminal of the same size and the same load of the machine. Real hosts are other machines: the sshds run in a control
  * group that gets what processor is left, or niced where there can be none (which says little, as each session is a group by itself).
  * Prints median, 99th percentile and worst of both, and the ratio; fails when a key was never shown, when the 99th percentile is over
- * LIMIT_MS (Esc alone is waited for 25 ms, whether it begins another key: one in two hundred here), or when the load was not there: one in twenty of the hosts that answer was not polled, or there were fewer than three rounds.
+ * LIMIT_MS (Esc alone is waited for 25 ms, whether it begins another key: one in two hundred here), or when the load was not there:
+ * one in twenty of the hosts that answer was not polled, or there were fewer than three rounds.
  * BENCH_KEEP: raises the fleet only, says how to look at it, and keeps it until a line or the end comes on standard input.
  * Usage: bench_keys [HOSTS [SECONDS]] */
 #include <arpa/inet.h>
