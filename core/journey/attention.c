@@ -38,9 +38,10 @@ about_push(struct journey *j, const struct server *sv, struct attention_list *ou
 {
 	char *fact = xasprintf("push-state:%lld", (long long)sv->id), *state = NULL;
 
-	if (store_fact_get(j->store, fact, &state, NULL) == 0 && !text_eq(state, "idle"))
-		attention_add(out, '!', sv->id, "push", xasprintf("%s: a push is %s there", sv->name,
-		    text_eq(state, "waiting") ? "waiting to be kept or undone" : "unfinished"));
+	if (store_fact_get(j->store, fact, &state, NULL) == 0 && text_eq(state, "waiting"))
+		attention_add(out, '!', sv->id, "keep or undo", xasprintf("%s: a push is waiting to be kept or undone there", sv->name));
+	else if (state != NULL && !text_eq(state, "idle"))
+		attention_add(out, '!', sv->id, "recover", xasprintf("%s: a push is unfinished there", sv->name));
 	free(fact);
 	free(state);
 }

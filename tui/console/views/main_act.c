@@ -413,25 +413,28 @@ act_office(struct view *v)
 	authority_release(&a);
 }
 
+/* Asks the host; one that waits is watched. */
+static void
+act_found_push(struct view *v)
+{
+	if (v->app->push != NULL)
+		act_watch(v);
+	else
+		act_history(v);
+}
+
 static const struct { const char *word; void (*run)(struct view *); } menders[] = {
 	{ "workaround", act_workarounds }, { "approve", act_office }, { "authority", act_office },
 	{ "renew", act_wizard }, { "request", act_wizard }, { "process", act_wizard }, { "certificate", act_wizard },
 	{ "wizard", act_wizard }, { "retry", act_retry }, { "push", act_plan }, { "plan", act_plan }, { "drift", act_drift }, { "read", act_read },
 	{ "trust", act_read }, { "password", act_read }, { "queue", act_queue }, { "diagnose", act_queue },
-	{ "keep", act_history }, { "status", act_history }, { "start", act_start_stop }, { "recover", act_history }, { "properties", act_properties },
+	{ "keep", act_found_push }, { "recover", act_found_push }, { "status", act_history }, { "start", act_start_stop }, { "properties", act_properties },
 	{ NULL, NULL }
 };
 
 static void
 mend(struct view *v, const struct node *n)
 {
-	if (n->next != NULL && strcmp(n->next, "push") == 0 && strstr(n->name, "a push is") != NULL) {
-		if (v->app->push != NULL)
-			act_watch(v);
-		else
-			act_history(v);                    /* asks the host; a push that waits is watched */
-		return;
-	}
 	if (n->server != 0) {                              /* what is mended is not listed any more: then its server is selected */
 		struct main_data *m = main_data(v);
 		snprintf(m->fallback, sizeof(m->fallback), "server %lld", (long long)n->server);
