@@ -19,7 +19,7 @@ reading_forget(struct queue_reading *r)
 {
 	free(r->key);
 	free(r->cells.v);
-	*r = (struct queue_reading){ NULL };
+	*r = (struct queue_reading){ .key = NULL };
 }
 
 void
