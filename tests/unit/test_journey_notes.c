@@ -11,38 +11,24 @@
 #include "core/journey/private.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
-#include "support/fixture.h"
+#include "support/one_server.h"
 
 #define NOW 1700000000
 #define DESTINATIONS 70
 
-static char *dir;
 static struct journey *j;
 static struct err e;
 
 static int
-make(void **state)
+set_up(void **state)
 {
-	char *path, now[32];
-	int rc;
+	char now[32];
 
-	(void)state;
 	snprintf(now, sizeof(now), "%d", NOW);
 	setenv("MXSEAL_NOW", now, 1);
-	dir = fixture_dir();
-	path = xasprintf("%s/store.db", dir);
-	rc = journey_open(&j, path, &e);
-	free(path);
-	return rc;
-}
-
-static int
-drop(void **state)
-{
-	(void)state;
-	journey_close(j);
-	fixture_remove(dir);
-	free(dir);
+	if (one_server_set_up(state) != 0)
+		return -1;
+	j = ((struct one_server *)*state)->j;
 	return 0;
 }
 
@@ -204,10 +190,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(pieces_make_the_whole, make, drop),
-		cmocka_unit_test_setup_teardown(what_is_the_same_is_not_written, make, drop),
-		cmocka_unit_test_setup_teardown(a_server_that_is_gone_is_no_failure, make, drop),
-		cmocka_unit_test_setup_teardown(what_waits_at_the_end_is_dropped, make, drop),
+		cmocka_unit_test_setup_teardown(pieces_make_the_whole, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(what_is_the_same_is_not_written, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(a_server_that_is_gone_is_no_failure, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(what_waits_at_the_end_is_dropped, set_up, one_server_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
