@@ -92,9 +92,9 @@ gate_look(struct jobq *q, struct turn *mine, bool first)
 		pthread_cond_wait(&mine->may, &q->lock);
 		return;
 	}
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_sec++;
-	pthread_cond_timedwait(&mine->may, &q->lock, &t);
+	pthread_cond_clockwait(&mine->may, &q->lock, CLOCK_MONOTONIC, &t);
 }
 
 /* Waits in line until it is our turn and there is room. */

@@ -18,6 +18,9 @@
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 
+#define PROGRESS_MAX 64     /* events of one job that wait to be delivered; beyond that they are coalesced */
+#define STANDS_BACK 5       /* of nice(2) */
+
 /* What was added to a list before is seen by the delivery that this wakes, or by the one before it. By a worker never with the lock
  * held: the main thread would take its processor at once, and then wait for the lock. */
 static void

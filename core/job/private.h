@@ -7,8 +7,6 @@
 #include "mxseal/job.h"
 
 #define THREADS_MAX 256     /* workers and those that wait at gates */
-#define PROGRESS_MAX 64     /* events of one job that wait to be delivered; beyond that they are coalesced */
-#define STANDS_BACK 5       /* of nice(2) */
 #define GATES_MAX 4         /* that one job may be inside of */
 
 enum state { WAITING, RUNNING, FINISHED };
