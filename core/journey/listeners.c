@@ -10,9 +10,10 @@
 void
 listener_log_release(struct listener_log *l)
 {
+	free(l->name);
 	free(l->service);
 	free(l->with);
-	*l = (struct listener_log){ NULL, NULL, false };
+	*l = (struct listener_log){ .name = NULL };
 }
 
 static bool
@@ -21,29 +22,49 @@ listens(const struct vserver *vs)
 	return vs->present && !text_empty(vs->listen);
 }
 
-void
-listener_log(struct journey *j, const struct vserver *vs, struct listener_log *out)
+/* Those of l that the log does not tell from own. */
+static void
+take_others(const struct vserver_list *l, const struct vserver *own, const char *server, struct listener_log *out)
 {
-	struct vserver_list l = { NULL, 0 };
-	struct server sv = { .id = 0 };
 	struct str with = STR_INIT;
 	size_t i;
 
-	*out = (struct listener_log){ .service = xstrdup(vs->log_service) };
-	if (store_server_get(j->store, vs->server, &sv, NULL) == 0 && store_vservers(j->store, vs->server, &l, NULL) == 0)
-		for (i = 0; i < l.n; i++) {
-			const struct vserver *other = &l.v[i];
+	for (i = 0; i < l->n; i++) {
+		const struct vserver *other = &l->v[i];
 
-			if (other->id == vs->id || !listens(other))
-				continue;
-			out->others = true;
-			if (vs->log_service == NULL || other->log_service == NULL || strcmp(vs->log_service, other->log_service) == 0)
-				str_addf(&with, "%s%s/%s", with.len > 0 ? ", " : "", sv.name, clean(other->name));
-		}
+		if (other == own || !listens(other))
+			continue;
+		out->others = true;
+		if (own->log_service == NULL || other->log_service == NULL || strcmp(own->log_service, other->log_service) == 0)
+			str_addf(&with, "%s%s/%s", with.len > 0 ? ", " : "", server, clean(other->name));
+	}
 	out->with = with.len > 0 ? str_take(&with) : NULL;
 	str_release(&with);
+}
+
+int
+listener_log(struct journey *j, int64_t server, int64_t vserver, struct listener_log *out, struct err *e)
+{
+	struct vserver_list l = { NULL, 0 };
+	struct server sv = { .id = 0 };
+	const struct vserver *own = NULL;
+	size_t i;
+	int rc = store_server_get(j->store, server, &sv, e);
+
+	*out = (struct listener_log){ .name = NULL };
+	if (rc == 0)
+		rc = store_vservers(j->store, server, &l, e);
+	for (i = 0; rc == 0 && i < l.n && own == NULL; i++)
+		if (vserver != 0 ? l.v[i].id == vserver : l.v[i].is_default)
+			own = &l.v[i];
+	if (own != NULL) {
+		out->name = xasprintf("%s/%s", sv.name, own->name);
+		out->service = xstrdup(own->log_service);
+		take_others(&l, own, sv.name, out);
+	}
 	vserver_list_release(&l);
 	server_release(&sv);
+	return rc;
 }
 
 void

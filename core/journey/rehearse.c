@@ -470,24 +470,16 @@ rehearse_finish(struct host_job *hj, int rc, struct err *e)
 static int
 take_listener(struct journey *j, int64_t server, int64_t vserver, struct rehearsal *r, struct err *e)
 {
-	struct vserver_list l = { NULL, 0 };
 	struct listener_log log;
 	struct str counted = STR_INIT;
-	size_t i;
-	int rc = store_vservers(j->store, server, &l, e);
+	int rc = listener_log(j, server, vserver, &log, e);
 
-	for (i = 0; rc == 0 && i < l.n && r->listener == NULL; i++) {
-		if (vserver != 0 ? l.v[i].id != vserver : !l.v[i].is_default)
-			continue;
-		listener_log(j, &l.v[i], &log);
-		listener_log_sentence(&log, &counted);
-		r->listener = xstrdup(l.v[i].name);
-		r->service = xstrdup(log.service);
-		r->counted = counted.len > 0 ? str_take(&counted) : NULL;
-		listener_log_release(&log);
-	}
+	listener_log_sentence(&log, &counted);
+	r->listener = xstrdup(log.name);
+	r->service = xstrdup(log.service);
+	r->counted = counted.len > 0 ? str_take(&counted) : NULL;
 	str_release(&counted);
-	vserver_list_release(&l);
+	listener_log_release(&log);
 	return rc;
 }
 

@@ -317,7 +317,7 @@ load(struct form *f, struct err *e)
 	    store_server_get(journey_store(f->journey), p->vs.server, &p->server, e) == -1 ||
 	    store_wanted(journey_store(f->journey), f->object, &p->wanted, e) == -1)
 		return -1;
-	listener_log(f->journey, &p->vs, &p->log);
+	(void)listener_log(f->journey, p->vs.server, p->vs.id, &p->log, NULL);
 	(void)form_set(f, "listen", p->vs.listen ? p->vs.listen : "-", NULL);
 	for (fd = f->sheet->fields; fd->name != NULL; fd++) {
 		if (fd->kind != FIELD_SETTING)

@@ -235,11 +235,13 @@ void traffic_sentence(struct journey *j, const struct server *sv, const char *se
 
 /* --- core/journey/listeners.c: which listener a client came to --- */
 struct listener_log {
+	char *name;                      /* "mx1/smtp"; NULL: there is none */
 	char *service;                   /* what the mail log calls it; NULL: not known, and all of the server are counted */
 	char *with;                      /* "mx1/smtp, mx1/old": those that the log does not tell from it; NULL: none */
 	bool others;                     /* the server has more listeners */
 };
-void listener_log(struct journey *j, const struct vserver *vs, struct listener_log *out);
+/* vserver 0: the default one. out can be released in any case. */
+int  listener_log(struct journey *j, int64_t server, int64_t vserver, struct listener_log *out, struct err *e);
 void listener_log_sentence(const struct listener_log *l, struct str *out);     /* what is counted; nothing where that is plain */
 void listener_log_release(struct listener_log *l);
 
@@ -441,7 +443,7 @@ struct rehearsed {
 struct rehearsal {
 	bool inbound;
 	char *level;                     /* "encrypt"; inbound "require", "tls1.2", "require,tls1.2" */
-	char *listener, *service;        /* inbound: the virtual server, and what the log calls it; service NULL: all are counted */
+	char *listener, *service;        /* inbound: the virtual server, "mx1/smtp", and what the log calls it; service NULL: all are counted */
 	char *counted;                   /* inbound: of whom that is, and whom it leaves out, sentences, one a line; NULL: plain */
 	int days;
 	int64_t at;                      /* when it was made */

@@ -120,9 +120,9 @@ print_text(const char *server, const struct rehearsal *r, bool all)
 		print_peers(r, REHEARSED_PASSES, "WOULD PASS");
 	rehearsal_sum(r, REHEARSED_FAILS, &peers, &messages);
 	when_date(date, r->first_at);
-	printf("%s%s%s at %s, by the log since %s: %lld %s%s with %lld message%s; of these %lld would fail, with %lld message%s.\n", server,
-	    r->listener ? "/" : "", r->listener ? clean(r->listener) : "", r->level, r->first_at ? date : "(nothing)", (long long)r->peers, whom, r->peers == 1 ? "" : "s", (long long)r->messages,
-	    r->messages == 1 ? "" : "s", (long long)peers, (long long)messages, messages == 1 ? "" : "s");
+	printf("%s at %s, by the log since %s: %lld %s%s with %lld message%s; of these %lld would fail, with %lld message%s.\n",
+	    r->listener != NULL ? clean(r->listener) : server, r->level, r->first_at ? date : "(nothing)", (long long)r->peers, whom,
+	    r->peers == 1 ? "" : "s", (long long)r->messages, r->messages == 1 ? "" : "s", (long long)peers, (long long)messages, messages == 1 ? "" : "s");
 	if (r->unseen > 0)
 		printf("The %lld with the fewest messages (%lld) were not looked at: the log alone speaks for them.\n", (long long)r->unseen,
 		    (long long)r->unseen_messages);

@@ -13,8 +13,7 @@ enum sorting { BY_OUTCOME, BY_MESSAGES, BY_NAME, SORTINGS };
 struct rehearsal_data {
 	int64_t server, vserver;         /* inbound, whose senders */
 	char *name;                      /* of the server */
-	char *listener;                  /* "mx1/smtp", of vserver */
-	char *service;                   /* what the log calls it; NULL: not known */
+	struct listener_log log;         /* of vserver */
 	bool inbound;
 	char *level;
 	char *error;
@@ -33,7 +32,7 @@ rehearsal_of(const struct view *v)
 {
 	const struct rehearsal_data *d = data_of(v);
 
-	return rehearsal_kept(v->app->j, d->server, d->inbound ? d->service : NULL, d->inbound, d->level);
+	return rehearsal_kept(v->app->j, d->server, d->inbound ? d->log.service : NULL, d->inbound, d->level);
 }
 
 /* Of whom or what it is. */
@@ -42,7 +41,7 @@ subject_of(const struct view *v)
 {
 	const struct rehearsal_data *d = data_of(v);
 
-	return d->inbound && d->listener != NULL ? d->listener : d->name;
+	return d->inbound && d->log.name != NULL ? d->log.name : d->name;
 }
 
 static const struct rehearsed *
@@ -98,22 +97,12 @@ static void
 take_listener(struct view *v)
 {
 	struct rehearsal_data *d = data_of(v);
-	struct vserver_list l = { NULL, 0 };
-	struct listener_log log;
-	size_t i;
+	struct listener_log now;
 
-	if (store_vservers(v->app->st, d->server, &l, NULL) != 0)
+	if (listener_log(v->app->j, d->server, d->vserver, &now, NULL) == -1)
 		return;
-	for (i = 0; i < l.n; i++) {
-		if (d->vserver != 0 ? l.v[i].id != d->vserver : !l.v[i].is_default)
-			continue;
-		listener_log(v->app->j, &l.v[i], &log);
-		xset(&d->service, log.service);
-		free(d->listener);
-		d->listener = xasprintf("%s/%s", d->name, l.v[i].name);
-		listener_log_release(&log);
-	}
-	vserver_list_release(&l);
+	listener_log_release(&d->log);
+	d->log = now;
 }
 
 static void
@@ -225,8 +214,7 @@ rehearsal_close(struct view *v)
 	if (t != NULL)
 		task_cancel(t);
 	free(d->name);
-	free(d->listener);
-	free(d->service);
+	listener_log_release(&d->log);
 	free(d->level);
 	free(d->error);
 	free(d->order);
@@ -449,10 +437,13 @@ rehearsal_state(const struct view *v, struct str *out)
 static void
 rehearsal_copy(const struct view *v, bool command, struct str *out)
 {
-	if (command)
-		str_addf(out, "mxseal rehearse %s --%s %s", subject_of(v), data_of(v)->inbound ? "inbound" : "outbound", data_of(v)->level);
-	else if (selected(v) != NULL)
+	if (command) {
+		str_add(out, "mxseal rehearse ");
+		str_add_word(out, subject_of(v));          /* what the host calls a listener */
+		str_addf(out, " --%s %s", data_of(v)->inbound ? "inbound" : "outbound", data_of(v)->level);
+	} else if (selected(v) != NULL) {
 		str_add(out, selected(v)->peer);
+	}
 }
 
 static const struct action rehearsal_actions[] = {
