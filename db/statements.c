@@ -63,7 +63,8 @@ const char *const statement_table[ST_COUNT] = {
 	 * none of a server's. */
 	[ST_SERVER_FACTS_DELETE] = "DELETE FROM fact WHERE name IN ('pushed:' || ?1, 'drift-left:' || ?1, 'touched:' || ?1, "
 		"'mx-names:' || ?1, 'by-sni:' || ?1, 'file-troubles:' || ?1, 'addresses:' || ?1, 'traffic:' || ?1, 'queue-tls:' || ?1, "
-		"'push-state:' || ?1, 'connectors-pushed:' || ?1, 'instances:' || ?1, 'warnings:' || ?1) OR name GLOB 'rehearsed:' || ?1 || ':*' OR name IN (SELECT 'run:' || id FROM vserver WHERE server = ?1)",
+		"'push-state:' || ?1, 'connectors-pushed:' || ?1, 'instances:' || ?1, 'warnings:' || ?1, 'queue-backing:' || ?1, 'follow:' || ?1) "
+		"OR name GLOB 'rehearsed:' || ?1 || ':*' OR name IN (SELECT 'run:' || id FROM vserver WHERE server = ?1)",
 
 	[ST_VSERVER_LIST] = "SELECT " VSERVER_COLUMNS " FROM vserver v JOIN server s ON s.id = v.server "
 		"WHERE ?1 = 0 OR v.server = ?1 ORDER BY s.name, v.is_default DESC, v.name",
