@@ -210,29 +210,25 @@ static json_t *
 lines_json(const char *text)
 {
 	json_t *a = json_array();
-	const char *end;
+	char **lines = words_split(text != NULL ? text : "", "\n", NULL);
 
-	for (; text != NULL && *text != '\0'; text = *end != '\0' ? end + 1 : end) {
-		end = text + strcspn(text, "\n");
-		json_array_append_new(a, json_stringn(text, (size_t)(end - text)));
-	}
+	for (size_t i = 0; lines[i] != NULL; i++)
+		json_array_append_new(a, json_text(lines[i]));
+	words_free(lines);
 	return a;
 }
 
 static void
 warnings_print(const char *text)
 {
-	const char *end;
-	int n;
+	size_t n;
+	char **lines = words_split(text != NULL ? text : "", "\n", &n);
 
-	for (n = 0; text != NULL && *text != '\0' && n < WARNINGS_SHOWN; n++, text = *end != '\0' ? end + 1 : end) {
-		end = text + strcspn(text, "\n");
-		printf("! %.*s\n", (int)(end - text), text);
-	}
-	for (n = 0; text != NULL && *text != '\0'; text = *end != '\0' ? end + 1 : end, n++)
-		end = text + strcspn(text, "\n");
-	if (n > 0)
-		printf("! and %d more (--json)\n", n);
+	for (size_t i = 0; i < n && i < WARNINGS_SHOWN; i++)
+		printf("! %s\n", lines[i]);
+	if (n > WARNINGS_SHOWN)
+		printf("! and %zu more (--json)\n", n - WARNINGS_SHOWN);
+	words_free(lines);
 }
 
 json_t *
