@@ -128,16 +128,20 @@ app_message(struct app *a, const char *title, enum style s, const char *text)
 void
 app_copy(struct app *a, const char *text, const char *what)
 {
+	struct str t = STR_INIT;
+
 	if (text_empty(text)) {
 		app_say(a, STYLE_NORMAL, "Nothing to copy here.");
 		return;
 	}
-	if (a->copy != NULL && strlen(text) <= 74000) {
-		a->copy(a, text);
-		app_say(a, STYLE_NORMAL, "Copied %s to the terminal's clipboard: %.200s", what, clean(text));
+	clean_text(&t, text, strlen(text), true);          /* what is pasted may end what brackets it */
+	if (a->copy != NULL && t.len <= 74000) {
+		a->copy(a, t.s);
+		app_say(a, STYLE_NORMAL, "Copied %s to the terminal's clipboard: %.200s", what, clean(t.s));
 	} else {
-		app_message(a, "To select and copy", STYLE_NORMAL, text);
+		app_message(a, "To select and copy", STYLE_NORMAL, t.s);
 	}
+	str_release(&t);
 }
 
 const struct sheet *
@@ -269,11 +273,13 @@ act_copy_value(struct view *v)
 static void
 act_copy_command(struct view *v)
 {
-	struct str t = STR_INIT;
+	struct str t = STR_INIT, one = STR_INIT;
 
 	if (v->ops->copy != NULL)
 		v->ops->copy(v, true, &t);
-	app_copy(v->app, t.s, "the command");
+	clean_text(&one, t.s, t.len, false);
+	app_copy(v->app, one.s, "the command");
+	str_release(&one);
 	str_release(&t);
 }
 

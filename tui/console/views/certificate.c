@@ -118,8 +118,10 @@ certificate_copy(const struct view *v, bool command, struct str *out)
 		str_add(out, d->command);
 	else if (d->id > 0)
 		str_addf(out, "mxseal cert show %lld", (long long)d->id);
-	else
-		str_addf(out, "mxseal cert served %s", d->title);
+	else {
+		str_add(out, "mxseal cert served ");
+		str_add_word(out, d->title);
+	}
 }
 
 static void

@@ -88,20 +88,19 @@ has_vservers(struct app *a, int64_t server)
 static void
 warnings(struct app *a, const struct server *s, int width, struct lines *l)
 {
-	char *all = server_warnings(a->j, s->id), *text;
-	size_t n = 0, end;
+	char *all = server_warnings(a->j, s->id), **said;
+	struct str text = STR_INIT;
+	size_t n;
 
 	if (all == NULL)
 		return;
-	for (const char *p = all; (p = strchr(p, '\n')) != NULL; p++)
-		n += p[1] != '\0';
-	end = strcspn(all, "\n");
-	if (n > 0)
-		text = xasprintf("! %.*s (and %zu more: mxseal server show %s)", (int)end, all, n, s->name);
-	else
-		text = xasprintf("! %.*s", (int)end, all);
-	lines_field(l, STYLE_BAD, width, "Warns", text);
-	free(text);
+	said = words_split(all, "\n", &n);
+	str_addf(&text, "! %s", said[0]);
+	if (n > 1)
+		str_addf(&text, " (and %zu more: mxseal server show %s)", n - 1, s->name);
+	lines_field(l, STYLE_BAD, width, "Warns", text.s);
+	str_release(&text);
+	words_free(said);
 	free(all);
 }
 
@@ -503,7 +502,10 @@ details_command(struct app *a, const struct node *n, struct str *out)
 		return;
 	switch (n->kind) {
 	case NODE_SERVER: str_addf(out, "mxseal server show %s", n->object_name); break;
-	case NODE_VSERVER: str_addf(out, "mxseal vs show %s", n->object_name); break;
+	case NODE_VSERVER:
+		str_add(out, "mxseal vs show ");
+		str_add_word(out, n->object_name);         /* as the host has it */
+		break;
 	case NODE_CONNECTOR: str_addf(out, "mxseal connector show %s", n->object_name); break;
 	case NODE_CERTIFICATE: str_addf(out, "mxseal cert show %lld", (long long)n->id); break;
 	case NODE_REQUEST: str_addf(out, "mxseal cert request-text %lld", (long long)n->id); break;

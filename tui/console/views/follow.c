@@ -452,9 +452,10 @@ follow_copy(const struct view *v, bool command, struct str *out)
 
 	if (r == NULL)
 		return;
-	if (command && queue_follow_only(&r->f) != NULL)
-		str_addf(out, "mxseal queue messages %s --destination %s", r->name, queue_follow_only(&r->f));
-	else if (command)
+	if (command && queue_follow_only(&r->f) != NULL) {
+		str_addf(out, "mxseal queue messages %s --destination ", r->name);
+		str_add_word(out, queue_follow_only(&r->f));
+	} else if (command)
 		str_addf(out, "mxseal queue %s", r->name);
 	else
 		queue_follow_say(&r->f, out);
