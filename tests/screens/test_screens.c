@@ -19,6 +19,8 @@
 #include "support/golden.h"
 #include "support/screens.h"
 #include "tui/console/app.h"
+#include "tui/console/views/details.h"
+#include "tui/console/views/tree.h"
 
 /* --- the tests --- */
 
@@ -541,6 +543,33 @@ first_row_and_authority(void **state)
 	close_all(a);
 }
 
+static char copied[200];
+
+static void
+take_copy(struct app *a, const char *text)
+{
+	(void)a;
+	snprintf(copied, sizeof(copied), "%s", text);
+}
+
+/* What is pasted into a shell holds nothing that a terminal obeys, and a name that a host gave is one word there. */
+static void
+copies_are_clean(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+	struct node vs = { .kind = NODE_VSERVER, .object_name = (char *)"mx1/smtp;reboot" };
+	struct str t = STR_INIT;
+
+	a->copy = take_copy;
+	app_copy(a, "one\033[201~\ntwo", "this");
+	assert_string_equal(copied, "one<1B>[201~\ntwo");
+	details_command(a, &vs, &t);
+	assert_string_equal(t.s, "mxseal vs show 'mx1/smtp;reboot'");
+	str_release(&t);
+	a->copy = NULL;
+}
+
 /* What needed attention and was mended is gone from the list; its server is selected then, not what happens to be there. */
 static void
 mended(void **state)
@@ -730,6 +759,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(rehearsal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(first_row_and_authority, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(copies_are_clean, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_on_the_way, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(authority_office, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(drift_and_found_rules, set_up, tear_down),
