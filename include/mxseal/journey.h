@@ -336,8 +336,9 @@ void queue_backing_usual(const struct queue_backing *b, char out[64]);     /* "u
 /* Streams the queue of one server, groups it, notes it in the store. destination/limit: messages to take, or NULL, 0. */
 int64_t queue_poll(struct journey *j, int64_t server, enum queue_by by, const char *destination, size_t limit,
         struct queue_view *out, journey_done_fn *done, void *arg, struct err *e);
-/* A console lets what polls note of queues wait, and writes it between keys: pieces until until_ms (when_monotonic_ms). 1: there is
- * more; 0: none waits; -1: one could not be written and is dropped. What waits when the journey is closed is dropped as well. */
+/* A console lets what polls note of queues wait, and writes it between keys: pieces until until_ms (when_monotonic_ms), one at
+ * least. 1: there is more; 0: none waits; -1: one could not be written and is dropped. What waits when the journey is closed is
+ * dropped as well. */
 void journey_notes_later(struct journey *j);
 int  journey_notes_some(struct journey *j, int64_t until_ms, struct err *e);
 /* The messages of a group (key NULL: all) as they are at this moment; where only full listings are to be had, of a destination

@@ -496,7 +496,7 @@ bool
 app_idle(struct app *a, int64_t until_ms)
 {
 	struct err e = { .code = RC_OK };
-	int notes = when_monotonic_ms() < until_ms ? journey_notes_some(a->j, until_ms, &e) : 1;
+	int notes = journey_notes_some(a->j, until_ms, &e);
 	bool more = edits_some(a, until_ms) || notes == 1;
 
 	if (notes == -1 && a->message[0] == '\0')
