@@ -22,7 +22,7 @@
 #include "support/fixture.h"
 #include "support/pki.h"
 
-static const struct acme_patience calm = { 10000, 30000 }, hasty = { 1500, 3500 };
+static const struct acme_patience calm = { 10000, 30000 }, hasty = { 3000, 6000 };
 static char *dir;
 static struct acme_key *account;
 static struct str csr;
@@ -382,7 +382,7 @@ static const struct { const char *does, *says; } hostile[] = {
 static bool
 refused_well(const char *what, const char *says, int rc, int64_t took, const struct err *e)
 {
-	const char *why = rc == 0 ? "it was accepted" : took > 10000 ? "it took too long"
+	const char *why = rc == 0 ? "it was accepted" : took > 20000 ? "it took too long"
 	    : e->text[0] == '\0' || e->code == RC_BUG || e->code == RC_OK ? "no reason is given"
 	    : !clean_is(e->text, strlen(e->text)) ? "it is not one clean sentence"
 	    : strstr(e->text, says) == NULL ? "another reason is given" : NULL;

@@ -100,16 +100,16 @@ a_silent_host_is_noticed(void **state)
 	pid_t pid;
 
 	(void)state;
-	l.timeout_ms = 700;
+	l.timeout_ms = 1500;
 	h = login_opens(&l);
 	t = when_monotonic_ms();
 	assert_int_equal(host_read(h, &cmd, 1, &s, &e), -1);
 	assert_int_equal(e.code, RC_TIMEOUT);
-	assert_in_range(when_monotonic_ms() - t, 2500, 6000);
+	assert_in_range(when_monotonic_ms() - t, 4500, 20000);
 	assert_false(host_alive(h));
 	t = when_monotonic_ms();
 	host_close(h);
-	assert_in_range(when_monotonic_ms() - t, 0, 1500);
+	assert_in_range(when_monotonic_ms() - t, 0, 10000);
 	assert_int_equal(str_read_file(&text, file, 100, NULL), 0);
 	pid = (pid_t)strtol(text.s, NULL, 10);
 	assert_true(pid > 1);
@@ -182,7 +182,7 @@ abort_one(struct abort_job *a, bool wait_for_reading)
 	t = when_monotonic_ms();
 	jobq_cancel(q, id);
 	jobq_wait(q, id);
-	assert_in_range(when_monotonic_ms() - t, 0, 1000);
+	assert_in_range(when_monotonic_ms() - t, 0, 10000);
 	assert_int_equal(a->code, RC_CANCELLED);
 	jobq_close(q);
 }
@@ -274,7 +274,7 @@ tunnels(void **state)
 	(void)state;
 	tunnel_by(&here, "local");
 	tunnel_by(&l, "libssh2");
-	sshd_config(&server, "user_ed25519", NULL, "ProxyCommand bash -c 'exec 3<>/dev/tcp/127.0.0.1/%p; cat <&3 & cat >&3; kill %%1'");
+	sshd_config(&server, "user_ed25519", NULL, SSHD_BY_PROXY);
 	tunnel_by(&l, "openssh");
 	sshd_config(&server, "user_ed25519", NULL, NULL);
 }
@@ -305,7 +305,7 @@ a_dead_address_holds_nobody_up(void **state)
 	t = when_monotonic_ms();
 	assert_int_equal(host_tunnel(h, "127.0.0.1", ntohs(a.sin_port), 400, &s, &e), -1);
 	assert_int_equal(e.code, RC_TIMEOUT);
-	assert_in_range(when_monotonic_ms() - t, 390, 1500);
+	assert_in_range(when_monotonic_ms() - t, 390, 10000);
 	for (i = 0; i < 6; i++) {                         /* more of them than there may be connections */
 		assert_int_equal(host_tunnel(h, "127.0.0.1", ntohs(a.sin_port), 100, &s, &e), -1);
 		assert_non_null(strstr(e.text, "does not answer"));
@@ -314,7 +314,7 @@ a_dead_address_holds_nobody_up(void **state)
 	host_is_root(h);                                  /* the shell that was open */
 	t = when_monotonic_ms();
 	assert_int_equal(host_tunnel(h, "127.0.0.1", server.port, 5000, &s, &e), 0);    /* and a new channel */
-	assert_in_range(when_monotonic_ms() - t, 0, 3000);
+	assert_in_range(when_monotonic_ms() - t, 0, 4900);
 	stream_close(s, NULL);
 	host_close(h);
 	for (i = 0; i < 8; i++)
@@ -360,7 +360,7 @@ must_give_up(const char *text, int pause_ms, enum err_code code, const char *wor
 	int64_t t = when_monotonic_ms();
 
 	login_fails(&l, code, word);
-	assert_in_range(when_monotonic_ms() - t, 0, 4000);
+	assert_in_range(when_monotonic_ms() - t, 0, 15000);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }

@@ -286,7 +286,7 @@ by_every_transport(void **state)
 	streams(h);
 	too_much_is_refused(h);
 	host_close(h);
-	sshd_config(&server, "user_ed25519", NULL, "ProxyCommand bash -c 'exec 3<>/dev/tcp/127.0.0.1/%p; cat <&3 & cat >&3; kill %%1'");
+	sshd_config(&server, "user_ed25519", NULL, SSHD_BY_PROXY);
 	h = login_opens(&l);
 	assert_string_equal(host_transport(h), "openssh");
 	readings(h);
@@ -351,7 +351,7 @@ a_profile_that_prints(void **state)
 	assert_int_equal(host_open(&h, &l, NULL, NULL, &e), -1);
 	assert_int_equal(e.code, RC_PARSE);
 	assert_non_null(strstr(e.text, "stop talking"));
-	assert_in_range(when_monotonic_ms() - t, 0, 10000);
+	assert_in_range(when_monotonic_ms() - t, 0, 20000);
 	sshd_stop(&s);
 	free(d);
 }
