@@ -1,5 +1,6 @@
 /* What takes long on the thread that draws goes in slices between two looks at the keyboard: of many servers the tree and the line of
- * edits are made anew bit by bit, keys work meanwhile on what stands there, and what is not in sight waits. */
+ * edits are made anew bit by bit, keys work meanwhile on what stands there, and what is not in sight waits. A picture that says how
+ * long ago something was is drawn anew. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -196,6 +197,21 @@ the_line_of_edits(void **state)
 	assert_string_equal(a->edits, "~ 2 edits on 1 host not pushed yet");
 }
 
+/* "3 s ago" is true a second later as well, when nobody types and nothing comes. */
+static void
+ages_go_on(void **state)
+{
+	struct world *w = *state;
+	struct app *a = w->app;
+
+	(void)slices(a);
+	app_draw(a);
+	app_tick(a, a->drawn_ms + 500);
+	assert_false(a->dirty);
+	app_tick(a, a->drawn_ms + 1000);
+	assert_true(a->dirty);
+}
+
 int
 main(void)
 {
@@ -204,6 +220,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(many_in_slices_and_keys_between, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_not_in_sight_waits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_line_of_edits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ages_go_on, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #define TWICE_MS 2000
 #define ACTED_MS 100             /* what a key changed is to be seen at once */
 #define ACTED_FOR_MS 800
+#define AGES_MS 1000             /* a picture that says how long ago something was */
 
 /* --- the stack --- */
 
@@ -535,7 +536,7 @@ app_tick(struct app *a, int64_t now_ms)
 	}
 	if (when_monotonic_ms() - a->key_ms > ACTED_FOR_MS)
 		a->acted = false;
-	if (a->tasks != NULL || a->push != NULL || a->prompt.kind != PROMPT_NONE)
+	if (a->tasks != NULL || a->push != NULL || a->prompt.kind != PROMPT_NONE || now_ms - a->drawn_ms >= AGES_MS)
 		a->dirty = true;
 	tasks_ask(a);
 }
@@ -734,6 +735,7 @@ app_draw(struct app *a)
 		draw_keys(a, line);
 	}
 	a->dirty = false;
+	a->drawn_ms = when_monotonic_ms();
 }
 
 /* --- open, close --- */

@@ -192,6 +192,7 @@ struct app {
 	int64_t interrupted_ms;
 	bool acted;               /* a key did more than move: what it changed is to be seen at once */
 	int64_t key_ms;           /* when the last one came */
+	int64_t drawn_ms;
 	struct edits_count *counting;             /* what is edited, being counted, or NULL */
 	struct share editing;
 	bool dirty, quit, discard, suspend, repaint, closing;
