@@ -278,8 +278,10 @@ void postfix_touched(const struct reading *have, const struct own_text *own, siz
 
 /* --- postfix_check.c: what surrounds the changes of a plan --- */
 
-/* after: the configuration as it would be. What mxseal itself finds wrong or worth saying: results and warnings. */
-void plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after);
+/* before: the configuration as it is; after: as it would be; in both all services run. What mxseal itself finds wrong or worth
+ * saying: results, and warnings of what the plan changes. */
+void plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *before,
+        const struct view *after);
 /* The commands that check the staged copy, and those that make Postfix read it. */
 void plan_commands(struct plan *p, const struct reading *have, const struct view *before, const struct view *after);
 /* --- postfix_verdict.c: what Postfix would not serve, whoever wrote it --- */

@@ -159,8 +159,21 @@ has_certificate(const struct view *v, const struct master_service *s)
 	return has;
 }
 
+/* vs NULL: of all sending services. */
+static bool
+changes(const struct view *before, const struct view *after, const struct wanted_vs *vs, const char *param)
+{
+	char *was = view_value(before, vs != NULL ? vs_service(before, vs) : NULL, param);
+	char *is = view_value(after, vs != NULL ? vs_service(after, vs) : NULL, param);
+	bool differ = !text_eq(was, is);
+
+	free(was);
+	free(is);
+	return differ;
+}
+
 static void
-judge_inbound(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+judge_inbound(struct plan *p, const struct wanted_vs *vs, const struct view *before, const struct view *after)
 {
 	const struct master_service *s = vs_service(after, vs);
 	const char *level = wanted_value(vs, "inbound.tls");
@@ -173,7 +186,7 @@ judge_inbound(struct plan *p, const struct wanted_vs *vs, const struct view *aft
 		verdict(p, vs->name, "TLS has a certificate", false,
 		    "a secure channel is wanted, but no certificate is assigned: run the certificate wizard first");
 	if (strcmp(level, "require") == 0 && service_port(s->name, NULL, 0) == 25 && !text_starts(listen.s, "127.")
-	    && !text_starts(listen.s, "[::1]"))
+	    && !text_starts(listen.s, "[::1]") && changes(before, after, vs, "smtpd_tls_security_level"))
 		plan_warn(p, "%s: from now on mail hosts without TLS cannot deliver here; RFC 3207 forbids this for a public port 25",
 		    clean(vs->name));
 	str_release(&listen);
@@ -207,27 +220,50 @@ resolver_is_local(const struct reading *have)
 }
 
 static void
-judge_outbound(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *after)
+judge_outbound(struct plan *p, const struct reading *have, const struct wanted_vs *vs, const struct view *before,
+        const struct view *after)
 {
 	const char *level = wanted_value(vs, "outbound.tls");
-	char *expire = view_value(after, NULL, "maximal_queue_lifetime"), *filter = view_value(after, NULL, "content_filter");
+	char *expire, *filter;
 
-	if (level && is_strict(level)) {
+	if (level == NULL || !changes(before, after, NULL, "smtp_tls_security_level"))
+		return;
+	expire = view_value(after, NULL, "maximal_queue_lifetime");
+	filter = view_value(after, NULL, "content_filter");
+	if (is_strict(level)) {
 		plan_warn(p, "outbound.tls %s: mail to every destination that cannot do this waits in the queue and is returned "
 		    "after %s; connectors with another level are the exceptions", level, clean(expire));
 		if (text_starts(filter, "smtp:") || text_starts(filter, "relay:"))
 			plan_warn(p, "all mail passes the content filter %s by the same client: it must speak TLS from now on, or "
 			    "needs a client service of its own", clean(filter));
 	}
-	if (level && text_starts(level, "dane") && !resolver_is_local(have))
+	if (text_starts(level, "dane") && !resolver_is_local(have))
 		plan_warn(p, "DANE needs a resolver on the host itself that checks DNSSEC; /etc/resolv.conf names another");
 	free(expire);
 	free(filter);
 }
 
-/* Other sending services that say for themselves what was just set for all. */
+/* Is it wanted so, by the virtual server whose mail it sends? */
+static bool
+meant(const struct wanted_host *want, const char *service, const char *setting)
+{
+	size_t i;
+
+	for (i = 0; i < want->n_vs; i++) {
+		char *client = wanted_client_name(want->vs[i].name);
+		bool its = text_eq(client, service);
+
+		free(client);
+		if (its && wanted_value(&want->vs[i], setting) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Other sending services that say for themselves what is now set for all. */
 static void
-judge_overrides(struct plan *p, const struct wanted_vs *vs, const struct view *after)
+judge_overrides(struct plan *p, const struct wanted_host *want, const struct wanted_vs *vs, const struct view *before,
+        const struct view *after)
 {
 	const struct map_row *row;
 	size_t i;
@@ -241,7 +277,8 @@ judge_overrides(struct plan *p, const struct wanted_vs *vs, const struct view *a
 		for (row = map_table; row->setting; row++)
 			for (k = 0; k < MAP_PARAMS && row->param[k]; k++)
 				if (map_where(row, k) == MAP_CLIENT && wanted_value(vs, row->setting)
-				    && master_cf_option(s, row->param[k]))
+				    && master_cf_option(s, row->param[k]) && !meant(want, s->name, row->setting)
+				    && changes(before, after, NULL, row->param[k]))
 					plan_warn(p, "the sending service %s keeps its own %s in master.cf", clean(s->name), row->param[k]);
 	}
 }
@@ -303,7 +340,8 @@ judge_missing(struct plan *p, const struct wanted_vs *vs, const struct view *aft
 }
 
 void
-plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *after)
+plan_judge(struct plan *p, const struct reading *have, const struct wanted_host *want, const struct view *before,
+        const struct view *after)
 {
 	size_t i;
 
@@ -315,10 +353,10 @@ plan_judge(struct plan *p, const struct reading *have, const struct wanted_host 
 		judge_missing(p, vs, after);
 		if (vs->certificate && (vs->is_default || vs_service(after, vs)))
 			judge_certificate(p, have, vs, after);
-		judge_inbound(p, vs, after);
+		judge_inbound(p, vs, before, after);
 		if (vs->is_default) {
-			judge_outbound(p, have, vs, after);
-			judge_overrides(p, vs, after);
+			judge_outbound(p, have, vs, before, after);
+			judge_overrides(p, want, vs, before, after);
 			judge_times(p, vs, after);
 		}
 		settings_judge(p, vs, after);

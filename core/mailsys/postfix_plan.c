@@ -421,7 +421,7 @@ postfix_plan(const struct reading *have, const struct wanted_host *want, const s
 		scratch.warnings = NULL;
 		scratch.n_warnings = 0;
 	}
-	plan_judge(out, have, want, &r.started);
+	plan_judge(out, have, want, &started, &r.started);
 	plan_verdicts(out, have, &before, &r.v);
 	plan_listeners(out, have, &files, want, &r.v);
 	listeners_proof(out, &before, &r.v);

@@ -21,7 +21,8 @@ void want_apply(struct sections *s, const struct plan *p);
 void want_stage(struct sections *s, const struct want *w, struct str *master_cf);
 
 void plan_dump(const struct plan *p, struct str *out);             /* everything about it */
-/* The plan over a recording, in which a section may be another, says this somewhere. */
+/* The plan over a recording, in which a section may be another, says this somewhere, or nowhere. */
 void plan_contains(const struct want *w, const char *recording, const char *section, const char *text, const char *must);
+void plan_lacks(const struct want *w, const char *recording, const char *section, const char *text, const char *must_not);
 
 #endif

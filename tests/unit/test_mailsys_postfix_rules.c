@@ -51,6 +51,26 @@ single_rules(void **state)
 	plan_contains(&(struct want){ { NULL }, { "[::1]:2525=smtp" }, { NULL } }, "broken", NULL, NULL, "/etc/mxseal/1/chain-___1__2525-");
 }
 
+/* A warning is about what the plan changes: what was so before is not said with each push again, nor what was meant so. */
+static void
+warnings_are_of_changes(void **state)
+{
+	static const struct want strict = { { "smtp/outbound.tls=encrypt", "smtp/inbound.connections=30" }, { NULL }, { NULL } };
+	static const struct want required = { { "smtp/inbound.tls=require" }, { NULL }, { NULL } };
+	static const struct want apart = { { "smtp/outbound.tls=verify", "notls|added||outbound||notls-out", "notls/outbound.tls=none" },
+	    { NULL }, { NULL } };
+	static const char old[] = "smtp inet n - y - - smtpd\nold unix - - y - - smtp -o smtp_tls_security_level=none\n";
+
+	(void)state;
+	plan_contains(&strict, "debian", NULL, NULL, "warning: outbound.tls encrypt: mail to every destination");
+	plan_lacks(&strict, "debian", "main.cf", MAIN "smtp_tls_security_level = encrypt\n", "warning: outbound.tls");
+	plan_contains(&required, "debian", NULL, NULL, "RFC 3207");
+	plan_lacks(&required, "debian", "main.cf", MAIN "smtpd_tls_security_level = encrypt\n", "RFC 3207");
+	plan_contains(&strict, "debian", "master.cf", old, "warning: the sending service old keeps its own smtp_tls_security_level");
+	plan_contains(&apart, "debian", NULL, NULL, "-o smtp_tls_security_level=none");
+	plan_lacks(&apart, "debian", NULL, NULL, "keeps its own");
+}
+
 /* Virtual servers come, are stopped and paused, are edited meanwhile, start again and go: master.cf is what it was. */
 static void
 listeners_come_and_go(void **state)
@@ -234,6 +254,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(single_rules),
 		cmocka_unit_test(listeners_come_and_go),
+		cmocka_unit_test(warnings_are_of_changes),
 		cmocka_unit_test(listeners_are_judged),
 		cmocka_unit_test(what_cannot_be_edited),
 		cmocka_unit_test(local_users_stay),
