@@ -1,6 +1,6 @@
 /* The big journey, with the real console against a real host of the lab: first start, host key, reading, own authority,
- * certificate wizard, properties, plan, a push that is kept; a foreign client then gets the certificate; mail that cannot be
- * encrypted waits, and the queue view says why. Needs MXSEAL_LAB (the lab's script, a lab that is up) and root. */
+ * certificate wizard, properties, plan, a push; the console is killed while it waits, and the next one keeps it; a foreign client
+ * then gets the certificate; mail that cannot be encrypted waits, and the queue view says why. Needs MXSEAL_LAB (the lab's script, a lab that is up) and root. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,7 +122,7 @@ tick_the_boxes(struct vt *t)
 }
 
 static void
-push_and_keep(struct vt *t)
+push(struct vt *t)
 {
 	vt_type(t, "P");
 	vt_expect(t, "nothing is touched yet", 60000);
@@ -137,10 +137,23 @@ push_and_keep(struct vt *t)
 	}
 	vt_expect(t, "Waiting for you", 90000);
 	vt_expect(t, "Do nothing: mx1 puts the old files back", 2000);
+}
+
+/* The window is gone while the push waits; the next console has it in front. */
+static struct vt *
+come_back_and_keep(const char *dir, struct vt *t)
+{
+	vt_close(t);
+	t = lab_console(dir, "--write", 24, 80);
+	vt_expect(t, "a push is waiting", 10000);
+	vt_expect(t, "keep or undo", 2000);
+	vt_type(t, "<Enter>");
+	vt_expect(t, "Do nothing: mx1 puts the old files back", 20000);
 	vt_type(t, "K");
 	vt_expect(t, "mx1: kept", 30000);
 	vt_type(t, "<Esc>");
 	vt_expect(t, "Fleet", 5000);
+	return t;
 }
 
 static void
@@ -189,7 +202,8 @@ first_start_to_diagnosis(void **state)
 	make_an_authority(t);
 	walk_the_wizard(t);
 	tick_the_boxes(t);
-	push_and_keep(t);
+	push(t);
+	t = come_back_and_keep(dir, t);
 	foreign_client_gets_it(dir);
 	why_mail_waits(dir, t);
 	assert_int_equal(vt_finish(t, 10000), 0);
