@@ -65,24 +65,26 @@ take_groups(struct note *note, const char *grouping, const struct queue_groups *
 	}
 }
 
-/* What TLS has to do with it; NULL: nothing. */
+/* What TLS has to do with it: "12 bank.test: why, and 3 more destinations"; NULL: nothing. */
 static char *
 tls_words(const struct queue_groups *destinations)
 {
 	struct str tls = STR_INIT;
 	int64_t waiting = 0;
 	char *text = NULL;
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; i < destinations->n; i++) {
 		const struct queue_group *g = &destinations->v[i];
 
-		if (g->failure == NULL || !g->failure->tls)
+		if (g->failure == NULL || !g->failure->tls || g->deferred == 0)
 			continue;
-		if (waiting == 0)
+		if (n++ == 0)
 			str_addf(&tls, " %s: %s", clean(g->key), g->failure->title);
 		waiting += g->deferred;
 	}
+	if (n > 1)
+		str_addf(&tls, ", and %zu more destination%s", n - 1, n == 2 ? "" : "s");
 	if (waiting > 0)
 		text = xasprintf("%lld%s", (long long)waiting, tls.s);
 	str_release(&tls);
