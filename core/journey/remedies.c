@@ -459,6 +459,28 @@ remedy_offers_release(struct remedy_offers *o)
 	memset(o, 0, sizeof(*o));
 }
 
+/* A title as it is said to those whom it is about: "Their certificate has expired: mx1 ..." is ours, up to the colon. */
+static void
+say_to_them(const char *words, struct str *out)
+{
+	static const struct { const char *ours, *theirs; } say[] = { { "Their ", "Your " }, { "their ", "your " },
+	    { "The other side ", "Your mail server " } };
+	const char *end = strstr(words, ": "), *p = words;
+	size_t i;
+
+	for (end = end != NULL ? end : words + strlen(words); p < end; p++) {
+		for (i = 0; i < sizeof(say) / sizeof(say[0]) && !text_starts(p, say[i].ours); i++)
+			;
+		if (i < sizeof(say) / sizeof(say[0]) && (p == words || p[-1] == ' ')) {
+			str_add(out, say[i].theirs);
+			p += strlen(say[i].ours) - 1;
+		} else {
+			str_addc(out, *p);
+		}
+	}
+	str_add(out, end);
+}
+
 /* What is done on our side is nobody's business there. */
 static void
 complaint_evidence(const char *evidence, struct str *out)
@@ -467,10 +489,20 @@ complaint_evidence(const char *evidence, struct str *out)
 	size_t i;
 
 	for (i = 0; lines[i] != NULL; i++) {
+		const char *verdict = text_starts(lines[i], "Seen from ") ? strstr(lines[i], ": ") : NULL;
+		struct str line = STR_INIT;
+
 		if (text_starts(lines[i], "On our side"))
 			continue;
-		clean_text(out, lines[i], strlen(lines[i]), false);
+		if (verdict != NULL) {
+			str_addn(&line, lines[i], (size_t)(verdict + 2 - lines[i]));
+			say_to_them(verdict + 2, &line);
+		} else {
+			str_add(&line, lines[i]);
+		}
+		clean_text(out, line.s, line.len, false);
 		str_addc(out, '\n');
+		str_release(&line);
 	}
 	words_free(lines);
 }
@@ -502,15 +534,18 @@ complaint_text(struct journey *j, int64_t server, const struct destination_view 
 	const struct probe_report *look = seen->from_host.target != NULL ? &seen->from_host : &seen->from_here;
 	const struct diagnosis *d = &seen->diagnosis;
 	struct server sv = { .id = 0 };
+	struct str title = STR_INIT;
 	char stamp[32];
 	size_t i;
 
 	(void)store_server_get(j->store, server, &sv, NULL);
-	str_addf(out, "To: postmaster@%s\nSubject: TLS of your mail servers: %s\n\n", clean(d->destination), d->failure ? d->failure->title : "trouble");
+	say_to_them(d->failure ? d->failure->title : "the cause is not known", &title);
+	str_addf(out, "To: postmaster@%s\nSubject: TLS of your mail servers: %s\n\n", clean(d->destination), title.s);
 	str_addf(out, seen->waiting > 0 || seen->since > 0 ? "Mail from %s to " : "We looked from %s at the mail servers of ", sv.host_name ?
 	    clean(sv.host_name) : "our mail host");
 	str_addf(out, seen->waiting > 0 || seen->since > 0 ? "%s does not leave here: " : "%s: ", clean(d->destination));
-	str_addf(out, "%s.\n", d->failure ? d->failure->title : "the cause is not known");
+	str_addf(out, "%s.\n", title.s);
+	str_release(&title);
 	if (seen->since > 0) {
 		when_rfc3339(stamp, seen->since);
 		str_addf(out, "It waits since %s.\n", stamp);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/journey/private.h"
+#include "mxseal/remedies.h"
 #include "mxseal/when.h"
 #include "mxseal/xalloc.h"
 #include "support/one_server.h"
@@ -285,6 +286,28 @@ how_long_it_waits(void **state)
 	assert_int_equal(queue_again_ms(1000, 61000), 61000 + 20 * 60000);
 }
 
+/* What is ours to say of them is said to them; what was seen and heard stays as it was. */
+static void
+a_letter_speaks_to_them(void **state)
+{
+	struct one_server *w = *state;
+	struct destination_view seen = { .waiting = 3, .diagnosis.evidence = STR_INIT };
+	struct str letter = STR_INIT;
+
+	seen.diagnosis.destination = xstrdup("bank.test");
+	seen.diagnosis.failure = failure_find("sts-mx-mismatch");
+	str_add(&seen.diagnosis.evidence, "Seen from mx1: The mail server is not in their MTA-STS policy: mx.bank.test: their words\n"
+	    "The queue says for 3 of 3 recipients: Their server said: Their certificate\nOn our side a push was made\n");
+	complaint_text(w->j, w->mx1, &seen, &letter);
+	assert_non_null(strstr(letter.s, "mail servers: The mail server is not in your MTA-STS policy\n"));
+	assert_non_null(strstr(letter.s, "does not leave here: The mail server is not in your MTA-STS policy.\n"));
+	assert_non_null(strstr(letter.s, "\nSeen from mx1: The mail server is not in your MTA-STS policy: mx.bank.test: their words\n"));
+	assert_non_null(strstr(letter.s, "3 recipients: Their server said: Their certificate\n"));
+	assert_null(strstr(letter.s, "On our side"));
+	str_release(&letter);
+	destination_view_release(&seen);
+}
+
 int
 main(void)
 {
@@ -293,6 +316,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(json_says_what_backs_up, set_up, one_server_tear_down),
 		cmocka_unit_test_setup_teardown(followed_by_any_spelling, set_up, one_server_tear_down),
 		cmocka_unit_test_setup_teardown(very_many_are_followed, set_up, one_server_tear_down),
+		cmocka_unit_test_setup_teardown(a_letter_speaks_to_them, set_up, one_server_tear_down),
 		cmocka_unit_test(how_long_it_waits),
 	};
 
