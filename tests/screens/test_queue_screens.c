@@ -43,6 +43,44 @@ opens_each(struct app *a)
 	must(journey_allow_changes(a->j, &(struct err){ .code = RC_OK }), &(struct err){ .code = RC_OK });
 }
 
+/* What postqueue -j lists, as the answer that the view waits for. */
+static void
+give_queue(struct app *a, enum queue_by by, const char *listing)
+{
+	struct queue_reader *q = queue_reader_new(by, "mx1", NULL, 0);
+	struct task *t = task_with(a, "queue");
+	struct queue_view *v = t->data;
+
+	queue_reader_feed(q, listing, strlen(listing));
+	queue_reader_end(q, &v->groups);
+	v->messages = queue_reader_messages(q);
+	queue_reader_free(q);
+	v->taken_at = NOW - 5;
+	task_done(t, 0, NULL);
+}
+
+/* Sentences, and names that are not ASCII: cut at whole characters, the columns straight. */
+static void
+queue_of_sentences(void **state)
+{
+	static const char listing[] =
+	    "{\"queue_name\":\"deferred\",\"queue_id\":\"4C1x9k\",\"arrival_time\":1789990000,\"message_size\":900,"
+	    "\"sender\":\"a@example.org\",\"recipients\":[{\"address\":\"x@b\u00fccher-und-b\u00fccher.test\",\"delay_reason\":"
+	    "\"TLS is required, but was not offered by host mx.b\u00fccher.test[192.0.2.77]\"}]}\n"
+	    "{\"queue_name\":\"deferred\",\"queue_id\":\"4C1x9l\",\"arrival_time\":1789999000,\"message_size\":900,"
+	    "\"sender\":\"b@example.org\",\"recipients\":[{\"address\":\"y@m\u00fcll.test\",\"delay_reason\":"
+	    "\"host mx.m\u00fcll.test[192.0.2.9] said: 452 4.2.2 Postf\u00e4cher voll\"}]}\n";
+	struct world *w = *state;
+	struct queue_arg arg = { .server = w->mx1 };
+
+	view_push(w->app, &view_queue, &arg);
+	give_queue(w->app, QUEUE_BY_DESTINATION, listing);
+	shot(w->app, "queue-not-ascii");
+	app_key(w->app, 'g');
+	give_queue(w->app, QUEUE_BY_REASON, listing);
+	shot(w->app, "queue-by-reason");
+}
+
 static void
 queue_screens(void **state)
 {
@@ -56,23 +94,15 @@ queue_screens(void **state)
 	struct world *w = *state;
 	struct app *a = w->app;
 	struct queue_arg arg = { .server = w->mx1 };
-	struct queue_reader *q = queue_reader_new(QUEUE_BY_DESTINATION, "mx1", NULL, 0);
 
 	view_push(a, &view_queue, &arg);
 	shot(a, "queue-reading");
-	struct task *t = task_with(a, "queue");
-	struct queue_view *v = t->data;
-	queue_reader_feed(q, listing, strlen(listing));
-	queue_reader_end(q, &v->groups);
-	v->messages = queue_reader_messages(q);
-	queue_reader_free(q);
-	v->taken_at = NOW - 5;
-	task_done(t, 0, NULL);
+	give_queue(a, QUEUE_BY_DESTINATION, listing);
 	shot(a, "queue");
 	app_key(a, ' ');
 	app_key(a, K_UP);
 	app_key(a, K_ENTER);
-	t = task_with(a, "test");
+	struct task *t = task_with(a, "test");
 	struct destination_view *d = t->data;
 	d->diagnosis.failure = failure_find("tls-not-offered");
 	d->diagnosis.destination = xstrdup("bank.test");
@@ -210,6 +240,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(queue_screens, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(queue_of_sentences, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_leaves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(undone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(backing_up, set_up, tear_down),

@@ -137,12 +137,44 @@ put_cells(int y, int x, enum style s, const char *text, size_t len)
 	style_set(STYLE_NORMAL);
 }
 
+/* The text cleaned, and of it what fits into so many cells; gives those it takes. */
+static int
+cut(struct str *t, const char *text, int cells)
+{
+	int used;
+
+	clean_text(t, text, strlen(text), false);
+	size_t n = draw_fit(t->s, cells, &used);
+	if (t->s[n] == '\0')
+		return used;
+	if (cells > 3)                                     /* say so in the last cell */
+		n = draw_fit(t->s, cells - 1, &used);
+	str_cut(t, n);
+	if (cells > 3) {
+		str_add(t, draw_mark("…", ">"));
+		used++;
+	}
+	return used;
+}
+
+void
+draw_add(struct str *line, const char *text, int cells)
+{
+	struct str t = STR_INIT;
+	int used = cut(&t, text, cells);
+
+	str_add(line, t.s);
+	for (; used < cells; used++)
+		str_addc(line, ' ');
+	str_release(&t);
+}
+
 int
 draw_put(struct area a, int y, int x, int cells, enum style s, const char *text)
 {
 	struct area screen = draw_screen();
 	struct str t = STR_INIT;
-	int room = a.w - x, used = 0;
+	int room = a.w - x, used;
 
 	if (text == NULL || y < 0 || y >= a.h || x < 0 || x >= a.w)
 		return 0;
@@ -152,16 +184,8 @@ draw_put(struct area a, int y, int x, int cells, enum style s, const char *text)
 		room = screen.w - a.x - x;
 	if (room <= 0 || a.y + y >= screen.h)
 		return 0;
-	clean_text(&t, text, strlen(text), false);
-	size_t n = draw_fit(t.s, room, &used);
-	if (t.s[n] != '\0' && room > 3) {                /* cut: say so in the last cell */
-		n = draw_fit(t.s, room - 1, &used);
-		str_cut(&t, n);
-		str_add(&t, draw_mark("…", ">"));
-		n = t.len;
-		used++;
-	}
-	put_cells(a.y + y, a.x + x, s, t.s, n);
+	used = cut(&t, text, room);
+	put_cells(a.y + y, a.x + x, s, t.s, t.len);
 	str_release(&t);
 	return used;
 }

@@ -36,6 +36,8 @@ int  draw_putf(struct area a, int y, int x, enum style s, const char *fmt, ...) 
 /* The same, filled up with blanks to `cells` (0: to the end of the area). */
 void draw_row(struct area a, int y, int x, int cells, enum style s, const char *text);
 void draw_blank(struct area a, int y, enum style s);
+/* To a line that is put later: the text in exactly so many cells, cut as above or filled up. */
+void draw_add(struct str *line, const char *text, int cells);
 /* A frame with a title in its upper edge; gives the area inside. Too small for a frame: the area itself. */
 struct area draw_box(struct area a, const char *title);
 /* A line across a frame, joined to its sides. */

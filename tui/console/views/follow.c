@@ -305,11 +305,15 @@ draw_rows(struct view *v, struct area a)
 		const char *word = state_word(r, &s);
 		struct str t = STR_INIT;
 
-		if (wide)
-			str_addf(&t, "%s%-20.20s %-12.12s %6zu %6zu %6zu  %s", mark, r->what, r->name, r->f.taken, r->f.left,
-			    r->f.taken - r->f.left, word);
-		else
-			str_addf(&t, "%s%-16.16s %5zu %5zu %s", mark, r->what, r->f.taken, r->f.left, word);
+		str_add(&t, mark);
+		draw_add(&t, r->what, wide ? 20 : 16);
+		if (wide) {
+			str_addc(&t, ' ');
+			draw_add(&t, r->name, 12);
+			str_addf(&t, " %6zu %6zu %6zu  %s", r->f.taken, r->f.left, r->f.taken - r->f.left, word);
+		} else {
+			str_addf(&t, " %5zu %5zu %s", r->f.taken, r->f.left, word);
+		}
 		draw_row(rows, i, 0, 0, k == d->list.sel && d->list.n > 1 ? STYLE_SELECTED : s, t.s);
 		str_release(&t);
 	}

@@ -172,6 +172,13 @@ until(char out[16], int64_t at)
 		when_ago(out, at - when_now());
 }
 
+/* Cells of what it is grouped by: a reason is a sentence, and what it means is said below as well. */
+static int
+key_cells(const struct queue_data *d, int width)
+{
+	return (width >= 104 ? 24 : width >= 70 ? 17 : 20) + (d->by == QUEUE_BY_REASON && width >= 56 ? 12 : 0);
+}
+
 static void
 draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bool sel)
 {
@@ -182,21 +189,24 @@ draw_group(struct view *v, struct area a, int y, const struct queue_group *g, bo
 	    : g->states[QUEUE_HOLD] > 0 && g->states[QUEUE_HOLD] == g->messages ? "on hold" : "on its way";
 	bool tls = g->failure != NULL && g->failure->tls;
 	const char *not_tls = tls || g->failure == NULL ? "" : " (not TLS)";
+	int cells = key_cells(d, a.w);
 
 	queue_age(old, g->oldest);
 	until(next, g->next_retry);
 	queue_size(size, g->bytes);
 	str_addf(&t, "%s%s", sel ? "> " : "  ", queue_marked(d, g->key) ? "* " : "  ");
 	if (a.w >= 104)
-		str_addf(&t, "%8lld %8s  %s %8s %8s  %-24.24s %s%s", (long long)g->messages, old, trend(d, g->key), next, size,
-		    clean(g->key), reason, not_tls);
+		str_addf(&t, "%8lld %8s  %s %8s %8s  ", (long long)g->messages, old, trend(d, g->key), next, size);
 	else if (a.w >= 70)
-		str_addf(&t, "%6lld %7s  %s  %-17.17s %s%s", (long long)g->messages, old, trend(d, g->key), clean(g->key), reason,
-		    not_tls);
+		str_addf(&t, "%6lld %7s  %s  ", (long long)g->messages, old, trend(d, g->key));
 	else if (a.w >= 56)
-		str_addf(&t, "%6lld %7s  %-20.20s %s", (long long)g->messages, old, clean(g->key), reason);
+		str_addf(&t, "%6lld %7s  ", (long long)g->messages, old);
 	else
-		str_addf(&t, "%lld %.20s %s", (long long)g->messages, clean(g->key), reason);
+		str_addf(&t, "%lld ", (long long)g->messages);
+	if (a.w < 56 && draw_width(g->key) < cells)
+		cells = draw_width(g->key);
+	draw_add(&t, g->key, cells);
+	str_addf(&t, " %s%s", reason, a.w >= 70 ? not_tls : "");
 	draw_row(a, y, 0, 0, sel ? STYLE_SELECTED : tls ? STYLE_WARN : STYLE_NORMAL, t.s);
 	str_release(&t);
 }
@@ -274,15 +284,21 @@ draw_empty(struct view *v, struct area rows)
 void
 queue_list_draw(struct view *v, struct area a)
 {
+	static const char *const by[] = { "where", "the queue says", "sender", "server" };
 	struct queue_data *d = v->data;
 	const struct queue_group *g = queue_selected(v);
 	int y = 0, foot = a.h >= 5 && a.w >= 56 ? (g != NULL) + (d->n_marks > 0) : a.h >= 4 ? d->n_marks > 0 : 0;
 
-	if (a.h > 3)
-		draw_put(a, y++, 0, 0, STYLE_LABEL, a.w >= 104 ?
-		    "        msgs   oldest  last hour    next try     size  where                    reason" : a.w >= 70 ?
-		    "      msgs  oldest  last hour     where             reason" : a.w >= 56 ?
-		    "      msgs  oldest  where                reason" : "    msgs where reason");
+	if (a.h > 3) {
+		struct str t = STR_INIT;
+
+		str_add(&t, a.w >= 104 ? "        msgs   oldest  last hour    next try     size  " : a.w >= 70 ?
+		    "      msgs  oldest  last hour     " : a.w >= 56 ? "      msgs  oldest  " : "    msgs ");
+		draw_add(&t, by[d->by], a.w >= 56 ? key_cells(d, a.w) : (int)strlen(by[d->by]));
+		str_add(&t, d->by == QUEUE_BY_REASON ? " which is" : " reason");
+		draw_put(a, y++, 0, 0, STYLE_LABEL, t.s);
+		str_release(&t);
+	}
 	struct area rows = { a.y + y, a.x, a.h - y - foot, a.w };
 	d->rows = rows.h;
 	list_fit(&d->list, rows.h);
