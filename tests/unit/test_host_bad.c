@@ -183,7 +183,7 @@ bad_hosts_cost_only_themselves(void **state)
 	for (i = 0; i < n; i++) {
 		all[i].kind = i < KINDS * OF_EACH ? (enum kind)(i % KINDS) : GOOD;
 		all[i].l = (struct login){ .target = all[i].kind == GOOD ? server.target : target[all[i].kind], .ssh_config = server.config,
-			.timeout_ms = DEADLINE_MS };
+			.timeout_ms = all[i].kind == GOOD ? 0 : DEADLINE_MS };      /* a busy machine is no bad host */
 	}
 	alone = run_all(all + KINDS * OF_EACH, HEALTHY);
 	kb = peak_kb();
