@@ -48,8 +48,7 @@ END
 
 # one NUMBER NAME KIND TEST EDIT: prints what came of it
 one() {
-	local script=$work/$1.sh test=$4 rc limit=200
-	[ "$3" = quick ] || limit=600
+	local script=$work/$1.sh test=$4 rc limit=600
 	sed "$5" core/host/host_script.sh > "$script"
 	if cmp -s "$script" core/host/host_script.sh; then
 		echo "BROKEN $2: the edit changes nothing"
