@@ -17,6 +17,25 @@ fill(struct server *sv, const char *target, const char *identity, const char *be
 	xset(&sv->group, text_empty(group) ? NULL : group);
 }
 
+/* The record, and that it was done: both or none, whenever the program ends. */
+struct noted_save { struct journey *j; struct server *sv; const char *verb, *text; };
+
+static int
+save_body(struct store *st, void *arg, struct err *e)
+{
+	struct noted_save *s = arg;
+
+	if (store_server_save(st, s->sv, e) == -1)
+		return -1;
+	return note_activity(s->j, s->sv->name, s->verb, 0, e, s->text);
+}
+
+static int
+save_noted(struct journey *j, struct server *sv, const char *verb, const char *text, struct err *e)
+{
+	return store_tx(j->store, save_body, &(struct noted_save){ j, sv, verb, text }, e);
+}
+
 int
 server_add(struct journey *j, const char *name, const char *target, const char *identity, const char *become,
     const char *system, const char *group, int64_t *id, struct err *e)
@@ -32,11 +51,9 @@ server_add(struct journey *j, const char *name, const char *target, const char *
 	xset(&sv.name, name);
 	fill(&sv, target, identity, become, system, group);
 	sv.queue_messages = -1;
-	if (login_check_target(target, e) == -1 || store_server_save(j->store, &sv, e) == -1)
-		goto out;
-	*id = sv.id;
 	str_addf(&text, "%s is at %s", name, target);
-	rc = note_activity(j, name, "server-add", 0, e, text.s);
+	if (login_check_target(target, e) == 0 && (rc = save_noted(j, &sv, "server-add", text.s, e)) == 0)
+		*id = sv.id;
 out:
 	str_release(&text);
 	server_release(&sv);
@@ -54,24 +71,34 @@ server_set(struct journey *j, int64_t id, const char *target, const char *identi
 	if (store_server_get(j->store, id, &sv, e) == -1)
 		return -1;
 	fill(&sv, target, identity, become, system, group);
-	if (login_check_target(target, e) == 0 && store_server_save(j->store, &sv, e) == 0) {
-		str_addf(&text, "%s is at %s%s%s", sv.name, target, sv.group != NULL ? ", in group " : "", sv.group != NULL ? sv.group : "");
-		rc = note_activity(j, sv.name, "server-set", 0, e, text.s);
-	}
+	str_addf(&text, "%s is at %s%s%s", sv.name, target, sv.group != NULL ? ", in group " : "", sv.group != NULL ? sv.group : "");
+	if (login_check_target(target, e) == 0)
+		rc = save_noted(j, &sv, "server-set", text.s, e);
 	str_release(&text);
 	server_release(&sv);
 	return rc;
+}
+
+static int
+remove_body(struct store *st, void *arg, struct err *e)
+{
+	struct noted_save *s = arg;
+
+	if (workarounds_let_go(s->j, s->sv->name, e) == -1 || store_server_delete(st, s->sv->id, e) == -1 ||
+	    workarounds_forget(s->j, s->sv->name, e) == -1)
+		return -1;
+	return note_activity(s->j, s->sv->name, s->verb, 0, e, s->text);
 }
 
 int
 server_remove(struct journey *j, int64_t id, struct err *e)
 {
 	struct server sv = { .id = 0 };
+	struct noted_save s = { j, &sv, "server-remove", "forgotten here; the host itself was not touched" };
 	int rc = -1;
 
-	if (store_server_get(j->store, id, &sv, e) == 0 && workarounds_let_go(j, sv.name, e) == 0 && store_server_delete(j->store, id, e) == 0 &&
-	    workarounds_forget(j, sv.name, e) == 0)
-		rc = note_activity(j, sv.name, "server-remove", 0, e, "forgotten here; the host itself was not touched");
+	if (store_server_get(j->store, id, &sv, e) == 0)
+		rc = store_tx(j->store, remove_body, &s, e);
 	server_release(&sv);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /* The activity table: what is written comes back, cannot be changed or deleted through the store, and any byte changed
- * behind its back is found. */
+ * behind its back is found. What is done and the row that says so are one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "mxseal/journey.h"
 #include "mxseal/xalloc.h"
 #include "support/fixture.h"
 
@@ -228,6 +229,31 @@ every_byte_counts(void **state)
 	store_close(st);
 }
 
+/* What is done to a server and the row that says so are there together or not at all. */
+static void
+no_server_without_its_row(void **state)
+{
+	struct journey *j = NULL;
+	struct server s;
+	struct err e;
+	int64_t id = 0, none = 0;
+
+	(void)state;
+	assert_int_equal(journey_open(&j, path, &e), 0);
+	assert_int_equal(server_add(j, "mx2", "root@192.0.2.2", NULL, "root", "auto", NULL, &id, &e), 0);
+	assert_int_equal(sqlite3_exec(journey_store(j)->db, "CREATE TEMP TRIGGER full BEFORE INSERT ON activity BEGIN "
+	    "SELECT RAISE(ABORT, 'full'); END", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(server_add(j, "mx3", "root@192.0.2.3", NULL, "root", "auto", NULL, &none, &e), -1);
+	assert_int_equal(none, 0);
+	assert_int_equal(store_server_by_name(journey_store(j), "mx3", &s, NULL), -1);
+	assert_int_equal(server_set(j, id, "root@192.0.2.9", NULL, "root", "auto", NULL, &e), -1);
+	assert_int_equal(server_remove(j, id, &e), -1);
+	assert_int_equal(store_server_get(journey_store(j), id, &s, &e), 0);
+	assert_string_equal(s.target, "root@192.0.2.2");
+	server_release(&s);
+	journey_close(j);
+}
+
 int
 main(void)
 {
@@ -238,6 +264,7 @@ main(void)
 		TEST(triggers_refuse),
 		TEST(any_change_is_found),
 		TEST(every_byte_counts),
+		TEST(no_server_without_its_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
