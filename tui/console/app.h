@@ -216,6 +216,7 @@ void app_copy(struct app *a, const char *text, const char *what);
 /* Runs an action for a person. While read-only those that change a host are refused; no other one gets to a host, nor does
  * what it starts or asks (journey_intend). */
 void action_run(struct view *v, const struct action *act);
+bool action_works(struct view *v, int key);          /* does it do something there now? */
 /* Actions that may be used now: the view's, then those of every view. fn returns false to stop. */
 typedef bool action_fn(struct view *v, const struct action *act, void *arg);
 void actions_each(struct view *v, action_fn *fn, void *arg);
